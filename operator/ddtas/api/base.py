@@ -1,0 +1,155 @@
+"""What the models of all three kinds share: the base class, bounded types, conditions and object metadata.
+
+Every string, list and map has a bound: the API server estimates the cost of each CEL rule from them, and refuses a
+CRD that it cannot estimate. No field of a CRD has a default: a default that the API server fills in shows up as
+drift in GitOps tools, so absent values get their meaning here, in memory.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from ddtas.errors import InvalidObject
+
+
+class Model(BaseModel):
+    """Base of all models: frozen, camelCase outside, unknown fields ignored (a newer CRD may have more)."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    def dump(self) -> dict[str, Any]:
+        """The JSON form as Kubernetes has it: camelCase, without what is not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _valid_date(value: str) -> str:
+    date.fromisoformat(value)
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+PartName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=20)]
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", min_length=1, max_length=63)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Unit = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=40)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=1024)]
+SemVer = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$", max_length=64
+    ),
+]
+Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$", max_length=32)]
+Duration = Annotated[
+    str, StringConstraints(pattern=r"^P(\d+[YMWD])*(T(\d+[HMS])+)?$", min_length=3, max_length=32)
+]  # ISO 8601
+IsoDate = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$", min_length=10, max_length=10),
+    AfterValidator(_valid_date),
+    WithJsonSchema({"type": "string", "format": "date", "maxLength": 10}),
+]
+Timestamp = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20)]
+Image = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(@sha256:[a-f0-9]{64})?$", min_length=1, max_length=512),
+]
+
+# Parameter values are the city's and the user's: a flat map of scalars, whose types the listing's own parameter
+# declarations check. Structural schemas have no "any scalar", so the API server keeps the map as it is.
+Scalar = str | int | float | bool
+Parameters = Annotated[
+    dict[str, Scalar],
+    Field(max_length=64),
+    WithJsonSchema({"type": "object", "maxProperties": 64, "x-kubernetes-preserve-unknown-fields": True}),
+]
+
+
+def list_map(*keys: str) -> dict[str, Any]:
+    """Schema extension: a list whose items are told apart by `keys`, so that appliers can own items each."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+
+
+def cel(*rules: tuple[str, str]) -> dict[str, Any]:
+    """Schema extension: CEL rules as (rule, message)."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
+
+
+class Verdict(StrEnum):
+    """The outcome of one check. Unknown means that it could not be told; it is neither a pass nor a fail."""
+
+    MET = "Met"
+    NOT_MET = "NotMet"
+    UNKNOWN = "Unknown"
+
+
+class Window(Model):
+    """A period of days, both ends included."""
+
+    model_config = ConfigDict(json_schema_extra=cel(("self.start <= self.end", "start must not be after end")))
+
+    start: IsoDate
+    end: IsoDate
+
+    def overlaps(self, other: Self) -> bool:
+        """True when the two share at least one day."""
+        return self.start <= other.end and other.start <= self.end
+
+    def __str__(self) -> str:
+        return f"{self.start}…{self.end}"
+
+
+class Condition(Model):
+    """A condition as in k8s.io/apimachinery metav1.Condition."""
+
+    type: Annotated[str, StringConstraints(max_length=40)]
+    status: Literal["True", "False", "Unknown"]
+    reason: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]+$", max_length=60)]
+    message: Annotated[str, StringConstraints(max_length=2000)]
+    observed_generation: int
+    last_transition_time: Timestamp
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))]
+
+
+class Metadata(Model):
+    """The part of an object's metadata that the operator looks at."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    deletion_timestamp: datetime | None = None
+
+
+class Resource(Model):
+    """A custom resource: metadata, and in the subclasses spec and status."""
+
+    metadata: Metadata
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        """Make a model of what the API server sent.
+
+        Raises:
+            InvalidObject: with the first three faults, each with the path of its field.
+        """
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
+            raise InvalidObject("; ".join(faults)) from None

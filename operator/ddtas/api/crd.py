@@ -1,0 +1,196 @@
+"""pydantic models → CustomResourceDefinitions with structural schemas.
+
+What differs between JSON Schema and a structural schema is put right here, in one walk: `$ref` is inlined,
+`anyOf[X, null]` becomes an optional X, `const` a one-value enum, titles and defaults go.
+Source: kubernetes.io, "Extend the Kubernetes API with CustomResourceDefinitions".
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ddtas.api.base import Resource, cel
+from ddtas.api.installation import Installation
+from ddtas.api.listing import AppListing
+from ddtas.api.platform import MunicipalityPlatform
+from ddtas.names import GROUP, MAX_INSTALLATION_NAME, VERSION
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind is called and shown."""
+
+    model: type[Resource]
+    plural: str
+    short_name: str
+    scope: str
+    columns: tuple[JsonObject, ...]
+    selectable: tuple[str, ...] = ()
+    rules: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The kind's name: that of its model."""
+        return self.model.__name__
+
+
+def _column(name: str, path: str, kind: str = "string", **more: Any) -> JsonObject:
+    return {"name": name, "type": kind, "jsonPath": path, **more}
+
+
+def _condition(kind: str, field: str) -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{field}'
+
+
+_AGE = _column("Age", ".metadata.creationTimestamp", "date")
+_READY = _column("Ready", _condition("Ready", "status"))
+_REASON = _column("Reason", _condition("Ready", "reason"))
+_MESSAGE = _column("Message", _condition("Ready", "message"), priority=1)
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        AppListing,
+        "applistings",
+        "listing",
+        "Cluster",
+        (
+            _READY,
+            _REASON,
+            _column("Title", ".spec.title"),
+            _column("Category", ".spec.category"),
+            _column("Versions", ".spec.versions[*].version", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
+    Kind(
+        MunicipalityPlatform,
+        "municipalityplatforms",
+        "oup",
+        "Namespaced",
+        (
+            _READY,
+            _REASON,
+            _column("Municipality", ".spec.municipality.name"),
+            _column("Sources", ".status.sources"),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
+    Kind(
+        Installation,
+        "installations",
+        "inst",
+        "Namespaced",
+        (
+            _READY,
+            _REASON,
+            _column("Listing", ".spec.listing"),
+            _column("Version", ".spec.version"),
+            _column("Progress", ".status.progress"),
+            _column("URL", ".status.url", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+        (".spec.listing", ".spec.platform"),
+        (
+            (
+                f"size(self.metadata.name) <= {MAX_INSTALLATION_NAME} && !self.metadata.name.contains('.')",
+                f"metadata.name must have at most {MAX_INSTALLATION_NAME} characters and no dot:"
+                " the names of its Jobs and Services begin with it",
+            ),
+        ),
+    ),
+)
+
+_DROPPED = frozenset({"title", "default", "additionalProperties", "$defs"})
+
+
+def _structural(schema: JsonObject, definitions: JsonObject) -> JsonObject:
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rsplit("/", 1)[-1]]
+        # What stands beside a reference (a description) is said of this use, so it wins.
+        return _structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
+    if "anyOf" in schema:
+        (only,) = [option for option in schema["anyOf"] if option.get("type") != "null"]
+        return _structural({**only, **{k: v for k, v in schema.items() if k != "anyOf"}}, definitions)
+    result = {key: value for key, value in schema.items() if key not in _DROPPED}
+    if "const" in result:
+        result["enum"] = [result.pop("const")]
+    if "enum" in result:
+        result["enum"] = sorted(result["enum"])
+    if "properties" in result:
+        result["properties"] = {k: _structural(v, definitions) for k, v in result["properties"].items()}
+    if "items" in result:
+        result["items"] = _structural(result["items"], definitions)
+    for tuple_keyword in ("prefixItems", "oneOf", "allOf"):
+        if tuple_keyword in result:
+            raise TypeError(f"{tuple_keyword} has no structural form: {schema}")
+    return result
+
+
+def _schema(kind: Kind) -> JsonObject:
+    raw = kind.model.model_json_schema(by_alias=True)
+    definitions = raw.get("$defs", {})
+    schema = _structural(raw, definitions)
+    properties = {name: schema["properties"][name] for name in ("spec", "status")}
+    result: JsonObject = {
+        "type": "object",
+        "description": schema["description"],
+        "required": ["spec"],
+        "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+        | properties,
+    }
+    return result | (cel(*kind.rules) if kind.rules else {})
+
+
+def crd(kind: Kind) -> JsonObject:
+    """The CustomResourceDefinition of a kind."""
+    lower = kind.name.lower()
+    version: JsonObject = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": _schema(kind)},
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": list(kind.columns),
+    }
+    if kind.selectable:
+        version["selectableFields"] = [{"jsonPath": path} for path in kind.selectable]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": kind.scope,
+            "names": {
+                "kind": kind.name,
+                "listKind": f"{kind.name}List",
+                "plural": kind.plural,
+                "singular": lower,
+                "shortNames": [kind.short_name],
+                "categories": ["ddtas"],
+            },
+            "versions": [version],
+        },
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes each value out: anchors are legal YAML, but no reviewer likes them."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def files() -> dict[str, str]:
+    """File name → content of each generated CRD."""
+    return {
+        f"{GROUP}_{kind.plural}.yaml": "# Generated by `python -m ddtas crds --write`. Do not edit.\n"
+        + yaml.dump(crd(kind), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+        for kind in KINDS
+    }

@@ -1,0 +1,373 @@
+"""AppListing: one app in the store. Cluster-scoped; it holds no secrets."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from ddtas.api.base import (
+    LIST_SET,
+    Conditions,
+    Decimal,
+    Duration,
+    FieldName,
+    Image,
+    IsoDate,
+    Line,
+    Model,
+    Name,
+    PartName,
+    Quantity,
+    Resource,
+    Scalar,
+    SemVer,
+    Text,
+    Unit,
+    Url,
+    Verdict,
+    Window,
+    cel,
+    list_map,
+)
+from ddtas.api.datasource import AccessRights, DataKind, FieldType, ServiceLevelProperty
+
+
+class Criterion(StrEnum):
+    """The criteria of the store's review."""
+
+    ETHICAL = "Ethical"
+    LEGAL = "Legal"
+    SOCIAL = "Social"
+    ECONOMIC = "Economic"
+    TECHNICAL = "Technical"
+    MANAGEMENT = "Management"
+
+
+class Operator(StrEnum):
+    """Comparison of a measured value with a bound; names of the Open Data Contract Standard v3.1."""
+
+    MUST_BE = "mustBe"
+    MUST_BE_GREATER_THAN = "mustBeGreaterThan"
+    MUST_BE_GREATER_OR_EQUAL_TO = "mustBeGreaterOrEqualTo"
+    MUST_BE_LESS_THAN = "mustBeLessThan"
+    MUST_BE_LESS_OR_EQUAL_TO = "mustBeLessOrEqualTo"
+
+    @property
+    def symbol(self) -> str:
+        """As in a message: "NSE 0.24, must be > 0.50"."""
+        return {
+            Operator.MUST_BE: "=",
+            Operator.MUST_BE_GREATER_THAN: ">",
+            Operator.MUST_BE_GREATER_OR_EQUAL_TO: "≥",
+            Operator.MUST_BE_LESS_THAN: "<",
+            Operator.MUST_BE_LESS_OR_EQUAL_TO: "≤",
+        }[self]
+
+    def holds(self, value: float, bound: float) -> bool:
+        """Whether `value` satisfies the bound."""
+        match self:
+            case Operator.MUST_BE:
+                return value == bound
+            case Operator.MUST_BE_GREATER_THAN:
+                return value > bound
+            case Operator.MUST_BE_GREATER_OR_EQUAL_TO:
+                return value >= bound
+            case Operator.MUST_BE_LESS_THAN:
+                return value < bound
+            case Operator.MUST_BE_LESS_OR_EQUAL_TO:
+                return value <= bound
+
+
+class Builder(Model):
+    """The app builder: who made the app and answers for it."""
+
+    name: Line
+    website: Url | None = None
+    contact: Line | None = None
+
+
+class MinimumSpecification(Model):
+    """What the app needs at least, at the four levels of the product page, in words for a person."""
+
+    app: Text
+    platform: Text
+    devices: Text
+    data: Text
+
+
+class Service(Model):
+    """A service that comes with the app, such as training or support."""
+
+    name: PartName
+    description: Text
+
+
+class ServiceLevel(Model):
+    """The service level that the app builder offers."""
+
+    availability_percent: Decimal | None = None
+    support_hours: Line | None = None
+    response_time_hours: Annotated[int, Field(ge=1, le=8760)] | None = None
+
+
+class BusinessModel(Model):
+    """How the app is paid for."""
+
+    kind: Literal["Free", "OneOff", "Subscription", "UsageBased"]
+    description: Text | None = None
+
+
+class Score(Model):
+    """A reviewer's score for one criterion, from 0 to 10."""
+
+    criterion: Criterion
+    score: Annotated[int, Field(ge=0, le=10)]
+    reviewed_on: IsoDate
+    remark: Text | None = None
+
+
+class Parameter(Model):
+    """One parameter of the app: its type, its bounds, and where its value comes from when the Installation has none.
+
+    Order: `Installation.spec.parameters`, then the city parameter named by `cityParameter`, then `default`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!has(self.minimum) && !has(self.maximum) || self.type in ['integer', 'number']",
+                "minimum and maximum need type integer or number",
+            ),
+            ("!has(self.options) || self.type == 'string'", "options need type string"),
+        )
+    )
+
+    name: FieldName
+    type: Literal["string", "integer", "number", "boolean"]
+    description: Text
+    unit: Unit | None = None
+    # The value is written as text, whatever the type, because a structural schema has no "any scalar".
+    default: Annotated[str, StringConstraints(max_length=200)] | None = None
+    city_parameter: FieldName | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    options: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+
+
+class RequiredField(Model):
+    """A field that the data must have."""
+
+    name: FieldName
+    type: FieldType
+    unit: Unit | None = None
+
+
+class RequiredServiceLevel(Model):
+    """A bound on a service level that the data source declares."""
+
+    property: ServiceLevelProperty
+    operator: Operator
+    value: Decimal
+    unit: Unit
+
+
+class DataRequirement(Model):
+    """What the app needs of a city's data: the same for each city."""
+
+    name: PartName
+    description: Text
+    theme: Line | None = None
+    kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)]
+    fields: Annotated[tuple[RequiredField, ...], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
+    time_resolution: Duration | None = None
+    minimum_records: Annotated[int, Field(ge=1)] | None = None
+    # The days that the data must cover run from the calibration window's start, less this, to the validation's end.
+    warm_up_days: Annotated[int, Field(ge=0, le=36600)] | None = None
+    purpose: Line | None = None
+    access_rights: (
+        Annotated[tuple[AccessRights, ...], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)] | None
+    ) = None
+    service_levels: Annotated[
+        tuple[RequiredServiceLevel, ...], Field(max_length=8, json_schema_extra=list_map("property"))
+    ] = ()
+
+
+class PlatformRequirements(Model):
+    """What the app needs of the platform."""
+
+    minimum_kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$")] | None = None
+
+
+class ResourceList(Model):
+    """Amounts of processor (cores) and memory (bytes), as Kubernetes quantities."""
+
+    cpu: Quantity
+    memory: Quantity
+
+
+class Resources(Model):
+    """Requests and limits, as in a container."""
+
+    requests: ResourceList
+    limits: ResourceList
+
+
+class EnvVar(Model):
+    """An environment variable with a literal value."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
+    value: Annotated[str, StringConstraints(max_length=2000)]
+
+
+Arguments = Annotated[tuple[Annotated[str, StringConstraints(max_length=4000)], ...], Field(max_length=32)]
+
+
+class Container(Model):
+    """A container of the app. It runs under Pod Security "restricted", with a read-only root and a writable /tmp."""
+
+    image: Image
+    command: Arguments | None = None
+    args: Arguments | None = None
+    env: Annotated[tuple[EnvVar, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
+    resources: Resources
+
+
+class Port(Model):
+    """A port on which the component listens."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=15)]
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Readiness(Model):
+    """An HTTP GET that succeeds when the component can serve."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^/\S*$", max_length=200)]
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Component(Container):
+    """A part of the app that serves: a Deployment, and a Service where it has ports.
+
+    The first component with a port is the app's front: `status.url` points to it.
+    """
+
+    name: PartName
+    ports: Annotated[tuple[Port, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    readiness: Readiness | None = None
+    replicas: Annotated[int, Field(ge=1, le=10)] | None = None
+
+
+class Template(Model):
+    """A Jinja2 template of one or more Kubernetes objects (YAML) that come with a revision.
+
+    Allowed kinds: ConfigMap, Service, Deployment. Every name must begin with `{{ prefix }}`.
+    """
+
+    name: PartName
+    manifest: Annotated[str, StringConstraints(min_length=1, max_length=16384)]
+
+
+class Threshold(Model):
+    """A bound on a metric that the run reports."""
+
+    metric: FieldName
+    operator: Operator
+    value: Decimal
+
+
+class Run(Container):
+    """A calibration or validation run: a Job that reports its result in its termination message."""
+
+    window: Window
+    thresholds: Annotated[tuple[Threshold, ...], Field(max_length=32, json_schema_extra=list_map("metric", "operator"))]
+    timeout_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
+    # How often a crashed pod is tried again within the same run. Evictions never count.
+    retries: Annotated[int, Field(ge=0, le=5)] | None = None
+
+    @property
+    def effective_timeout_seconds(self) -> int:
+        """One hour unless the listing says otherwise."""
+        return self.timeout_seconds or 3600
+
+
+class DataProduct(Model):
+    """Data that an Installation of this app offers to other twins."""
+
+    name: PartName
+    title: Line
+    description: Text | None = None
+    component: PartName
+    path: Annotated[str, StringConstraints(pattern=r"^/\S*$", max_length=200)]
+    fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+
+
+class Version(Model):
+    """One version of the app: what is deployed, what it needs, and how it is calibrated and validated."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "self.calibration.window.end < self.validation.window.start"
+                " || self.validation.window.end < self.calibration.window.start",
+                "the validation window must not share a day with the calibration window",
+            ),
+            (
+                "size(self.validation.thresholds) > 0",
+                "validation needs at least one threshold: without one nothing could be refused",
+            ),
+            (
+                "!has(self.dataProducts) || self.dataProducts.all(p, self.components.exists(c, c.name == p.component))",
+                "each data product must name a component of the same version",
+            ),
+        )
+    )
+
+    version: SemVer
+    state: Literal["Active", "Deprecated", "Withdrawn"] | None = None
+    components: Annotated[tuple[Component, ...], Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))]
+    templates: Annotated[tuple[Template, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    parameters: Annotated[tuple[Parameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    data_requirements: Annotated[
+        tuple[DataRequirement, ...], Field(min_length=1, max_length=16, json_schema_extra=list_map("name"))
+    ]
+    platform_requirements: PlatformRequirements | None = None
+    calibration: Run
+    validation: Run
+    data_products: Annotated[tuple[DataProduct, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+
+
+class AppListingSpec(Model):
+    """One app in the store."""
+
+    title: Line
+    description: Text
+    category: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+    builder: Builder
+    minimum_specification: MinimumSpecification
+    services: Annotated[tuple[Service, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    service_level: ServiceLevel | None = None
+    business_model: BusinessModel
+    review: Annotated[tuple[Score, ...], Field(max_length=6, json_schema_extra=list_map("criterion"))] = ()
+    versions: Annotated[tuple[Version, ...], Field(min_length=1, max_length=20, json_schema_extra=list_map("version"))]
+
+    def version(self, number: str) -> Version | None:
+        """The version with that number, or None."""
+        return next((v for v in self.versions if v.version == number), None)
+
+
+class AppListingStatus(Model):
+    """What the operator found out about the listing."""
+
+    observed_generation: int | None = None
+    conditions: Conditions = ()
+
+
+class AppListing(Resource):
+    """An app in the Digital Twin Appstore: its product page, its review and its versions."""
+
+    spec: AppListingSpec
+    status: AppListingStatus = AppListingStatus()
+
+
+__all__ = ["AppListing", "AppListingSpec", "AppListingStatus", "Name", "Scalar", "Verdict", "Version"]

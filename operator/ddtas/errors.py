@@ -1,0 +1,64 @@
+"""The errors of this package.
+
+DdtasError
+├── InvalidObject        a custom resource does not fit its model
+├── TemplateError        a listing's template was refused (reason: TemplateInvalid or TemplateForbidden)
+├── ResultError          a run's termination message is not a result (reason: ResultMissing, ResultTooLarge, …)
+├── ProbeError           a data source could not be read as what it claims to be (reason: Unreachable, TooSlow, …)
+└── ClusterError         the API server refused a request
+    ├── NotFound         404
+    └── Conflict         409: another field manager, or another owner, has it
+
+No kopf here: an error says what happened, and the caller decides whether to retry.
+"""
+
+
+class DdtasError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class InvalidObject(DdtasError):
+    """A custom resource does not fit its model (an older or newer CRD, or admission was bypassed)."""
+
+
+class Reasoned(DdtasError):
+    """An error with a reason from a documented, closed list, and a message for a person."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class TemplateError(Reasoned):
+    """A listing's template cannot be rendered, or renders something that an app may not have."""
+
+
+class ResultError(Reasoned):
+    """A calibration or validation run did not report a usable result."""
+
+
+class ProbeError(Reasoned):
+    """A data source could not be reached or read as what it claims to be."""
+
+
+class ClusterError(DdtasError):
+    """The API server refused a request.
+
+    Attributes:
+        status: HTTP status code; 0 where no answer came.
+        message: the `message` of the Status object, bounded to 500 characters, never the request's body.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{message} (HTTP {status})" if status else message)
+        self.status = status
+        self.message = message[:500]
+
+
+class NotFound(ClusterError):
+    """There is no such object, or no such kind."""
+
+
+class Conflict(ClusterError):
+    """Another field manager owns a field, or the object changed meanwhile."""
