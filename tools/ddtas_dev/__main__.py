@@ -1,0 +1,7 @@
+"""Entry point of ``python -m ddtas_dev``."""
+
+import sys
+
+from ddtas_dev.cli import main
+
+sys.exit(main(sys.argv[1:]))

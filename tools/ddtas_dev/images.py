@@ -1,0 +1,159 @@
+"""The images of this project: built from ordinary Dockerfiles, with Docker or without, and only when they changed.
+
+An image is tagged with a hash of all that went into it. So an unchanged one is neither built nor loaded again, and a
+changed one never hides behind a tag that a node already has.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from ddtas_dev import base_image, binaries, pip_settings
+from ddtas_dev.buildah import buildah
+from ddtas_dev.console import DevError, Progress
+from ddtas_dev.engine import docker_answers
+from ddtas_dev.layout import PAUSE_IMAGE
+from ddtas_dev.paths import REPO, cache
+from ddtas_dev.shell import locked, run
+
+# Never part of an image, whatever .dockerignore says, and too large to hash.
+ALWAYS_IGNORED = (".git", ".venv", "__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """An image of this project: its name without a tag, its build context and its Dockerfile (from the top)."""
+
+    name: str
+    context: str
+    dockerfile: str
+
+
+IMAGES: tuple[ImageSpec, ...] = (
+    ImageSpec("localhost/ddtas-operator", ".", "Dockerfile"),
+    ImageSpec("localhost/flood-twin", "examples/flood-twin/app", "examples/flood-twin/app/Dockerfile"),
+    ImageSpec("localhost/flood-data", "examples/flood-twin/data-server", "examples/flood-twin/data-server/Dockerfile"),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: its full reference, and without Docker the archive that holds it."""
+
+    reference: str
+    archive: Path | None
+
+
+def build_all() -> dict[str, Image]:
+    """Build what the table lists, by name; an image whose Dockerfile is not there is skipped."""
+    return {
+        spec.name: build(REPO / spec.context, REPO / spec.dockerfile, spec.name)
+        for spec in IMAGES
+        if (REPO / spec.dockerfile).exists()
+    }
+
+
+def build(context: Path, dockerfile: Path, name: str) -> Image:
+    """Build an image unless it was built before from the same files."""
+    if not dockerfile.exists():
+        raise DevError(f"{name} cannot be built: there is no {dockerfile}")
+    if docker_answers():
+        return _build_with_docker(context, dockerfile, name)
+    base = base_image.ensure()
+    reference = f"{name}:{content_key(context, dockerfile, base)}"
+    return Image(reference, _archive(reference, context, dockerfile, ("--build-arg", f"BASE={base}")))
+
+
+def build_pause(binary: Path) -> Path:
+    """The image that holds a pod's namespaces: one static binary."""
+    with tempfile.TemporaryDirectory() as folder:
+        dockerfile = Path(folder) / "Dockerfile"
+        dockerfile.write_text('FROM scratch\nCOPY pause /pause\nUSER 65535:65535\nENTRYPOINT ["/pause"]\n')
+        return _archive(PAUSE_IMAGE, binary.parent, dockerfile, ())
+
+
+def load_into_containerd(socket: Path, images: Iterator[Image] | list[Image]) -> None:
+    """Make images known to a node; does nothing for those that it has."""
+    for image in images:
+        if image.archive is None:
+            raise DevError(f"{image.reference} was built by Docker, and this cluster has no Docker")
+        import_archive(socket, image.reference, image.archive)
+
+
+def import_archive(socket: Path, reference: str, archive: Path) -> None:
+    """Make one image known to a node; does nothing when it has it."""
+    ctr = [binaries.ensure_one("ctr"), "--address", socket, "--namespace", "k8s.io", "images"]
+    if reference not in run([*ctr, "list", "--quiet"]).split():
+        run([*ctr, "import", "--local", "--index-name", reference, archive])
+
+
+def content_key(context: Path, dockerfile: Path, base: str) -> str:
+    """Changes whenever the built image could."""
+    digest = hashlib.sha256(base.encode() + dockerfile.read_bytes())
+    for file in context_files(context):
+        mode = b"x" if os.access(file, os.X_OK) else b"-"
+        content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
+        digest.update(f"\0{file.relative_to(context)}\0".encode() + mode + hashlib.sha256(content).digest())
+    return digest.hexdigest()[:12]
+
+
+def context_files(context: Path) -> list[Path]:
+    """The files that a build can see, in a fixed order."""
+    patterns = _ignored(context)
+    found: list[Path] = []
+    for folder, subfolders, files in os.walk(context):
+        here = Path(folder)
+        subfolders[:] = [name for name in subfolders if not _matches(here / name, context, patterns)]
+        found += [here / name for name in files if not _matches(here / name, context, patterns)]
+    return sorted(found)
+
+
+def _ignored(context: Path) -> list[str]:
+    """The patterns of .dockerignore. Exceptions (!) are left out: a file too many in the hash does no harm."""
+    file = context / ".dockerignore"
+    lines = file.read_text().splitlines() if file.exists() else []
+    patterns = [line.strip().strip("/") for line in lines if line.strip() and not line.startswith("#")]
+    exceptions = any(pattern.startswith("!") for pattern in patterns)
+    return [] if exceptions else patterns
+
+
+def _matches(path: Path, context: Path, patterns: list[str]) -> bool:
+    relative = path.relative_to(context).as_posix()
+    return any(fnmatch(path.name, pattern) for pattern in ALWAYS_IGNORED) or any(
+        fnmatch(relative, pattern) or fnmatch(relative, pattern.removeprefix("**/")) for pattern in patterns
+    )
+
+
+def _build_with_docker(context: Path, dockerfile: Path, name: str) -> Image:
+    reference = f"{name}:{content_key(context, dockerfile, 'docker')}"
+    # Docker's own cache tells an unchanged image; asking it costs a second.
+    with Progress(f"building {reference}"):
+        run(["docker", "build", "--tag", reference, "--file", dockerfile, context])
+    return Image(reference, None)
+
+
+def _archive(reference: str, context: Path, dockerfile: Path, arguments: tuple[str, ...]) -> Path:
+    archive = cache() / "images" / f"{reference.rpartition('/')[2].replace(':', '-')}.tar"
+    if archive.exists():
+        return archive
+    with locked(cache() / "images.lock", "it is building an image"):
+        if not archive.exists():
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            with Progress(f"building {reference}"):
+                _build(reference, context, dockerfile, arguments, archive)
+    return archive
+
+
+def _build(reference: str, context: Path, dockerfile: Path, arguments: tuple[str, ...], archive: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=archive.parent) as folder:
+        mounts = pip_settings.mounts(Path(folder))
+        buildah("build", "--pull-never", *mounts, *arguments, "--tag", reference, "--file", str(dockerfile), str(context))
+        made = Path(folder) / "image.tar"
+        buildah("push", reference, f"oci-archive:{made}:{reference}")
+        os.replace(made, archive)
+    # The archive is what is kept: vfs would keep a full copy of each layer beside it.
+    buildah("rmi", reference)

@@ -1,0 +1,39 @@
+"""Debian packages that the machine lacks, installed by apt-get."""
+
+import os
+import shutil
+
+from ddtas_dev.console import DevError, Progress
+from ddtas_dev.shell import run, succeeds
+
+
+def ensure(*names: str) -> None:
+    """Install those that are not installed."""
+    missing = [name for name in names if not _installed(name)]
+    if not missing:
+        return
+    wanted = " ".join(missing)
+    if shutil.which("apt-get") is None:
+        raise DevError(f"these programs are needed and this is no Debian: install what Debian calls {wanted}")
+    as_root = _as_root(wanted)
+    install = [*as_root, "apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    with Progress(f"installing {wanted}"):
+        # The package lists are fetched only when the ones at hand do not do: they may be absent or too old.
+        if not succeeds(install, env=_QUIET):
+            run([*as_root, "apt-get", "update"], env=_QUIET, hint="Are Debian's packages within reach?")
+            run(install, env=_QUIET, hint=f"To see more, run: apt-get install {wanted}")
+
+
+_QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
+
+
+def _installed(name: str) -> bool:
+    return succeeds(["sh", "-c", 'dpkg-query -W -f "\\${Status}" "$0" | grep -q "ok installed"', name])
+
+
+def _as_root(wanted: str) -> list[str]:
+    if os.geteuid() == 0:
+        return []
+    if succeeds(["sudo", "--non-interactive", "true"]):
+        return ["sudo", "--preserve-env=DEBIAN_FRONTEND"]
+    raise DevError(f"these packages are missing and installing them needs root: sudo apt-get install {wanted}")

@@ -1,0 +1,3 @@
+module ddtas.nl/tools/pause
+
+go 1.26.0
