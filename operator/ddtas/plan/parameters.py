@@ -1,0 +1,90 @@
+"""The effective parameters of an Installation: its own values, then the city's, then the listing's defaults."""
+
+from collections.abc import Mapping, Sequence
+
+from ddtas.api.base import Scalar
+from ddtas.api.listing import Parameter
+
+
+def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
+    """The value in the declared type, or None where it does not fit it."""
+    match parameter.type, value:
+        case "boolean", bool():
+            return value
+        case "boolean", "true" | "false":
+            return value == "true"
+        case "integer" | "number", bool():
+            return None
+        case "integer", int():
+            return value
+        case "integer", float() if value.is_integer():
+            return int(value)
+        case "integer", str() if value.removeprefix("-").isdecimal():
+            return int(value)
+        case "number", int() | float():
+            return float(value)
+        case "number", str():
+            try:
+                return float(value)
+            except ValueError:
+                return None
+        case "string", str():
+            return value
+    return None
+
+
+def _fault(parameter: Parameter, value: Scalar) -> str | None:
+    typed = _typed(parameter, value)
+    if typed is None:
+        return f"is {value!r}, must be a {parameter.type}"
+    if isinstance(typed, int | float):
+        # "not within" rather than "below or above": a NaN is neither.
+        if parameter.minimum is not None and not typed >= float(parameter.minimum):
+            return f"is {typed}, must be at least {parameter.minimum}"
+        if parameter.maximum is not None and not typed <= float(parameter.maximum):
+            return f"is {typed}, must be at most {parameter.maximum}"
+        if typed != typed or typed in (float("inf"), float("-inf")):
+            return "must be a finite number"
+    if parameter.options and typed not in parameter.options:
+        return f"is {typed!r}, must be one of {', '.join(parameter.options)}"
+    return None
+
+
+def effective(
+    declared: Sequence[Parameter], installation: Mapping[str, Scalar], city: Mapping[str, Scalar]
+) -> tuple[dict[str, Scalar], list[str]]:
+    """Work out each parameter's value.
+
+    Args:
+        declared: the version's parameters.
+        installation: `Installation.spec.parameters`.
+        city: `MunicipalityPlatform.spec.parameters`.
+
+    Returns:
+        The values by name, and the faults, each naming the field to change. With faults the values are incomplete.
+    """
+    values: dict[str, Scalar] = {}
+    known = {p.name for p in declared}
+    faults = [
+        f"spec.parameters.{name}: the app has no such parameter (it has {', '.join(sorted(known)) or 'none'})"
+        for name in sorted(installation.keys() - known)
+    ]
+    for parameter in declared:
+        value: Scalar
+        if parameter.name in installation:
+            value, place = installation[parameter.name], f"spec.parameters.{parameter.name}"
+        elif parameter.city_parameter is not None and parameter.city_parameter in city:
+            value, place = city[parameter.city_parameter], f"the platform's spec.parameters.{parameter.city_parameter}"
+        elif parameter.default is not None:
+            value, place = parameter.default, f"the listing's default of {parameter.name}"
+        else:
+            city_hint = f", or {parameter.city_parameter} in the platform's" if parameter.city_parameter else ""
+            faults.append(f"spec.parameters.{parameter.name}: no value; set it here{city_hint}")
+            continue
+        fault = _fault(parameter, value)
+        typed = _typed(parameter, value)
+        if fault is not None or typed is None:
+            faults.append(f"{place}: {fault}")
+        else:
+            values[parameter.name] = typed
+    return values, faults

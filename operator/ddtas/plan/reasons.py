@@ -1,0 +1,125 @@
+"""Every reason that a condition may have: a closed list, documented here and nowhere else.
+
+`python -m ddtas reasons` prints this list; docs/reasons.md is generated from it.
+"""
+
+from enum import Enum, StrEnum
+
+
+class Course(Enum):
+    """What happens next, and who has to do something."""
+
+    DONE = "nothing to do"
+    WORKING = "the operator is at work"
+    WAITING = "goes on by itself when the cause is gone"
+    STALLED = "a person must act"
+
+
+class Reason(StrEnum):
+    """A reason, with its course and its meaning."""
+
+    course: Course
+    meaning: str
+
+    def __new__(cls, value: str, course: Course, meaning: str) -> "Reason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.course = course
+        member.meaning = meaning
+        return member
+
+    # Accepted
+    ACCEPTED = "Accepted", Course.DONE, "Listed, approved, version found, parameters valid, platform suitable."
+    LISTING_NOT_FOUND = "ListingNotFound", Course.WAITING, "There is no AppListing with that name (yet)."
+    LISTING_INVALID = "ListingInvalid", Course.STALLED, "The AppListing cannot be read by this operator."
+    LISTING_NOT_APPROVED = (
+        "ListingNotApproved",
+        Course.STALLED,
+        "A review score is missing or below the store's minimum.",
+    )
+    VERSION_NOT_FOUND = "VersionNotFound", Course.STALLED, "The listing has no such version; the message lists them."
+    VERSION_WITHDRAWN = "VersionWithdrawn", Course.STALLED, "The version was withdrawn and is not serving here."
+    IMAGE_NOT_PINNED = "ImageNotPinned", Course.STALLED, "The store asks for image digests, and an image has none."
+    PLATFORM_NOT_FOUND = "PlatformNotFound", Course.WAITING, "There is no such MunicipalityPlatform here (yet)."
+    PLATFORM_INVALID = "PlatformInvalid", Course.STALLED, "The MunicipalityPlatform cannot be read by this operator."
+    PLATFORM_UNSUITABLE = (
+        "PlatformUnsuitable",
+        Course.STALLED,
+        "The platform lacks what the version requires, or its limits are too low.",
+    )
+    WORKLOAD_NAMESPACE_FORBIDDEN = (
+        "WorkloadNamespaceForbidden",
+        Course.STALLED,
+        "The platform names another namespace than its own for workloads.",
+    )
+    PARAMETERS_INVALID = "ParametersInvalid", Course.STALLED, "A parameter is unknown, missing, or out of bounds."
+
+    # DataBound
+    BOUND = "Bound", Course.DONE, "Each data requirement has a source that meets it."
+    PROBING = "Probing", Course.WORKING, "A data source that is needed has not been looked at yet."
+    DATA_SOURCE_UNREACHABLE = (
+        "DataSourceUnreachable",
+        Course.WAITING,
+        "The source that would fit cannot be read; it is tried again with growing pauses.",
+    )
+    REQUIREMENT_NOT_MET = (
+        "RequirementNotMet",
+        Course.STALLED,
+        "No source meets a requirement; status.bindings lists the near-misses.",
+    )
+    BINDING_AMBIGUOUS = (
+        "BindingAmbiguous",
+        Course.STALLED,
+        "Several sources fit: choose one in spec.bindings.",
+    )
+    BINDING_INVALID = (
+        "BindingInvalid",
+        Course.STALLED,
+        "spec.bindings names a requirement or a data source that does not exist.",
+    )
+    CREDENTIALS_MISSING = (
+        "CredentialsMissing",
+        Course.WAITING,
+        "The credentials Secret is missing, is not labelled ddtas.nl/credentials, or lacks a key.",
+    )
+
+    # Provisioned
+    PROVISIONED = "Provisioned", Course.DONE, "All objects of this stage are in place."
+    PROVISIONING = "Provisioning", Course.WORKING, "Objects are being made."
+    TEMPLATE_INVALID = "TemplateInvalid", Course.STALLED, "A template of the listing cannot be rendered."
+    TEMPLATE_FORBIDDEN = "TemplateForbidden", Course.STALLED, "A template makes something that an app may not have."
+    NAME_TAKEN = "NameTaken", Course.STALLED, "An object of another owner has a name that is needed."
+    APPLY_FAILED = "ApplyFailed", Course.WAITING, "The API server refused an object; it is tried again."
+
+    # Calibrated and Validated
+    PASSED = "Passed", Course.DONE, "The run's metrics meet the thresholds."
+    CALIBRATING = "Calibrating", Course.WORKING, "The calibration Job is running."
+    VALIDATING = "Validating", Course.WORKING, "The validation Job is running."
+    THRESHOLD_NOT_MET = "ThresholdNotMet", Course.STALLED, "A metric does not meet its threshold."
+    WINDOWS_OVERLAP = "WindowsOverlap", Course.STALLED, "Validation would use, or used, data that calibration saw."
+    IMAGE_PULL_FAILED = "ImagePullFailed", Course.STALLED, "An image cannot be pulled; the node keeps trying."
+    RUN_CRASHED = "RunCrashed", Course.STALLED, "The run ended with an error."
+    RUN_TIMED_OUT = "RunTimedOut", Course.STALLED, "The run took longer than timeoutSeconds."
+    RESULT_MISSING = "ResultMissing", Course.STALLED, "The run ended well but left no termination message."
+    RESULT_TOO_LARGE = "ResultTooLarge", Course.STALLED, "The result fills the 4,096 bytes that the kubelet keeps."
+    RESULT_MALFORMED = "ResultMalformed", Course.STALLED, "The result is not the JSON that the contract asks for."
+    RESULT_NOT_FINITE = "ResultNotFinite", Course.STALLED, "A metric or parameter is NaN or infinite."
+    METRIC_MISSING = "MetricMissing", Course.STALLED, "The result lacks a metric that has a threshold."
+
+    # Serving
+    SERVING = "Serving", Course.DONE, "The Service leads to this revision, and its evidence holds."
+    ROLLING_OUT = "RollingOut", Course.WORKING, "The components are starting."
+    ROLLOUT_FAILED = "RolloutFailed", Course.STALLED, "A component does not become ready."
+    KEEPS_SERVING = "KeepsServing", Course.WORKING, "An earlier revision serves while this one is not there yet."
+    NOT_SERVING = "NotServing", Course.WAITING, "Nothing serves."
+
+    # Any
+    WAITING = "Waiting", Course.WAITING, "An earlier condition must hold first."
+    SUSPENDED = "Suspended", Course.WAITING, "spec.suspend is true: what is there stays, nothing new is done."
+    SPEC_INVALID = "SpecInvalid", Course.STALLED, "The object cannot be read by this operator."
+
+    # AppListing and MunicipalityPlatform
+    LISTED = "Listed", Course.DONE, "The app may be installed."
+    SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source could be read."
+    NO_SOURCES = "NoSources", Course.DONE, "The platform offers no data source."
+    SOURCES_UNREACHABLE = "SourcesUnreachable", Course.WAITING, "Some data sources cannot be read."

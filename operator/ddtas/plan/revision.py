@@ -1,0 +1,64 @@
+"""A revision: one immutable attempt to serve.
+
+Its id is a digest of everything that decides what runs and on what: the version's containers, templates and runs,
+the effective parameters, the bindings with their contract versions, the windows, and the retry token. The same inputs
+always have the same id; so a Job that exists under that id is that revision's Job, whoever started it.
+
+What is *not* in the digest can change without a new calibration: the address of a source, its credentials, texts.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field
+
+from ddtas.api.base import Model, Name, Parameters
+from ddtas.api.installation import RevisionId, Windows
+from ddtas.api.listing import Version
+from ddtas.api.platform import Municipality
+from ddtas.names import REVISION_ID_LENGTH
+
+
+class BoundSource(Model):
+    """Which source a requirement is bound to, under which version of its contract."""
+
+    requirement: str
+    data_source: Name
+    contract_version: str
+
+
+class RevisionInputs(Model):
+    """All that makes a revision. Kept in a ControllerRevision, so that it can be rendered again later."""
+
+    listing: Name
+    version: Version
+    municipality: Municipality
+    parameters: Parameters = Field(default_factory=dict)
+    bindings: tuple[BoundSource, ...]
+    windows: Windows
+    retry: str | None = None
+
+    @property
+    def id(self) -> RevisionId:
+        """The first ten hexadecimal digits of a SHA-256 over the decisive inputs."""
+        decisive = self.model_dump(
+            mode="json",
+            by_alias=True,
+            # Defaults are left out, so that a field that a later operator adds does not change existing ids.
+            exclude_defaults=True,
+            exclude={
+                "version": {"state", "data_requirements", "data_products", "parameters", "platform_requirements"},
+            },
+        )
+        return digest(decisive)[:REVISION_ID_LENGTH]
+
+    def serialised(self) -> dict[str, Any]:
+        """The JSON form that `model_validate` reads back."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""Everything that was observed of one Installation and its surroundings, at one moment.
+
+A Snapshot is plain data. Whoever makes one (the cluster, or a test) decides what is true in it; nothing below `plan`
+looks anywhere else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from ddtas.api.installation import Installation
+from ddtas.api.listing import AppListing
+from ddtas.api.platform import MunicipalityPlatform, SourceFacts
+from ddtas.errors import TemplateError
+from ddtas.settings import StorePolicy
+
+Key = tuple[str, str]  # (kind, name)
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What counts of a Job's status."""
+
+    state: Literal["Running", "Complete", "Failed"]
+    reason: str = ""
+    message: str = ""
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFacts:
+    """What counts of a Deployment's status, for its newest generation only."""
+
+    available: bool
+    stuck: str = ""  # message of Progressing=False
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What counts of a pod with one container."""
+
+    phase: str
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    exit_code: int | None = None
+    ended_reason: str = ""
+    ended_message: str = ""
+    unschedulable: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An object that carries our label."""
+
+    kind: str
+    name: str
+    uid: str = ""
+    resource_version: int = 0
+    revision: str = ""
+    component: str = ""
+    phase: str = ""
+    # Digest of the fields that our field manager owns, with the values they have now.
+    applied: str = ""
+    deleting: bool = False
+    facts: JobFacts | DeploymentFacts | PodFacts | None = None
+    # Only of a ControllerRevision: its data, as JSON.
+    data: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Kind and name."""
+        return (self.kind, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceObservation:
+    """What the probe last knew of a data source."""
+
+    state: Literal["Reachable", "Unreachable", "Unknown"]
+    reason: str
+    message: str
+    facts: SourceFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A credentials Secret: base64 values by key. Its repr shows no value."""
+
+    data: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The world, as far as one Installation is concerned."""
+
+    now: datetime
+    policy: StorePolicy
+    kubernetes_version: str
+    installation: Installation
+    listing: AppListing | str | None  # a str says why the object that is there cannot be read
+    platform: MunicipalityPlatform | str | None
+    observations: Mapping[str, SourceObservation] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    children: Mapping[Key, Child] = field(default_factory=dict)
+    # What the listing's templates gave, by revision: the sandbox is I/O, so its answer is an observation.
+    rendered: Mapping[str, tuple[Manifest, ...] | TemplateError] = field(default_factory=dict)
+
+    def children_of(self, revision: str, kind: str) -> list[Child]:
+        """The children of one kind that belong to a revision, by name."""
+        return sorted(
+            (c for c in self.children.values() if c.kind == kind and c.revision == revision), key=lambda c: c.name
+        )
