@@ -10,7 +10,7 @@ from pathlib import Path
 from ddtas_dev import packages, paths
 from ddtas_dev.buildah import buildah, has_image
 from ddtas_dev.console import Progress
-from ddtas_dev.shell import locked, run, succeeds
+from ddtas_dev.shell import Words, locked, run, succeeds
 
 SUITE = "bookworm"
 PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
@@ -40,7 +40,7 @@ def _debootstrap(root: Path) -> None:
     # What a killed run left behind.
     succeeds(["umount", "--recursive", root / "proc"])
     shutil.rmtree(root, ignore_errors=True)
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
+    command: Words = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root]
     run([*command, *_mirror()], hint=f"More is in {root}/debootstrap/debootstrap.log")
 
 

@@ -174,8 +174,7 @@ def _go(command: list[str], folder: Path, progress: Progress) -> None:
     complaints: list[str] = []
     env = {**os.environ, "CGO_ENABLED": "0"}
     with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as build:
-        assert build.stderr is not None
-        for line in build.stderr:
+        for line in build.stderr or ():
             # With -v, go names each package that it compiles, and each module that it fetches.
             if re.fullmatch(r"[\w.~/+-]+", line.strip()):
                 compiled += 1

@@ -143,7 +143,9 @@ def _start(layout: Layout) -> None:
     (layout.state / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY, indent=1))
     created = (layout.control_plane / "kwok.yaml").exists()
     _drop_stale_pid_files(layout)
-    _kwokctl(layout, tools, ["start", "cluster"] if created else ["create", "cluster", "--config", str(config_file)], config)
+    _kwokctl(
+        layout, tools, ["start", "cluster"] if created else ["create", "cluster", "--config", str(config_file)], config
+    )
     _write_kubeconfig(layout, tools["kubectl"])
     _wait_ready(layout)
 

@@ -18,7 +18,7 @@ from ddtas_dev.console import DevError, Progress
 from ddtas_dev.engine import docker_answers
 from ddtas_dev.layout import PAUSE_IMAGE
 from ddtas_dev.paths import REPO, cache
-from ddtas_dev.shell import locked, run
+from ddtas_dev.shell import Words, locked, run
 
 # Never part of an image, whatever .dockerignore says, and too large to hash.
 ALWAYS_IGNORED = (".git", ".venv", "__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
@@ -86,7 +86,7 @@ def load_into_containerd(socket: Path, images: Iterator[Image] | list[Image]) ->
 
 def import_archive(socket: Path, reference: str, archive: Path) -> None:
     """Make one image known to a node; does nothing when it has it."""
-    ctr = [binaries.ensure_one("ctr"), "--address", socket, "--namespace", "k8s.io", "images"]
+    ctr: Words = [binaries.ensure_one("ctr"), "--address", socket, "--namespace", "k8s.io", "images"]
     if reference not in run([*ctr, "list", "--quiet"]).split():
         run([*ctr, "import", "--local", "--index-name", reference, archive])
 
@@ -151,7 +151,9 @@ def _archive(reference: str, context: Path, dockerfile: Path, arguments: tuple[s
 def _build(reference: str, context: Path, dockerfile: Path, arguments: tuple[str, ...], archive: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".building-", dir=archive.parent) as folder:
         mounts = pip_settings.mounts(Path(folder))
-        buildah("build", "--pull-never", *mounts, *arguments, "--tag", reference, "--file", str(dockerfile), str(context))
+        buildah(
+            "build", "--pull-never", *mounts, *arguments, "--tag", reference, "--file", str(dockerfile), str(context)
+        )
         made = Path(folder) / "image.tar"
         buildah("push", reference, f"oci-archive:{made}:{reference}")
         os.replace(made, archive)

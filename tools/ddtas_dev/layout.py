@@ -61,6 +61,11 @@ class Layout:
         return self.control_plane / "logs" / "audit.log"
 
     @property
+    def kind_audit_log(self) -> Path:
+        """The same of a cluster that kind runs."""
+        return self.state / "audit" / "audit.log"
+
+    @property
     def node(self) -> Path:
         """The real node's configuration, images and containers."""
         return self.state / "node"

@@ -11,7 +11,7 @@ from pathlib import Path
 from ddtas_dev import binaries, images, node_cleanup, node_config, packages, processes
 from ddtas_dev.console import DevError, Progress
 from ddtas_dev.layout import API_SERVICE_IP, BRIDGE, NODE_IP, NODE_NAME, PAUSE_IMAGE, Layout
-from ddtas_dev.shell import run, succeeds
+from ddtas_dev.shell import Words, run, succeeds
 
 PROGRAMS = ("containerd", "coredns", "kubelet", "kube-proxy")
 SHIM = "containerd-shim-runc-v2"
@@ -54,7 +54,7 @@ def missing(layout: Layout) -> list[str]:
 def is_ready(layout: Layout) -> bool:
     """Whether the node's Ready condition is true."""
     kubectl = binaries.ensure_one("kubectl")
-    access = [kubectl, "--kubeconfig", layout.kubeconfig, "--request-timeout=5s"]
+    access: Words = [kubectl, "--kubeconfig", layout.kubeconfig, "--request-timeout=5s"]
     # A node that has been down looks Ready for 40 s more: its kubelet has to say so itself.
     with contextlib.suppress(DevError):
         path = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
@@ -68,7 +68,7 @@ def down(layout: Layout) -> None:
 
 
 def _start(layout: Layout, program: str, tools: dict[str, Path]) -> None:
-    configuration = {
+    configuration: dict[str, Words] = {
         "containerd": ["--config", layout.node / "containerd.toml"],
         "coredns": ["-conf", layout.node / "Corefile"],
         "kubelet": [
@@ -85,7 +85,7 @@ def _start(layout: Layout, program: str, tools: dict[str, Path]) -> None:
     path = f"{tools[SHIM].parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
     processes.spawn([tools[program], *configuration[program]], layout.logs / f"{program}.log", {"PATH": path})
     if program == "containerd":
-        ctr = [tools["ctr"], "--address", layout.containerd_socket]
+        ctr: Words = [tools["ctr"], "--address", layout.containerd_socket]
         _wait_until(layout, program, "it answers", lambda: succeeds([*ctr, "version"]))
 
 

@@ -12,9 +12,11 @@ from ddtas_dev.console import DevError, say
 
 TAIL_LINES = 25
 
+Words = Sequence[str | Path]
+
 
 def run(
-    argv: Sequence[str | Path],
+    argv: Words,
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
@@ -34,7 +36,7 @@ def run(
     return done.stdout
 
 
-def succeeds(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> bool:
+def succeeds(argv: Words, *, env: Mapping[str, str] | None = None) -> bool:
     """Whether a command exists and exits 0; what it prints is dropped."""
     try:
         done = subprocess.run(

@@ -1,0 +1,93 @@
+"""An embedded cluster: kwokctl's control plane, and a real node made of this machine's own processes."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from ddtas_dev import control_plane, node, paths, processes
+from ddtas_dev.console import DevError
+from ddtas_dev.layout import Layout
+from ddtas_dev.shell import locked
+
+
+def up(name: str, with_node: bool) -> Layout:
+    """Make it run: create it, or start what is missing of it."""
+    layout = Layout(name)
+    if not is_running(name, with_node):
+        _require(with_node, layout)
+        with locked(paths.state() / f"{name}.lock", f"it starts or stops cluster {name}"):
+            control_plane.up(layout, fake_node=not with_node)
+            if with_node:
+                node.up(layout)
+    return layout
+
+
+def is_running(name: str, with_node: bool) -> bool:
+    """Whether everything that `up` would start runs."""
+    layout = Layout(name)
+    return control_plane.is_running(layout) and (not with_node or node.is_running(layout))
+
+
+def down(name: str) -> None:
+    """End its processes and remove its files. Without one of that name it does nothing."""
+    layout = Layout(name)
+    with locked(paths.state() / f"{name}.lock", f"it starts or stops cluster {name}"):
+        if layout.node.exists():
+            if os.geteuid() != 0:
+                raise DevError(f"cluster {name} has a real node, and only root can stop it: run this as root")
+            node.down(layout)
+        control_plane.stop(layout)
+        shutil.rmtree(layout.state, ignore_errors=True)
+    (paths.state() / f"{name}.lock").unlink(missing_ok=True)
+
+
+def status(name: str) -> str:
+    """What runs and what does not, for a person."""
+    layout = Layout(name)
+    if not layout.state.exists():
+        return f"{name}: no such cluster"
+    absent = control_plane.missing(layout)
+    has_node = layout.node.exists()
+    if has_node:
+        absent += node.missing(layout)
+    if absent:
+        health = f"not running: {', '.join(absent)} (repair: ./dev cluster up --name {name})"
+    else:
+        health = "running" if is_running(name, has_node) else f"not ready yet; logs: {layout.state}"
+    kind = "with a real node" if has_node else "control plane only, with a fake node"
+    return "\n".join(
+        (f"{name}: {health}, {kind}", f"  KUBECONFIG={layout.kubeconfig}", f"  audit log: {layout.audit_log}")
+    )
+
+
+def possible(with_node: bool) -> bool:
+    """Whether this machine can run one."""
+    return sys.platform == "linux" and (not with_node or os.geteuid() == 0)
+
+
+def _require(with_node: bool, layout: Layout) -> None:
+    otherwise = "start Docker (then kind is used), or set KUBECONFIG to a cluster that you have"
+    if sys.platform != "linux":
+        raise DevError(f"a cluster without Docker needs Linux, this is {sys.platform}: {otherwise}")
+    if not with_node:
+        return
+    if os.geteuid() != 0:
+        raise DevError(
+            "a real node without Docker needs root: run this as root, "
+            f"or {otherwise}, or do without a node: ./dev cluster up --no-node"
+        )
+    others = [Layout(folder.name) for folder in paths.state().glob("*/") if folder.name != layout.name]
+    for other in others:
+        if processes.find(node.PROGRAMS, [other.state]):
+            raise DevError(
+                f"this machine is already the node of cluster {other.name}, and it can be only one at a time: "
+                f"./dev cluster down --name {other.name}"
+            )
+    _require_short(layout.containerd_socket)
+
+
+def _require_short(socket: Path) -> None:
+    # The kernel's limit for the path of a socket is 108 bytes; containerd adds a suffix for its second one.
+    if len(str(socket)) > 95:
+        raise DevError(f"the name of the cluster is too long for a socket at {socket}: choose a shorter one")

@@ -1,0 +1,56 @@
+"""Running the tests: brings up what the chosen layers need, and leaves the machine as it was."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+from ddtas_dev import binaries, checks, cluster, images
+from ddtas_dev.console import DevError, say
+from ddtas_dev.paths import REPO
+
+LAYERS = ("pure", "cluster", "e2e")
+
+
+def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> int:
+    """Run layers of the tests, all of them and the checks before them when none is named; pytest's exit code."""
+    if not layers and not checks.run_all():
+        say("the tests did not run: make the checks above pass first, or name the layers to run")
+        return 1
+    chosen = [layer for layer in LAYERS if layer in (layers or LAYERS) and (REPO / "tests" / layer).is_dir()]
+    if not chosen:
+        raise DevError(f"there is nothing to run: no folder tests/{{{','.join(layers or LAYERS)}}}")
+    tools = binaries.ensure("kubectl", "helm") if chosen != ["pure"] else {}
+    folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
+    environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
+    with contextlib.ExitStack() as started:
+        if "cluster" in chosen:
+            running = started.enter_context(_running(cluster.TEST, node=False, keep=keep))
+            environment |= _access("DDTAS_TEST", running)
+        if "e2e" in chosen:
+            running = started.enter_context(_running(cluster.DEMO, node=True, keep=keep))
+            built = images.build_all()
+            running.load(list(built.values()))
+            environment |= _access("DDTAS_E2E", running)
+            environment["DDTAS_IMAGES"] = json.dumps({name: image.reference for name, image in built.items()})
+        command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
+        # What is stopped afterwards is stopped silently: pytest's summary is the last thing to read.
+        return subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
+
+
+@contextlib.contextmanager
+def _running(name: str, node: bool, keep: bool) -> Iterator[cluster.Cluster]:
+    """A cluster that is stopped again, unless it ran before (a demo, say) or is to be kept."""
+    stop = not keep and not cluster.is_up(name, node)
+    try:
+        yield cluster.up(name, node)
+    finally:
+        if stop:
+            cluster.down(name)
+
+
+def _access(prefix: str, running: cluster.Cluster) -> dict[str, str]:
+    log = {f"{prefix}_AUDIT_LOG": str(running.audit_log)} if running.audit_log else {}
+    return {f"{prefix}_KUBECONFIG": running.kubeconfig, **log}
