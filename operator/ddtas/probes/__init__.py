@@ -1,0 +1,21 @@
+"""Live checks of data sources: one module a protocol, one line in the registry.
+
+Every source is hostile input: a look at it is bounded in time and bytes, connects only where the policy allows, and
+keeps nothing of the data but facts.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ddtas.api.datasource import DataKind
+from ddtas.probes import http_csv
+from ddtas.probes.addresses import AddressPolicy
+from ddtas.probes.base import Limits, Probe, Reason, Target
+
+__all__ = ["REGISTRY", "AddressPolicy", "Limits", "Probe", "Reason", "Target"]
+
+REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
+    {
+        DataKind.HTTP_CSV: http_csv.probe,
+    }
+)

@@ -1,0 +1,296 @@
+"""When to look at which data source, and what was seen last.
+
+One event loop, no locks. Callers say which sources there are (`ensure`, `retain`, `forget`) and read what is known
+(`observation`); neither costs I/O. The looks happen behind their backs, and `on_change` tells when one saw news.
+"""
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import logging
+import random as chance
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from ddtas.api.datasource import DataKind
+from ddtas.api.platform import SourceFacts
+from ddtas.errors import ProbeError
+from ddtas.probes import REGISTRY
+from ddtas.probes.addresses import AddressPolicy
+from ddtas.probes.base import Limits, Probe, Reason, Target
+
+log = logging.getLogger(__name__)
+
+State = Literal["Reachable", "Unreachable", "Unknown"]
+
+FAILURES_THAT_COUNT = 3  # in a row, before a Reachable source is anything else: blips must not flap
+FIRST_BACKOFF_SECONDS = 5.0  # doubled at each failure, up to the interval
+JITTER = 0.1  # share of a pause by which it is longer or shorter, so that looks spread
+_GRACE_SECONDS = 5.0  # a probe keeps its own deadline; one that does not loses its slot this much later
+
+
+class SourceKey(NamedTuple):
+    """Which data source: of which platform, in which namespace."""
+
+    namespace: str
+    platform: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is known about a source.
+
+    Attributes:
+        digest: of the part of the spec that was looked at; under another digest this says nothing.
+        state: Unknown when the probe itself failed: then nothing is known about the source.
+        reason: a `Reason`.
+        message: what is wrong and what to do next; what was left out of the facts; or None.
+        facts: of the last successful look, as long as the source counts as Reachable.
+        since: since when state and reason are what they are.
+    """
+
+    digest: str
+    state: State
+    reason: str
+    message: str | None
+    facts: SourceFacts | None
+    since: datetime
+
+    def differs(self, other: "Observation | None") -> bool:
+        """True when the other one does not say the same, times aside."""
+        return other is None or replace(self, since=other.since) != other
+
+
+class _Watch:
+    """One source that is being watched under one digest."""
+
+    __slots__ = ("digest", "due", "failures", "observation", "target")
+
+    def __init__(self, digest: str, target: Target, observation: Observation | None, due: datetime) -> None:
+        self.digest = digest
+        self.target = target
+        self.observation = observation
+        self.due = due
+        self.failures = 0
+
+
+class ProbeScheduler:
+    """Looks at each source once at a time, at `concurrency` sources at once, each at its own moment."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        limits: Limits = Limits(),  # noqa: B008 (immutable)
+        *,
+        on_change: Callable[[SourceKey], None],
+        on_probe: Callable[[DataKind, str, float, int], None] | None = None,
+        interval_seconds: float = 300,
+        concurrency: int = 16,
+        registry: Mapping[DataKind, Probe] = REGISTRY,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        """Make a scheduler that is not started yet.
+
+        Args:
+            policy: which addresses probes may connect to.
+            limits: of each look.
+            on_change: called with the key when an observation says something else than the one before.
+            on_probe: called after each look with kind, reason, seconds and bytes (0 when it failed).
+            interval_seconds: between two looks at a source that can be read.
+            concurrency: looks at once.
+            registry: the probe of each kind.
+            now: the clock; aware datetimes.
+            random: numbers in [0, 1).
+        """
+        self._policy = policy
+        self._limits = limits
+        self._on_change = on_change
+        self._on_probe = on_probe
+        self._interval = interval_seconds
+        self._concurrency = concurrency
+        self._registry = registry
+        self._now = now
+        self._random = random
+        self._watches: dict[SourceKey, _Watch] = {}
+        # (due, tie-break, key). An item whose watch is gone, or due at another moment, is skipped when it comes up.
+        self._queue: list[tuple[datetime, int, SourceKey]] = []
+        self._ties = itertools.count()
+        self._running: dict[SourceKey, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    def ensure(self, key: SourceKey, digest: str, target: Target, seed: Observation | None = None) -> None:
+        """See to it that this source is watched under this digest. Idempotent, no I/O.
+
+        Args:
+            key: which source.
+            digest: of the part of the spec that the target was made from; a new one is looked at at once.
+            target: what to look at. New credentials under the same digest count from the next look on, and that is
+                at once when the last one failed.
+            seed: what was known before a restart; under the same digest and with a state other than Unknown it
+                stands, and the first look is at a random moment within the interval.
+        """
+        watch = self._watches.get(key)
+        if watch is None or watch.digest != digest:
+            self._begin(key, digest, target, seed)
+        elif watch.target != target:
+            watch.target = target
+            if watch.failures:
+                self._schedule(key, watch, 0)
+
+    def observation(self, key: SourceKey, digest: str) -> Observation | None:
+        """What is known under that digest; None when that is nothing."""
+        watch = self._watches.get(key)
+        return watch.observation if watch and watch.digest == digest else None
+
+    def forget(self, *prefix: str) -> None:
+        """Stop watching all sources of a namespace, of a platform in it, or one source."""
+        for key in [key for key in self._watches if key[: len(prefix)] == prefix]:
+            self._drop(key)
+
+    def retain(self, namespace: str, platform: str, names: Collection[str]) -> None:
+        """Stop watching the sources of a platform that are not among these."""
+        for key in [key for key in self._watches if key[:2] == (namespace, platform) and key.source not in names]:
+            self._drop(key)
+
+    async def start(self) -> None:
+        """Begin to look. Sources may be given before and after.
+
+        Raises:
+            RuntimeError: it was started already.
+        """
+        if self._loop is not None:
+            raise RuntimeError("the probe scheduler was started already")
+        self._loop = asyncio.create_task(self._run(), name="probe-scheduler")
+
+    async def stop(self) -> None:
+        """Stop looking, and wait until no probe is left. What is known stays."""
+        tasks = [*self._running.values(), *([self._loop] if self._loop else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._loop = None
+
+    def wake(self) -> None:
+        """Look at the clock again: it was moved by hand."""
+        self._wake.set()
+
+    def _begin(self, key: SourceKey, digest: str, target: Target, seed: Observation | None) -> None:
+        self._drop(key)
+        if seed is not None and (seed.digest != digest or seed.state == "Unknown"):
+            seed = None
+        self._watches[key] = watch = _Watch(digest, target, seed, self._now())
+        self._schedule(key, watch, self._interval * self._random() if seed else 0)
+
+    def _drop(self, key: SourceKey) -> None:
+        self._watches.pop(key, None)
+        if task := self._running.get(key):
+            task.cancel()
+
+    def _schedule(self, key: SourceKey, watch: _Watch, seconds: float) -> None:
+        watch.due = self._now() + timedelta(seconds=seconds)
+        heapq.heappush(self._queue, (watch.due, next(self._ties), key))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            self._start_due()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
+
+    def _start_due(self) -> None:
+        now = self._now()
+        while self._queue and len(self._running) < self._concurrency and self._queue[0][0] <= now:
+            due, _, key = heapq.heappop(self._queue)
+            watch = self._watches.get(key)
+            # A key that is still running is queued again when it ends.
+            if watch and watch.due == due and key not in self._running:
+                self._start_look(key, watch)
+
+    def _start_look(self, key: SourceKey, watch: _Watch) -> None:
+        target = watch.target
+        task = asyncio.create_task(self._look(key, watch, target), name=f"probe {'/'.join(key)}")
+        # A callback, not `finally`: a task that is cancelled before its first step never gets there.
+        task.add_done_callback(lambda _: self._end_look(key, watch, target))
+        self._running[key] = task
+
+    def _end_look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
+        """Free the slot, and make the next appointment."""
+        del self._running[key]
+        if (current := self._watches.get(key)) is not None:
+            outdated = current is not watch or current.target != target  # it changed during the look
+            self._schedule(key, current, 0 if outdated else self._until_next(current))
+        self._wake.set()
+
+    def _pause(self) -> float | None:
+        """Seconds until there is something to do; None when only an event can bring that."""
+        if not self._queue or len(self._running) >= self._concurrency:
+            return None
+        return max(0.0, (self._queue[0][0] - self._now()).total_seconds())
+
+    async def _look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        seen = await self._probe(watch.digest, target)
+        try:
+            if self._watches.get(key) is watch:
+                self._note(key, watch, seen)
+            if self._on_probe:
+                self._on_probe(target.kind, seen.reason, clock() - started, self._bytes(seen.facts))
+        except Exception:  # of a callback; the next look comes all the same
+            log.exception("After the probe of data source %s", "/".join(key))
+
+    async def _probe(self, digest: str, target: Target) -> Observation:
+        """Look once. Whatever happens becomes an observation."""
+        state: State = "Unreachable"
+        facts = None
+        message: str | None
+        try:
+            async with asyncio.timeout(self._limits.deadline_seconds + _GRACE_SECONDS):
+                facts = await self._registry[target.kind](target, self._limits, self._policy)
+            state, reason, message = "Reachable", str(Reason.REACHABLE), self._left_out(facts)
+        except ProbeError as error:
+            reason, message = error.reason, error.message
+        except TimeoutError:
+            reason, message = Reason.TOO_SLOW, f"{target.place} could not be read in time: ask its supplier why"
+        except Exception:
+            log.exception("The probe of %r failed unexpectedly", target)
+            state, reason = "Unknown", Reason.INTERNAL_ERROR
+            message = f"the probe of {target.place} failed unexpectedly: report it, with the operator's log"
+        return Observation(digest, state, str(reason), message, facts, self._now())
+
+    def _left_out(self, facts: SourceFacts) -> str | None:
+        if facts.size_bytes is not None:
+            return None
+        return f"only the first {self._limits.max_bytes} bytes were read: what depends on the rest is unknown"
+
+    def _bytes(self, facts: SourceFacts | None) -> int:
+        if facts is None:
+            return 0
+        return self._limits.max_bytes if facts.size_bytes is None else facts.size_bytes
+
+    def _note(self, key: SourceKey, watch: _Watch, seen: Observation) -> None:
+        """Take over what was seen, unless it may be a blip."""
+        before = watch.observation
+        watch.failures = 0 if seen.state == "Reachable" else watch.failures + 1
+        if 0 < watch.failures < FAILURES_THAT_COUNT and before and before.state == "Reachable":
+            return
+        if before and (before.state, before.reason) == (seen.state, seen.reason):
+            seen = replace(seen, since=before.since)
+        watch.observation = seen
+        if seen.differs(before):
+            self._on_change(key)
+
+    def _until_next(self, watch: _Watch) -> float:
+        pause = self._interval
+        if watch.failures:
+            # The exponent is bounded: a source may fail for years, a float may not grow as long.
+            pause = min(pause, FIRST_BACKOFF_SECONDS * 2.0 ** min(watch.failures - 1, 30))
+        return pause * (1 + JITTER * (2 * self._random() - 1))
