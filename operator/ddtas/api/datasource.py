@@ -64,7 +64,9 @@ class DataContract(Model):
     """What the data supplier promises; its version changes when the promise does."""
 
     version: SemVer
-    fields: Annotated[tuple[ContractField, ...], Field(min_length=1, max_length=128, json_schema_extra=list_map("name"))]
+    fields: Annotated[
+        tuple[ContractField, ...], Field(min_length=1, max_length=128, json_schema_extra=list_map("name"))
+    ]
     time_resolution: Duration | None = None
     temporal_extent: Window | None = None
     records: Annotated[int, Field(ge=0)] | None = None

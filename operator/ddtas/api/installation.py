@@ -133,7 +133,9 @@ class Evidence(Model):
     reason: Annotated[str, StringConstraints(max_length=60)]
     message: Annotated[str, StringConstraints(max_length=1000)]
     job: Annotated[str, StringConstraints(max_length=63)]
-    parameters: Annotated[tuple[CalibratedParameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    parameters: Annotated[
+        tuple[CalibratedParameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))
+    ] = ()
     metrics: Annotated[tuple[MetricResult, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
     windows: Annotated[tuple[Window, ...], Field(max_length=16)] = ()
     completed_at: Timestamp | None = None
@@ -169,7 +171,9 @@ class InstallationStatus(Model):
     last_retry: Annotated[str, StringConstraints(max_length=64)] | None = None
     bindings: Annotated[tuple[Binding, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     revisions: Annotated[tuple[RevisionStatus, ...], Field(max_length=10, json_schema_extra=list_map("id"))] = ()
-    inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))] = ()
+    inventory: Annotated[
+        tuple[InventoryItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))
+    ] = ()
 
     def evidence(self, revision: str) -> RevisionStatus | None:
         """What is known of a revision, or None."""

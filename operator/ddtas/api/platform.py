@@ -12,7 +12,6 @@ from ddtas.api.base import (
     Line,
     Model,
     Name,
-    PartName,
     Quantity,
     Resource,
     Text,
@@ -120,7 +119,9 @@ class MunicipalityPlatformStatus(Model):
 
     observed_generation: int | None = None
     conditions: Conditions = ()
-    data_sources: Annotated[tuple[DataSourceStatus, ...], Field(max_length=100, json_schema_extra=list_map("name"))] = ()
+    data_sources: Annotated[
+        tuple[DataSourceStatus, ...], Field(max_length=100, json_schema_extra=list_map("name"))
+    ] = ()
     sources: Annotated[str, StringConstraints(max_length=20)] | None = None
 
 

@@ -90,9 +90,7 @@ def _period(requirement: DataRequirement, source: DataSource, facts: SourceFacts
     found = [f"the contract promises {extent}"] if extent else ["the contract gives no period"]
     if facts is not None and facts.first is not None:
         found.append(f"the data runs {facts.first}…{facts.last or '(end not read)'}")
-    return Check(
-        name="period", declared=declared, measured=measured, message=f"needs {days}; " + ", ".join(found)
-    )
+    return Check(name="period", declared=declared, measured=measured, message=f"needs {days}; " + ", ".join(found))
 
 
 def _resolution(wanted: str, source: DataSource, facts: SourceFacts | None) -> Check:
@@ -191,7 +189,9 @@ def verdict(checks: Iterable[Check]) -> Verdict:
 
 def missing(checks: Iterable[Check]) -> tuple[str, ...]:
     """What stands between the source and a fit, in words."""
-    return tuple(c.message for c in checks if NOT_MET in {c.declared, c.measured} or MET not in {c.declared, c.measured})
+    return tuple(
+        c.message for c in checks if NOT_MET in {c.declared, c.measured} or MET not in {c.declared, c.measured}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def parse_result(message: str) -> RunResult:
     except (ValueError, RecursionError):
         raise ResultError(Reason.RESULT_MALFORMED, f"not JSON: {printable(message, 120)}") from None
     try:
-        result = RunResult.model_validate_json(json.dumps(raw))
+        result = RunResult.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the result"
@@ -134,7 +134,7 @@ def _complete(job: Child, facts: JobFacts, pod: PodFacts, run: Run, must_not_see
     try:
         result = parse_result(pod.ended_message)
     except ResultError as error:
-        return _inconclusive(job.name, Reason(error.reason), error.message, facts)
+        return _inconclusive(job.name, Reason.named(error.reason), error.message, facts)
     outcome, reason, message = _judge(result, run.thresholds)
     overlap = _overlap(result.windows, must_not_see)
     if overlap is not None:
@@ -210,16 +210,19 @@ def assess(
         if done:
             return _complete(job, facts, done[-1], run, must_not_see)
         if lost:
-            return _inconclusive(job.name, Reason.RESULT_MISSING, "the Job's pod is gone, and its result with it", facts)
+            return _inconclusive(
+                job.name, Reason.RESULT_MISSING, "the Job's pod is gone, and its result with it", facts
+            )
         return None  # the pod's last event is still on its way
-    image = waiting_for_image(pods)
-    if image is not None and facts.state == "Running":
-        return _inconclusive(job.name, Reason.IMAGE_PULL_FAILED, f"image {run.image}: {image}", facts)
-    if facts.state == "Failed":
-        if known is not None:
-            return known  # the deadline ran out on an image that never came: that is the cause to show
-        if facts.reason == "DeadlineExceeded":
-            message = f"not done after {run.effective_timeout_seconds} s (timeoutSeconds in the listing)"
-            return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
-        return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts), facts)
-    return None
+    if facts.state == "Running":
+        if known is not None and any(p.phase == "Pending" for p in pods):
+            return known  # between two pulls the kubelet shows other reasons: the condition must not flap with them
+        image = waiting_for_image(pods)
+        text = f"image {run.image}: {image}"
+        return None if image is None else _inconclusive(job.name, Reason.IMAGE_PULL_FAILED, text, facts)
+    if known is not None:
+        return known  # the deadline ran out on an image that never came: that is the cause to show
+    if facts.reason == "DeadlineExceeded":
+        message = f"not done after {run.effective_timeout_seconds} s (timeoutSeconds in the listing)"
+        return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
+    return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts), facts)

@@ -28,6 +28,11 @@ class Reason(StrEnum):
         member.meaning = meaning
         return member
 
+    @classmethod
+    def named(cls, value: str) -> "Reason":
+        """The reason with that name (the constructor takes the course and meaning as well)."""
+        return next(reason for reason in cls if reason.value == value)
+
     # Accepted
     ACCEPTED = "Accepted", Course.DONE, "Listed, approved, version found, parameters valid, platform suitable."
     LISTING_NOT_FOUND = "ListingNotFound", Course.WAITING, "There is no AppListing with that name (yet)."

@@ -1,0 +1,372 @@
+"""Desired children of one revision, as Kubernetes objects.
+
+Each function builds one kind of child from the revision's inputs; nothing here decides *when* a child should exist.
+Values are written as the API server reads them back (canonical quantities, explicit protocols, no empty fields), so
+that "is what is there what we want" is a plain comparison.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ddtas import names
+from ddtas.api.datasource import Credentials
+from ddtas.api.installation import Evidence
+from ddtas.api.listing import Component, Container, ResourceList, Run, Threshold
+from ddtas.api.platform import DataSource
+from ddtas.plan.evidence import CALIBRATE, SERVE, VALIDATE
+from ddtas.plan.quantity import canonical
+from ddtas.plan.revision import RevisionInputs, digest
+from ddtas.plan.snapshot import Key, Manifest, Secret
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One object as it should be.
+
+    Attributes:
+        manifest: the object, with only the fields that the operator owns.
+        once: made once and never changed (a Job's template and a ControllerRevision are immutable, and a run's
+            evidence is that of the Job that was started).
+    """
+
+    manifest: Manifest
+    once: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Kind and name."""
+        return (self.manifest["kind"], self.manifest["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A bound source as it is right now: its address may move and its credentials rotate within a revision."""
+
+    requirement: str
+    source: DataSource
+    secret: Secret | None = field(repr=False)
+
+    def entries(self) -> dict[str, str]:
+        """The servicebinding.io entries, base64."""
+        plain = {"type": self.source.kind.value, "provider": self.source.name, "uri": self.source.endpoint}
+        encoded = {key: _base64(value) for key, value in plain.items()}
+        credentials: Credentials | None = self.source.credentials
+        if credentials is not None and self.secret is not None:
+            encoded |= {key: self.secret.data[key] for key in credentials.keys}
+        return encoded
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The Installation that the children belong to."""
+
+    name: str
+    namespace: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Builds the children of one revision."""
+
+    owner: Owner
+    inputs: RevisionInputs
+
+    @property
+    def revision(self) -> str:
+        """The revision's id."""
+        return self.inputs.id
+
+    @property
+    def prefix(self) -> str:
+        """Every child of the revision begins with this."""
+        return names.revision_prefix(self.owner.name, self.revision)
+
+    def name(self, part: str) -> str:
+        """The name of a child."""
+        return names.child(self.owner.name, self.revision, part)
+
+    def labels(self, **more: str) -> dict[str, str]:
+        """The labels of every child, and `component` or `phase` where given."""
+        keys = {"component": names.LABEL_COMPONENT, "phase": names.LABEL_PHASE}
+        return {
+            names.LABEL_MANAGED_BY: names.MANAGED_BY,
+            names.LABEL_INSTALLATION: self.owner.name,
+            names.LABEL_REVISION: self.revision,
+        } | {keys[key]: value for key, value in more.items()}
+
+    def _object(self, api_version: str, kind: str, name: str, labels: Mapping[str, str], **body: Any) -> Manifest:
+        return {
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": {
+                "name": name,
+                "namespace": self.owner.namespace,
+                "labels": dict(labels),
+                # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
+                "ownerReferences": [
+                    {
+                        "apiVersion": names.API_VERSION,
+                        "kind": "Installation",
+                        "name": self.owner.name,
+                        "uid": self.owner.uid,
+                    }
+                ],
+            },
+            **body,
+        }
+
+    def _config_map(self, part: str, data: Mapping[str, Any]) -> Desired:
+        texts = {key: json.dumps(value, sort_keys=True, ensure_ascii=False) for key, value in data.items()}
+        return Desired(self._object("v1", "ConfigMap", self.name(part), self.labels(), data=texts))
+
+    def record(self) -> Desired:
+        """The inputs themselves, so that this revision can be rendered when the spec has moved on."""
+        body = self._object(
+            "apps/v1", "ControllerRevision", self.prefix, self.labels(), data=self.inputs.serialised(), revision=1
+        )
+        return Desired(body, once=True)
+
+    def config(self) -> Desired:
+        """parameters.json, and a run.json for each phase."""
+        common = {
+            "installation": self.owner.name,
+            "namespace": self.owner.namespace,
+            "municipality": self.inputs.municipality.dump(),
+            "listing": self.inputs.listing,
+            "version": self.inputs.version.version,
+            "revision": self.revision,
+            "windows": self.inputs.windows.dump(),
+            "thresholds": {
+                "calibration": _thresholds(self.inputs.version.calibration.thresholds),
+                "validation": _thresholds(self.inputs.version.validation.thresholds),
+            },
+        }
+        phases = {f"{phase}.json": {"phase": phase} | common for phase in (CALIBRATE, VALIDATE, SERVE)}
+        return self._config_map("config", {"parameters.json": self.inputs.parameters} | phases)
+
+    def calibrated(self, calibration: Evidence) -> Desired:
+        """calibrated.json: the parameters that calibration found."""
+        values = {p.name: float(p.value) for p in calibration.parameters}
+        return self._config_map("calibrated", {"calibrated.json": values})
+
+    def evidence(self, calibration: Evidence, validation: Evidence) -> Desired:
+        """evidence.json: what the runs showed, for the app's own pages."""
+        runs = {"calibration": calibration, "validation": validation}
+        data = {name: _summary(run) for name, run in runs.items()}
+        return self._config_map("evidence", {"evidence.json": data})
+
+    def bindings(self, wiring: Sequence[Wiring]) -> list[Desired]:
+        """One servicebinding.io Secret for each requirement."""
+        return [
+            Desired(
+                self._object(
+                    "v1",
+                    "Secret",
+                    self.name(w.requirement),
+                    self.labels(),
+                    type=f"servicebinding.io/{w.source.kind.value}",
+                    data=w.entries(),
+                )
+            )
+            for w in wiring
+        ]
+
+    def ingress_policy(self) -> Desired:
+        """Only the declared ports of the revision's pods can be reached; a run's pods have none."""
+        ports = sorted({port.port for component in self.inputs.version.components for port in component.ports})
+        spec: Manifest = {
+            "podSelector": {
+                "matchLabels": {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision}
+            },
+            "policyTypes": ["Ingress"],
+        }
+        if ports:
+            spec["ingress"] = [{"ports": [{"port": port, "protocol": "TCP"} for port in ports]}]
+        return Desired(
+            self._object("networking.k8s.io/v1", "NetworkPolicy", self.name("ingress"), self.labels(), spec=spec)
+        )
+
+    def job(self, phase: str, run: Run) -> Desired:
+        """The Job of a run. A restarted operator finds it by name, so it is started once for a revision."""
+        labels = self.labels(phase=phase)
+        extra = ("calibrated",) if phase == VALIDATE else ()
+        spec = {
+            "activeDeadlineSeconds": run.effective_timeout_seconds,
+            "backoffLimit": run.retries or 0,
+            # An eviction or a drained node says nothing about the run: it is not counted as a failure.
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": self._pod(run, phase, phase, extra) | {"restartPolicy": "Never"},
+            },
+        }
+        return Desired(self._object("batch/v1", "Job", self.name(phase), labels, spec=spec), once=True)
+
+    def deployment(self, component: Component, wiring: Sequence[Wiring]) -> Desired:
+        """The Deployment of a component."""
+        labels = self.labels(component=component.name)
+        pod = self._pod(component, component.name, SERVE, ("calibrated", "evidence"))
+        container = pod["containers"][0]
+        if component.ports:
+            container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in component.ports]
+        if component.readiness is not None:
+            probe = {"httpGet": {"path": component.readiness.path, "port": component.readiness.port}}
+            container["readinessProbe"] = probe | {"periodSeconds": 5, "timeoutSeconds": 5}
+        spec = {
+            "replicas": component.replicas or 1,
+            "selector": {
+                "matchLabels": {
+                    key: labels[key] for key in (names.LABEL_INSTALLATION, names.LABEL_REVISION, names.LABEL_COMPONENT)
+                }
+            },
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": 300,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {
+                "metadata": {"labels": labels, "annotations": {names.ANNOTATION_BINDINGS: wiring_digest(wiring)}},
+                "spec": pod,
+            },
+        }
+        return Desired(self._object("apps/v1", "Deployment", self.name(component.name), labels, spec=spec))
+
+    def services(self) -> list[Desired]:
+        """A Service for each component with ports; it leads to this revision and no other."""
+        return [
+            Desired(
+                self._object(
+                    "v1",
+                    "Service",
+                    names.service(self.owner.name, component.name),
+                    self.labels(component=component.name),
+                    spec={
+                        "selector": {
+                            names.LABEL_INSTALLATION: self.owner.name,
+                            names.LABEL_REVISION: self.revision,
+                            names.LABEL_COMPONENT: component.name,
+                        },
+                        "ports": [
+                            {"name": p.name, "port": p.port, "targetPort": p.port, "protocol": "TCP"}
+                            for p in component.ports
+                        ],
+                    },
+                )
+            )
+            for component in self.inputs.version.components
+            if component.ports
+        ]
+
+    def url(self) -> str | None:
+        """Where the first component with a port is served, inside the cluster."""
+        for component in self.inputs.version.components:
+            if component.ports:
+                host = f"{names.service(self.owner.name, component.name)}.{self.owner.namespace}.svc"
+                return f"http://{host}:{component.ports[0].port}/"
+        return None
+
+    def adopted(self, rendered: Sequence[Manifest]) -> list[Desired]:
+        """The objects that the listing's templates gave, with our labels and owner."""
+        return [self._adopt(manifest) for manifest in rendered]
+
+    def _adopt(self, manifest: Manifest) -> Desired:
+        metadata = manifest["metadata"]
+        labels = metadata.get("labels", {}) | self.labels()
+        body = {k: v for k, v in manifest.items() if k not in ("apiVersion", "kind", "metadata")}
+        adopted = self._object(manifest["apiVersion"], manifest["kind"], metadata["name"], labels, **body)
+        if metadata.get("annotations"):
+            adopted["metadata"]["annotations"] = metadata["annotations"]
+        return Desired(adopted)
+
+    def _pod(self, container: Container, name: str, phase: str, extra: Sequence[str]) -> Manifest:
+        """A pod spec under Pod Security "restricted", with its configuration and bindings mounted."""
+        config = [
+            {
+                "configMap": {
+                    "name": self.name("config"),
+                    "items": [
+                        {"key": "parameters.json", "path": "parameters.json"},
+                        {"key": f"{phase}.json", "path": "run.json"},
+                    ],
+                }
+            }
+        ] + [{"configMap": {"name": self.name(part)}} for part in extra]
+        volumes: list[Manifest] = [
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+            {"name": "config", "projected": {"sources": config}},
+        ]
+        mounts: list[Manifest] = [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
+            {"name": "config", "mountPath": names.CONFIG_ROOT, "readOnly": True},
+        ]
+        for binding in self.inputs.bindings:
+            volume = f"binding-{binding.requirement}"
+            volumes.append({"name": volume, "secret": {"secretName": self.name(binding.requirement)}})
+            path = f"{names.SERVICE_BINDING_ROOT}/{binding.requirement}"
+            mounts.append({"name": volume, "mountPath": path, "readOnly": True})
+        env = [
+            {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
+            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
+        ]
+        own = {entry["name"] for entry in env}
+        env += [{"name": e.name, "value": e.value} for e in container.env if e.name not in own and e.value]
+        spec: Manifest = {
+            "name": name,
+            "image": container.image,
+            "imagePullPolicy": "IfNotPresent",
+            "env": env,
+            "resources": {
+                "requests": _quantities(container.resources.requests),
+                "limits": _quantities(container.resources.limits),
+            },
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": mounts,
+        }
+        if container.command:
+            spec["command"] = list(container.command)
+        if container.args:
+            spec["args"] = list(container.args)
+        return {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [spec],
+            "volumes": volumes,
+        }
+
+
+def wiring_digest(wiring: Sequence[Wiring]) -> str:
+    """Changes when an address or a credential changes; says nothing about either."""
+    return digest([[w.requirement, w.entries()] for w in wiring])[:16]
+
+
+def _quantities(resources: ResourceList) -> dict[str, str]:
+    return {"cpu": canonical(resources.cpu), "memory": canonical(resources.memory)}
+
+
+def _thresholds(thresholds: Sequence[Threshold]) -> list[dict[str, Any]]:
+    return [t.dump() for t in thresholds]
+
+
+def _summary(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "metrics": {m.name: float(m.value) for m in evidence.metrics},
+        "windows": [w.dump() for w in evidence.windows],
+    }
+
+
+def container_requests(components: Sequence[Component]) -> list[tuple[int, ResourceList]]:
+    """Replicas and requests of each component, for a comparison with the platform's limits."""
+    return [(component.replicas or 1, component.resources.requests) for component in components]

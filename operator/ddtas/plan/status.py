@@ -1,0 +1,193 @@
+"""The whole status of an object, computed anew each time. Never patched piece by piece.
+
+A condition keeps its time of transition while its status stays the same; nothing else of the old status matters.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from ddtas.api.base import Condition
+from ddtas.api.installation import InstallationStatus, InventoryItem
+from ddtas.api.listing import AppListing, AppListingStatus
+from ddtas.api.platform import DataSourceStatus, MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Plan
+from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.rules import review_refusal
+from ddtas.plan.snapshot import Key, Snapshot, SourceObservation
+from ddtas.settings import StorePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An object that could not be applied."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """What applying a plan came to."""
+
+    created: tuple[Key, ...] = ()
+    changed: tuple[Key, ...] = ()
+    removed: tuple[Key, ...] = ()
+    faults: tuple[Fault, ...] = field(default_factory=tuple)
+
+
+def conditions(
+    findings: Iterable[Finding], old: Sequence[Condition], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Findings as conditions; the time of transition stays where the status did."""
+    before = {c.type: c for c in old}
+    result = []
+    for finding in findings:
+        was = before.get(finding.step)
+        result.append(
+            Condition(
+                type=finding.step,
+                status=finding.status,
+                reason=finding.reason,
+                message=finding.message[:2000],
+                observed_generation=generation,
+                last_transition_time=was.last_transition_time
+                if was is not None and was.status == finding.status
+                else now.replace(microsecond=0),
+            )
+        )
+    return tuple(result)
+
+
+def _kstatus(main: Finding) -> tuple[Finding, ...]:
+    """Ready, Reconciling and Stalled (kstatus) from the finding that matters most."""
+    course = main.reason.course
+    working: Literal["True", "False"] = "False"
+    stalled: Literal["True", "False"] = "False"
+    if main.status != "True":
+        working = "True" if course in (Course.WORKING, Course.WAITING) else "False"
+        stalled = "True" if course is Course.STALLED else "False"
+    return (
+        Finding("Ready", main.status, main.reason, main.message),
+        Finding("Reconciling", working, main.reason, course.value),
+        Finding("Stalled", stalled, main.reason, course.value),
+    )
+
+
+def _summary(findings: Sequence[Finding], suspended: bool) -> Finding:
+    """What Ready says: the first step that is not there; the last one when all are."""
+    first = next((f for f in findings if f.status != "True"), None)
+    main = first or findings[-1]
+    if suspended:
+        text = f"spec.suspend is true: nothing new is done; {main.message}"
+        main = Finding("Ready", "True" if first is None else "False", Reason.SUSPENDED, text)
+    return main
+
+
+def installation_status(snapshot: Snapshot, plan: Plan, changes: ChangeSet) -> InstallationStatus:
+    """The status of an Installation after `plan` was applied with the outcome `changes`."""
+    findings = list(plan.findings)
+    if changes.faults:
+        fault = changes.faults[0]
+        more = f" (and {len(changes.faults) - 1} more)" if len(changes.faults) > 1 else ""
+        index = STEPS.index(PROVISIONED)
+        findings[index] = Finding(PROVISIONED, "False", fault.reason, fault.message + more)
+    main = _summary(findings, plan.suspended)
+    kstatus = _kstatus(main)
+    if plan.suspended:
+        kstatus = (kstatus[0], *(replace(f, status="False") for f in kstatus[1:]))
+    meta, old = snapshot.installation.metadata, snapshot.installation.status
+    done = sum(f.status == "True" for f in findings if f.reason is not Reason.KEEPS_SERVING)
+    owned = {d.key for d in plan.desired} if not plan.suspended else set()
+    owned |= {c.key for c in snapshot.children.values() if c.kind != "Pod"} - set(plan.prune)
+    return InstallationStatus(
+        observed_generation=meta.generation,
+        conditions=conditions([*findings, *kstatus], old.conditions, meta.generation, snapshot.now),
+        progress=f"{done}/{len(STEPS)}",
+        url=plan.url,
+        revision=plan.revision,
+        serving_revision=plan.serving,
+        serving_version=plan.serving_version,
+        last_retry=plan.retry,
+        bindings=plan.bindings,
+        revisions=plan.revisions,
+        inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
+    )
+
+
+def refused_status(old: InstallationStatus, generation: int, message: str, now: datetime) -> InstallationStatus:
+    """The status of an Installation that the operator cannot read: everything else stays as it was."""
+    findings = [Finding(STEPS[0], "False", Reason.SPEC_INVALID, message)]
+    others = [c for c in old.conditions if c.type in STEPS[1:]]
+    new = conditions([*findings, *_kstatus(findings[0])], old.conditions, generation, now)
+    return old.model_copy(update={"observed_generation": generation, "conditions": (*new[:1], *others, *new[1:])})
+
+
+def listing_status(listing: AppListing, policy: StorePolicy, now: datetime) -> AppListingStatus:
+    """The status of an AppListing: may it be installed?"""
+    fault = review_refusal(listing, policy)
+    text = fault or f"{len(listing.spec.versions)} version(s)"
+    reason = Reason.LISTING_NOT_APPROVED if fault else Reason.LISTED
+    main = Finding("Listed", "False" if fault else "True", reason, text)
+    generation = listing.metadata.generation
+    return AppListingStatus(
+        observed_generation=generation,
+        conditions=conditions([main, *_kstatus(main)], listing.status.conditions, generation, now),
+    )
+
+
+def platform_status(
+    platform: MunicipalityPlatform,
+    observations: Mapping[str, SourceObservation],
+    probes: Mapping[str, str],
+    now: datetime,
+) -> MunicipalityPlatformStatus:
+    """The status of a MunicipalityPlatform.
+
+    Args:
+        platform: the platform.
+        observations: what is known of its data sources, by name.
+        probes: digest of what each probe used, by source name.
+        now: for what changed since the old status.
+    """
+    before = {s.name: s for s in platform.status.data_sources}
+    sources = []
+    for source in platform.spec.data_sources:
+        seen = observations.get(source.name)
+        status = DataSourceStatus(
+            name=source.name,
+            probe=probes.get(source.name),
+            state=seen.state if seen else "Unknown",
+            reason=seen.reason if seen else Reason.PROBING,
+            message=seen.message if seen and seen.message else None,
+            since=now.replace(microsecond=0),
+            facts=seen.facts if seen else None,
+        )
+        was = before.get(source.name)
+        if was is not None and was.model_copy(update={"since": status.since}) == status:
+            status = was
+        sources.append(status)
+    reachable = sum(s.state == "Reachable" for s in sources)
+    main = _platform_finding(sources, reachable)
+    generation = platform.metadata.generation
+    return MunicipalityPlatformStatus(
+        observed_generation=generation,
+        conditions=conditions([main, *_kstatus(main)], platform.status.conditions, generation, now),
+        data_sources=tuple(sources),
+        sources=f"{reachable}/{len(sources)}",
+    )
+
+
+def _platform_finding(sources: Sequence[DataSourceStatus], reachable: int) -> Finding:
+    step = "SourcesReachable"
+    if not sources:
+        return Finding(step, "True", Reason.NO_SOURCES, "spec.dataSources is empty")
+    away = [s for s in sources if s.state == "Unreachable"]
+    if away:
+        named = "; ".join(f"{s.name}: {s.reason}: {s.message}" for s in away[:3])
+        return Finding(step, "False", Reason.SOURCES_UNREACHABLE, f"{len(away)} of {len(sources)}: {named}")
+    unknown = [s.name for s in sources if s.state == "Unknown"]
+    if unknown:
+        return Finding(step, "Unknown", Reason.PROBING, f"being looked at: {', '.join(unknown[:5])}")
+    return Finding(step, "True", Reason.SOURCES_REACHABLE, f"{reachable} of {len(sources)} data sources")
