@@ -66,10 +66,8 @@ def missing(layout: Layout) -> list[str]:
 
 
 def stop(layout: Layout) -> None:
-    """End its processes: the API server before its store."""
-    found = processes.find(PROGRAMS, [layout.state])
-    processes.stop([process.pid for process in found if process.program != "etcd"])
-    processes.stop([process.pid for process in found if process.program == "etcd"])
+    """End its processes."""
+    processes.kill([process.pid for process in processes.find(PROGRAMS, [layout.state])])
 
 
 def kwokctl_config(tools: dict[str, Path], layout: Layout) -> dict[str, Any]:
@@ -112,7 +110,14 @@ def kwokctl_config(tools: dict[str, Path], layout: Layout) -> dict[str, Any]:
         },
         "componentsPatches": [
             _extra_args("kube-apiserver", api_server),
-            _extra_args("kube-controller-manager", {"service-cluster-ip-range": SERVICE_CIDR}),
+            _extra_args(
+                "kube-controller-manager",
+                {
+                    "service-cluster-ip-range": SERVICE_CIDR,
+                    # It makes this folder; the default is one of the whole machine's.
+                    "flex-volume-plugin-dir": str(layout.state / "volume-plugins"),
+                },
+            ),
             # Without this kwok fakes the status of every pod, those of the real node included.
             _extra_args(
                 "kwok-controller",

@@ -3,12 +3,14 @@
 import os
 import shutil
 import sys
-from pathlib import Path
 
 from ddtas_dev import control_plane, node, paths, processes
 from ddtas_dev.console import DevError
 from ddtas_dev.layout import Layout
 from ddtas_dev.shell import locked
+
+# containerd refuses a longer path: with the name of a socket it would exceed what the kernel takes.
+MAX_SOCKET_FOLDER = 42
 
 
 def up(name: str, with_node: bool) -> Layout:
@@ -84,10 +86,5 @@ def _require(with_node: bool, layout: Layout) -> None:
                 f"this machine is already the node of cluster {other.name}, and it can be only one at a time: "
                 f"./dev cluster down --name {other.name}"
             )
-    _require_short(layout.containerd_socket)
-
-
-def _require_short(socket: Path) -> None:
-    # The kernel's limit for the path of a socket is 108 bytes; containerd adds a suffix for its second one.
-    if len(str(socket)) > 95:
-        raise DevError(f"the name of the cluster is too long for a socket at {socket}: choose a shorter one")
+    if len(str(layout.shim_sockets)) > MAX_SOCKET_FOLDER:
+        raise DevError(f"the name {layout.name} is too long: containerd's sockets would not fit: choose a shorter one")

@@ -81,6 +81,11 @@ class Layout:
         return self.volatile / "containerd.sock"
 
     @property
+    def shim_sockets(self) -> Path:
+        """Where each container's supervisor listens."""
+        return self.volatile / "s"
+
+    @property
     def cgroup(self) -> str:
         """The parent of all pods' cgroups."""
         return f"/ddtas-{self.name}"

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ def clean(layout: Layout, programs: Collection[str], shim: str) -> None:
     """Take it all back. Does what is left to do after a reboot or an earlier half-done clean-up, too."""
     folders = [layout.state, layout.volatile]
     # The kubelet and containerd first, or they start again what is being stopped.
-    processes.stop([process.pid for process in processes.find(programs, folders)])
+    processes.kill([process.pid for process in processes.find(programs, folders)])
     processes.kill(list(_processes_in(layout.cgroup)))
     processes.kill([process.pid for process in processes.find([shim], folders)])
     _unmount(folders)
@@ -31,6 +32,7 @@ def clean(layout: Layout, programs: Collection[str], shim: str) -> None:
     with contextlib.suppress(OSError):
         layout.volatile.parent.rmdir()
     _remove_log_links(layout)
+    _remove_if_unused(Path("/var/lib/kubelet/device-plugins"))
 
 
 def cgroup_roots() -> list[Path]:
@@ -92,8 +94,10 @@ def _clean_network(layout: Layout) -> None:
             saved = run([f"{version}-save"])
             if FIREWALL_RULE.search(saved) or any(map(FIREWALL_RULE.search, saved.splitlines())):
                 run([f"{version}-restore"], stdin=firewall_without_ours(saved) + "\n")
-    for result in Path("/var/lib/cni/results").glob(f"{layout.name}-*"):
+    results = Path("/var/lib/cni/results")
+    for result in results.glob(f"{layout.name}-*"):
         result.unlink()
+    _remove_if_unused(results)
 
 
 def _remove_log_links(layout: Layout) -> None:
@@ -103,3 +107,22 @@ def _remove_log_links(layout: Layout) -> None:
         for link in folder.iterdir():
             if link.is_symlink() and str(link.readlink()).startswith(f"{layout.node}/"):
                 link.unlink()
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove a folder that programs make in a place of their own choice, with the one above it, if nobody uses it."""
+    kubelet = folder / "kubelet.sock"
+    if kubelet.is_socket() and not _answers(kubelet):
+        kubelet.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True

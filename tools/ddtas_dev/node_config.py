@@ -34,6 +34,9 @@ disabled_plugins = [
 [grpc]
   address = "{socket}"
 
+[plugins."io.containerd.shim.v1.manager"]
+  socket_dir = "{shims}"
+
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "{snapshotter}"
   [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -49,8 +52,10 @@ disabled_plugins = [
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
         SystemdCgroup = false
+        Root = "{runc}"
   [plugins."io.containerd.cri.v1.runtime".cni]
     bin_dirs = ["{cni_plugins}"]
+    use_internal_loopback = true
     conf_dir = "{cni}"
 """
 
@@ -76,6 +81,8 @@ def containerd(layout: Layout, snapshotter: str) -> str:
         root=layout.node / "containerd",
         state=layout.volatile / "containerd",
         socket=layout.containerd_socket,
+        shims=layout.shim_sockets,
+        runc=layout.volatile / "runc",
         snapshotter=snapshotter,
         pause=PAUSE_IMAGE,
         cni_plugins=CNI_PLUGINS,
@@ -117,7 +124,7 @@ def kubelet(layout: Layout, resolv_conf: Path) -> str:
             "kind": "KubeletConfiguration",
             "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
             "podLogsDir": str(layout.node / "pod-logs"),
-            "volumePluginDir": str(layout.node / "volume-plugins"),
+            "volumePluginDir": str(layout.state / "volume-plugins"),
             "resolvConf": str(resolv_conf),
             "clusterDNS": [NODE_IP],
             "clusterDomain": CLUSTER_DOMAIN,

@@ -4,6 +4,7 @@ A pid in a file may belong to somebody else by now (a reboot, a long time). A pr
 is one of the programs that we start and one of its arguments lies in the cluster's own folders.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+GONE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -65,30 +67,14 @@ def spawn(argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None =
         )
 
 
-def stop(pids: Collection[int], grace_seconds: float = 10.0) -> None:
-    """Ask processes to end, and make those end that do not."""
-    remaining = _signal(pids, signal.SIGTERM)
-    deadline = time.monotonic() + grace_seconds
-    while remaining and time.monotonic() < deadline:
-        time.sleep(0.05)
-        remaining = [pid for pid in remaining if _alive(pid)]
-    _signal(remaining, signal.SIGKILL)
-
-
 def kill(pids: Collection[int]) -> None:
-    """End processes at once."""
-    _signal(pids, signal.SIGKILL)
-
-
-def _signal(pids: Collection[int], number: signal.Signals) -> list[int]:
-    sent = []
+    """End processes at once, and return when they are gone: what they would save is removed next anyway."""
     for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-        sent.append(pid)
-    return sent
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + GONE_SECONDS
+    while any(map(_alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _alive(pid: int) -> bool:
