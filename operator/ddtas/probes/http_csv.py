@@ -116,15 +116,13 @@ class _Reader:
 
     def _add_records(self, records: list[str]) -> None:
         try:
-            for row in csv.reader(records, strict=True):
-                if not row:  # a blank line, mostly at the end
-                    continue
-                if self._table is None:
-                    self._table = Table(row, self._target.contract, self._target.place)
-                else:
-                    self._table.add(row)
+            rows = [row for row in csv.reader(records, strict=True) if row]  # without blank lines, mostly at the end
         except csv.Error:
             raise self._malformed("the quotes or line ends of a record are not as RFC 4180 has them") from None
+        if rows and self._table is None:
+            self._table = Table(rows.pop(0), self._target.contract, self._target.place)
+        if self._table is not None:
+            self._table.add(rows)
 
     def _malformed(self, what: str) -> ProbeError:
         return ProbeError(

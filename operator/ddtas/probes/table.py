@@ -15,8 +15,16 @@ _MAX_STEPS = 64  # different steps between dates that are counted; a regular ser
 _SHOWN_CHARACTERS = 40
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")  # FieldName of the API
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_PATTERNS = {  # the narrowest first
+    FieldType.INTEGER: re.compile(r"[+-]?[0-9]+"),
+    FieldType.NUMBER: re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+}
+_WIDER = {
+    FieldType.INTEGER: FieldType.NUMBER,
+    FieldType.NUMBER: FieldType.STRING,
+    FieldType.DATE: FieldType.STRING,
+}
+_NAN = frozenset({"NaN", "nan", "NAN"})
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -40,19 +48,20 @@ class Table:
         self._contract = contract
         self._records = 0
 
-    def add(self, row: Sequence[str]) -> None:
-        """Look at one row.
+    def add(self, rows: Sequence[Sequence[str]]) -> None:
+        """Look at some rows. Many at once go faster than one by one: a column at a time.
 
         Raises:
-            ProbeError: MalformedData when it has more or fewer values than the header has names.
+            ProbeError: MalformedData when a row has more or fewer values than the header has names.
         """
-        self._records += 1
-        if len(row) != len(self._columns):
-            raise self._malformed(
-                f"record {self._records} has {len(row)} values where the header names {len(self._columns)}"
-            )
-        for column, value in zip(self._columns, row, strict=True):
-            column.add(value)
+        for row in rows:
+            self._records += 1
+            if len(row) != len(self._columns):
+                raise self._malformed(
+                    f"record {self._records} has {len(row)} values where the header names {len(self._columns)}"
+                )
+        for column, values in zip(self._columns, zip(*rows, strict=True), strict=bool(rows)):
+            column.add(values)
 
     def facts(self, size_bytes: int | None) -> SourceFacts:
         """The facts so far.
@@ -118,24 +127,29 @@ class _Column:
         self.type: FieldType | None = None
         self.dates = _Dates()
 
-    def add(self, value: str) -> None:
-        if not value or value.lower() == "nan":
-            self.empty += 1
+    def add(self, values: Sequence[str]) -> None:
+        filled = [value for value in values if value and value not in _NAN]
+        self.empty += len(values) - len(filled)
+        if not filled:
             return
-        if self.type is not FieldType.STRING:
-            self.type = self._widened(value)
+        if self.type is None:
+            self.type = _narrowest(filled[0])
+        while not self._fits(filled):
+            self.type = _WIDER[self.type]
 
-    def _widened(self, value: str) -> FieldType:
-        if self.type in (None, FieldType.DATE):
-            day = _day(value)
-            if day:
-                self.dates.add(day)
-                return FieldType.DATE
-            if self.type:
-                return FieldType.STRING
-        if self.type is not FieldType.NUMBER and _INTEGER.fullmatch(value):
-            return FieldType.INTEGER
-        return FieldType.NUMBER if _NUMBER.fullmatch(value) else FieldType.STRING
+    def _fits(self, values: Sequence[str]) -> bool:
+        if self.type is FieldType.DATE:
+            days = [day for day in map(_day, values) if day]
+            self.dates.add(days)
+            return len(days) == len(values)
+        pattern = _PATTERNS.get(self.type) if self.type else None
+        return pattern is None or all(map(pattern.fullmatch, values))
+
+
+def _narrowest(value: str) -> FieldType:
+    if _day(value):
+        return FieldType.DATE
+    return next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(value)), FieldType.STRING)
 
 
 class _Dates:
@@ -151,20 +165,23 @@ class _Dates:
         self._previous: date | None = None
         self._steps: Counter[str] = Counter()
 
-    def add(self, day: date) -> None:
-        previous, self._previous = self._previous, day
-        if previous is None or self.first is None or self.last is None:
-            self.first = self.last = day
+    def add(self, days: Sequence[date]) -> None:
+        if not days:
             return
-        if day == previous:  # several records of one day: no step
-            return
-        if day > previous:
-            self.falling = False
-            self.last = max(self.last, day)
-        else:
-            self.rising = False
-            self.first = min(self.first, day)
-        step = _step(*sorted((previous, day)))
+        self.first = min(days) if self.first is None else min(self.first, *days)
+        self.last = max(days) if self.last is None else max(self.last, *days)
+        previous = self._previous or days[0]
+        for day in days:
+            if day > previous:
+                self.falling = False
+                self._count(_step(previous, day))
+            elif day < previous:
+                self.rising = False
+                self._count(_step(day, previous))
+            previous = day  # the same day once more is another record of it, and no step
+        self._previous = previous
+
+    def _count(self, step: str) -> None:
         self._steps[step if step in self._steps or len(self._steps) < _MAX_STEPS else "other"] += 1
 
     def resolution(self) -> str | None:
