@@ -162,7 +162,18 @@ def _build(module: Module, names: list[str], position: str) -> None:
         # One invocation for all: they share most of their packages. A trailing slash makes -o a folder.
         output = f"{scratch}/{names[0]}" if len(names) == 1 else f"{scratch}/"
         packages = [module.packages[name] for name in names]
-        command = ["go", "build", "-v", "-trimpath", "-ldflags", module.ldflags(), "-o", output, *packages]
+        command = [
+            "go",
+            "build",
+            "-v",
+            "-buildvcs=false",
+            "-trimpath",
+            "-ldflags",
+            module.ldflags(),
+            "-o",
+            output,
+            *packages,
+        ]
         with Progress(f"building {', '.join(names)} ({position})") as progress:
             _go(command, module.folder, progress)
         for name in names:

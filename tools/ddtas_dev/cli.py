@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 
 from ddtas_dev import binaries, checks, cluster, images, paths, testing
@@ -21,10 +22,16 @@ def main(argv: Sequence[str]) -> int:
         ours, pytest_arguments = _split(argv)
         args = _parser().parse_args(ours)
         args.pytest_arguments = pytest_arguments
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
     except DevError as error:
         say(f"error: {error}")
         return 1
+    except BrokenPipeError:
+        # The reader has seen enough (`./dev ... | head`): nothing to complain about, and nothing more to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         say("interrupted")
         return 130

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ from ddtas_dev.shell import run, succeeds
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl", "kubectl")
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
+PORT_BLOCKS = range(32700, 32768 - 10, 10)
+PORT_OPTIONS = (
+    "kubeApiserverPort",
+    "etcdPort",
+    "etcdPeerPort",
+    "kubeControllerManagerPort",
+    "kubeSchedulerPort",
+    "kwokControllerPort",
+)
 READY_SECONDS = 90.0
 DEFAULT_STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 
@@ -47,16 +57,17 @@ def up(layout: Layout, fake_node: bool) -> None:
     """Make it run: create it, or start what is missing of one that was created before."""
     if is_running(layout):
         return
+    tools = binaries.ensure(*BINARIES)
     with Progress(f"starting the control plane of cluster {layout.name}"):
-        _start(layout)
-        _apply(layout, *_default_stages())
-        if fake_node:
-            _apply(layout, json.dumps(FAKE_NODE))
+        _start(layout, tools)
+        _apply(layout, *_default_stages(), *([json.dumps(FAKE_NODE)] if fake_node else []))
+        # Last: without this file the next `up` does all of the above again.
+        _write_kubeconfig(layout, tools["kubectl"])
 
 
 def is_running(layout: Layout) -> bool:
     """Whether all its processes run and the API server says that it is ready."""
-    return not missing(layout) and layout.kubeconfig.exists() and _ready(layout)
+    return not missing(layout) and layout.kubeconfig.exists() and _answers(layout, "/readyz")
 
 
 def missing(layout: Layout) -> list[str]:
@@ -70,13 +81,19 @@ def stop(layout: Layout) -> None:
     processes.kill([process.pid for process in processes.find(PROGRAMS, [layout.state])])
 
 
-def kwokctl_config(tools: dict[str, Path], layout: Layout) -> dict[str, Any]:
+def is_outdated(layout: Layout) -> bool:
+    """Whether it was made with other binaries or settings than it would be now: then it cannot just be started."""
+    config = layout.state / "kwokctl.json"
+    return layout.state.exists() and not _same(config, _config(binaries.ensure(*BINARIES), layout))
+
+
+def kwokctl_config(tools: dict[str, Path], layout: Layout, ports: dict[str, int]) -> dict[str, Any]:
     """What kwokctl is told. It reads YAML, of which JSON is a part."""
     api_server = {
         # Pods have to reach it; everything else listens on the loopback address only.
         "bind-address": "0.0.0.0",  # noqa: S104
-        # kwokctl gives ports from 32767 downwards to its processes, out of the range of Services.
-        "service-node-port-range": "30000-32600",
+        # The rest of the usual range is for our own processes.
+        "service-node-port-range": f"30000-{PORT_BLOCKS.start - 1}",
         "service-cluster-ip-range": SERVICE_CIDR,
         # Pods on the real node reach the API server here; the default depends on the machine's default route.
         "advertise-address": NODE_IP,
@@ -92,6 +109,7 @@ def kwokctl_config(tools: dict[str, Path], layout: Layout) -> dict[str, Any]:
         "kind": "KwokctlConfiguration",
         "options": {
             "runtime": "binary",
+            **ports,
             "etcdBinary": str(tools["etcd"]),
             "kubeApiserverBinary": str(tools["kube-apiserver"]),
             "kubeControllerManagerBinary": str(tools["kube-controller-manager"]),
@@ -136,23 +154,51 @@ def _extra_args(component: str, arguments: dict[str, str]) -> dict[str, Any]:
     return {"name": component, "extraArgs": extra}
 
 
-def _start(layout: Layout) -> None:
-    tools = binaries.ensure(*BINARIES)
-    config = json.dumps(kwokctl_config(tools, layout), indent=1)
+def _start(layout: Layout, tools: dict[str, Path]) -> None:
     config_file = layout.state / "kwokctl.json"
-    if layout.state.exists() and not _same(config_file, config):
-        # Made by another version of this file or of the pins, and not running: nothing to keep.
-        stop(layout)
-        shutil.rmtree(layout.control_plane, ignore_errors=True)
     layout.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     (layout.state / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY, indent=1))
-    created = (layout.control_plane / "kwok.yaml").exists()
+    config_file.write_text(_config(tools, layout))
     _drop_stale_pid_files(layout)
-    _kwokctl(
-        layout, tools, ["start", "cluster"] if created else ["create", "cluster", "--config", str(config_file)], config
-    )
-    _write_kubeconfig(layout, tools["kubectl"])
+    if _kwokctl_kubeconfig(layout).exists():
+        _kwokctl(layout, tools, "start", "cluster")
+    else:
+        shutil.rmtree(layout.control_plane, ignore_errors=True)
+        _kwokctl(layout, tools, "create", "cluster", "--config", str(config_file))
     _wait_ready(layout)
+
+
+def _ports(layout: Layout) -> dict[str, int]:
+    """Ports of this cluster, the same ones for its whole life, and none of another cluster's, running or not."""
+    taken = {file.parent.name: _ports_in(file) for file in layout.state.parent.glob("*/kwokctl.json")}
+    if mine := taken.pop(layout.name, None):
+        return mine
+    others = {port for ports in taken.values() for port in ports.values()}
+    for first in PORT_BLOCKS:
+        block = dict(zip(PORT_OPTIONS, range(first, first + len(PORT_OPTIONS)), strict=True))
+        if not others & set(block.values()) and all(map(_free, block.values())):
+            return block
+    raise DevError(f"no free ports for a cluster near {PORT_BLOCKS.start}: stop a cluster (./dev cluster status)")
+
+
+def _ports_in(config: Path) -> dict[str, int]:
+    options = json.loads(config.read_text())["options"]
+    return {name: options[name] for name in PORT_OPTIONS if name in options}
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # A connection that was closed a moment ago does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _config(tools: dict[str, Path], layout: Layout) -> str:
+    return json.dumps(kwokctl_config(tools, layout, _ports(layout)), indent=1)
 
 
 def _same(file: Path, content: str) -> bool:
@@ -167,8 +213,7 @@ def _drop_stale_pid_files(layout: Layout) -> None:
             file.unlink()
 
 
-def _kwokctl(layout: Layout, tools: dict[str, Path], command: list[str], config: str) -> None:
-    (layout.state / "kwokctl.json").write_text(config)
+def _kwokctl(layout: Layout, tools: dict[str, Path], *command: str) -> None:
     environment = {
         "KWOK_WORKDIR": str(layout.kwok_home),
         # kwokctl adds the new cluster to this file: never the person's own.
@@ -182,24 +227,32 @@ def _kwokctl(layout: Layout, tools: dict[str, Path], command: list[str], config:
     )
 
 
+def _kwokctl_kubeconfig(layout: Layout) -> Path:
+    return layout.control_plane / "kubeconfig.yaml"
+
+
 def _write_kubeconfig(layout: Layout, kubectl: Path) -> None:
-    source = layout.control_plane / "kubeconfig.yaml"
-    content = run([kubectl, "config", "view", "--raw", "--flatten", "--kubeconfig", source])
+    """The same access with the certificates inside, so that it works wherever it is copied."""
+    content = run([kubectl, "config", "view", "--raw", "--flatten", "--kubeconfig", _kwokctl_kubeconfig(layout)])
     layout.kubeconfig.touch(mode=0o600)
     layout.kubeconfig.write_text(content)
 
 
-def _ready(layout: Layout) -> bool:
-    kubectl = binaries.ensure_one("kubectl")
-    return succeeds([kubectl, "--kubeconfig", layout.kubeconfig, "--request-timeout=3s", "get", "--raw", "/readyz"])
+def _kubectl(layout: Layout) -> list[str]:
+    return [str(binaries.ensure_one("kubectl")), "--kubeconfig", str(_kwokctl_kubeconfig(layout))]
+
+
+def _answers(layout: Layout, path: str) -> bool:
+    return succeeds([*_kubectl(layout), "--request-timeout=3s", "get", "--raw", path])
 
 
 def _wait_ready(layout: Layout) -> None:
+    """Wait for the last thing that a first pod needs; a controller makes it when everything else works."""
     deadline = time.monotonic() + READY_SECONDS
-    while not _ready(layout):
+    while not _answers(layout, "/api/v1/namespaces/default/serviceaccounts/default"):
         if time.monotonic() > deadline:
             raise DevError(
-                f"the API server of cluster {layout.name} is not ready after {READY_SECONDS:.0f} s: "
+                f"the control plane of cluster {layout.name} is not ready after {READY_SECONDS:.0f} s: "
                 f"read {layout.control_plane / 'logs'}"
             )
         time.sleep(0.2)
@@ -219,5 +272,4 @@ def _default_stages() -> list[str]:
 
 
 def _apply(layout: Layout, *documents: str) -> None:
-    kubectl = binaries.ensure_one("kubectl")
-    run([kubectl, "--kubeconfig", layout.kubeconfig, "apply", "-f", "-"], stdin="\n---\n".join(documents))
+    run([*_kubectl(layout), "apply", "-f", "-"], stdin="\n---\n".join(documents))

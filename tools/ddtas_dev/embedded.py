@@ -5,7 +5,7 @@ import shutil
 import sys
 
 from ddtas_dev import control_plane, node, paths, processes
-from ddtas_dev.console import DevError
+from ddtas_dev.console import DevError, say
 from ddtas_dev.layout import Layout
 from ddtas_dev.shell import locked
 
@@ -19,6 +19,9 @@ def up(name: str, with_node: bool) -> Layout:
     if not is_running(name, with_node):
         _require(with_node, layout)
         with locked(paths.state() / f"{name}.lock", f"it starts or stops cluster {name}"):
+            if not control_plane.is_running(layout) and control_plane.is_outdated(layout):
+                say(f"cluster {name} is down and was made by another version of these tools: making it anew")
+                _remove(layout)
             control_plane.up(layout, fake_node=not with_node)
             if with_node:
                 node.up(layout)
@@ -35,13 +38,7 @@ def down(name: str) -> None:
     """End its processes and remove its files. Without one of that name it does nothing."""
     layout = Layout(name)
     with locked(paths.state() / f"{name}.lock", f"it starts or stops cluster {name}"):
-        if layout.node.exists():
-            if os.geteuid() != 0:
-                raise DevError(f"cluster {name} has a real node, and only root can stop it: run this as root")
-            node.down(layout)
-        control_plane.stop(layout)
-        shutil.rmtree(layout.state, ignore_errors=True)
-    (paths.state() / f"{name}.lock").unlink(missing_ok=True)
+        _remove(layout)
 
 
 def status(name: str) -> str:
@@ -61,6 +58,15 @@ def status(name: str) -> str:
     return "\n".join(
         (f"{name}: {health}, {kind}", f"  KUBECONFIG={layout.kubeconfig}", f"  audit log: {layout.audit_log}")
     )
+
+
+def _remove(layout: Layout) -> None:
+    if layout.node.exists():
+        if os.geteuid() != 0:
+            raise DevError(f"cluster {layout.name} has a real node, and only root can stop it: run this as root")
+        node.down(layout)
+    control_plane.stop(layout)
+    shutil.rmtree(layout.state, ignore_errors=True)
 
 
 def possible(with_node: bool) -> bool:

@@ -6,8 +6,9 @@ changed one never hides behind a tag that a node already has.
 
 import hashlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,6 +23,7 @@ from ddtas_dev.shell import Words, locked, run
 
 # Never part of an image, whatever .dockerignore says, and too large to hash.
 ALWAYS_IGNORED = (".git", ".venv", "__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
+KEPT_BUILDS = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def build_pause(binary: Path) -> Path:
         return _archive(PAUSE_IMAGE, binary.parent, dockerfile, ())
 
 
-def load_into_containerd(socket: Path, images: Iterator[Image] | list[Image]) -> None:
+def load_into_containerd(socket: Path, images: Sequence[Image]) -> None:
     """Make images known to a node; does nothing for those that it has."""
     for image in images:
         if image.archive is None:
@@ -88,7 +90,8 @@ def import_archive(socket: Path, reference: str, archive: Path) -> None:
     """Make one image known to a node; does nothing when it has it."""
     ctr: Words = [binaries.ensure_one("ctr"), "--address", socket, "--namespace", "k8s.io", "images"]
     if reference not in run([*ctr, "list", "--quiet"]).split():
-        run([*ctr, "import", "--local", "--index-name", reference, archive])
+        with Progress(f"loading {reference}"):
+            run([*ctr, "import", "--local", "--index-name", reference, archive])
 
 
 def content_key(context: Path, dockerfile: Path, base: str) -> str:
@@ -103,29 +106,39 @@ def content_key(context: Path, dockerfile: Path, base: str) -> str:
 
 def context_files(context: Path) -> list[Path]:
     """The files that a build can see, in a fixed order."""
-    patterns = _ignored(context)
+    file = context / ".dockerignore"
+    ignored = dockerignore(file.read_text() if file.exists() else "")
     found: list[Path] = []
     for folder, subfolders, files in os.walk(context):
-        here = Path(folder)
-        subfolders[:] = [name for name in subfolders if not _matches(here / name, context, patterns)]
-        found += [here / name for name in files if not _matches(here / name, context, patterns)]
-    return sorted(found)
+        subfolders[:] = [name for name in subfolders if not _never(name)]
+        found += [Path(folder, name) for name in files if not _never(name)]
+    return sorted(file for file in found if not ignored(file.relative_to(context).as_posix()))
 
 
-def _ignored(context: Path) -> list[str]:
-    """The patterns of .dockerignore. Exceptions (!) are left out: a file too many in the hash does no harm."""
-    file = context / ".dockerignore"
-    lines = file.read_text().splitlines() if file.exists() else []
-    patterns = [line.strip().strip("/") for line in lines if line.strip() and not line.startswith("#")]
-    exceptions = any(pattern.startswith("!") for pattern in patterns)
-    return [] if exceptions else patterns
+def dockerignore(text: str) -> Callable[[str], bool]:
+    """Whether a .dockerignore leaves out a path: the last line that matches it, or a folder above it, counts.
+
+    >>> ignored = dockerignore("*\\n!operator\\n**/*.log")
+    >>> ignored("tests/a.py"), ignored("operator/a.py"), ignored("operator/x/a.log")
+    (True, False, True)
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    rules = [
+        (not line.startswith("!"), re.compile(_pattern(line.removeprefix("!").strip("/"))))
+        for line in lines
+        if line and not line.startswith("#")
+    ]
+    return lambda path: next((leaves_out for leaves_out, rule in reversed(rules) if rule.fullmatch(path)), False)
 
 
-def _matches(path: Path, context: Path, patterns: list[str]) -> bool:
-    relative = path.relative_to(context).as_posix()
-    return any(fnmatch(path.name, pattern) for pattern in ALWAYS_IGNORED) or any(
-        fnmatch(relative, pattern) or fnmatch(relative, pattern.removeprefix("**/")) for pattern in patterns
-    )
+def _pattern(line: str) -> str:
+    special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", line)
+    return "".join(special.get(part, re.escape(part)) for part in parts) + "(?:/.*)?"
+
+
+def _never(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in ALWAYS_IGNORED)
 
 
 def _build_with_docker(context: Path, dockerfile: Path, name: str) -> Image:
@@ -145,7 +158,16 @@ def _archive(reference: str, context: Path, dockerfile: Path, arguments: tuple[s
             archive.parent.mkdir(parents=True, exist_ok=True)
             with Progress(f"building {reference}"):
                 _build(reference, context, dockerfile, arguments, archive)
+            _drop_old(archive)
     return archive
+
+
+def _drop_old(newest: Path) -> None:
+    """Keep the last few builds of an image: going back to one, on another branch, costs nothing."""
+    name = newest.name.rpartition("-")[0]
+    others = [file for file in newest.parent.glob(f"{name}-*.tar") if file.name.rpartition("-")[0] == name]
+    for file in sorted(others, key=lambda file: file.stat().st_mtime, reverse=True)[KEPT_BUILDS:]:
+        file.unlink()
 
 
 def _build(reference: str, context: Path, dockerfile: Path, arguments: tuple[str, ...], archive: Path) -> None:

@@ -63,7 +63,7 @@ def is_ready(layout: Layout) -> bool:
 
 
 def down(layout: Layout) -> None:
-    """End its processes and containers, and take back every change to the machine."""
+    """End its processes and containers, and take back what it did to the machine (ip_forward stays on)."""
     node_cleanup.clean(layout, PROGRAMS, SHIM)
 
 

@@ -19,9 +19,11 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
     if not layers and not checks.run_all():
         say("the tests did not run: make the checks above pass first, or name the layers to run")
         return 1
-    chosen = [layer for layer in LAYERS if layer in (layers or LAYERS) and (REPO / "tests" / layer).is_dir()]
+    chosen = [layer for layer in LAYERS if layer in (layers or LAYERS) and _has_tests(layer)]
     if not chosen:
-        raise DevError(f"there is nothing to run: no folder tests/{{{','.join(layers or LAYERS)}}}")
+        raise DevError(
+            f"there is nothing to run: no test in {', '.join(f'tests/{layer}' for layer in layers or LAYERS)}"
+        )
     tools = binaries.ensure("kubectl", "helm") if chosen != ["pure"] else {}
     folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
     environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
@@ -38,6 +40,10 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
         # What is stopped afterwards is stopped silently: pytest's summary is the last thing to read.
         return subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
+
+
+def _has_tests(layer: str) -> bool:
+    return any((REPO / "tests" / layer).rglob("test_*.py"))
 
 
 @contextlib.contextmanager
