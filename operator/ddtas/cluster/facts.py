@@ -1,0 +1,93 @@
+"""From an object as the API server sends it to the few facts that the decision needs. Pure."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from ddtas import names
+from ddtas.cluster.fields import owned_digest
+from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, PodFacts
+
+JsonObject = dict[str, Any]
+
+# A termination message has at most 4,096 bytes; a condition's message can be longer than anyone reads.
+_MAX_MESSAGE = 500
+
+
+def child(kind: str, body: JsonObject) -> Child:
+    """The facts of one of our children."""
+    metadata = body["metadata"]
+    labels = metadata.get("labels", {})
+    status = body.get("status", {})
+    facts: JobFacts | DeploymentFacts | PodFacts | None = None
+    if kind == "Job":
+        facts = _job(status)
+    elif kind == "Deployment":
+        facts = _deployment(body)
+    elif kind == "Pod":
+        facts = _pod(status)
+    return Child(
+        kind=kind,
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        revision=labels.get(names.LABEL_REVISION, ""),
+        component=labels.get(names.LABEL_COMPONENT, ""),
+        phase=labels.get(names.LABEL_PHASE, ""),
+        applied="" if kind == "Pod" else owned_digest(body),
+        deleting="deletionTimestamp" in metadata,
+        facts=facts,
+        data=json.dumps(body.get("data")) if kind == "ControllerRevision" else "",
+    )
+
+
+def owner(body: JsonObject) -> tuple[str, str]:
+    """Namespace and name of the Installation that a child belongs to, by label."""
+    metadata = body["metadata"]
+    return metadata["namespace"], metadata.get("labels", {}).get(names.LABEL_INSTALLATION, "")
+
+
+def _conditions(status: JsonObject) -> dict[str, JsonObject]:
+    return {c["type"]: c for c in status.get("conditions", ())}
+
+
+def _job(status: JsonObject) -> JobFacts:
+    conditions = _conditions(status)
+    for kind in ("Complete", "Failed"):
+        condition = conditions.get(kind)
+        if condition is not None and condition["status"] == "True":
+            return JobFacts(
+                state="Complete" if kind == "Complete" else "Failed",
+                reason=condition.get("reason", ""),
+                message=condition.get("message", "")[:_MAX_MESSAGE],
+                finished_at=datetime.fromisoformat(condition["lastTransitionTime"]),
+            )
+    return JobFacts(state="Running")
+
+
+def _deployment(body: JsonObject) -> DeploymentFacts:
+    status, wanted = body.get("status", {}), body["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= body["metadata"].get("generation", 1)
+    available = current and status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted
+    progressing = _conditions(status).get("Progressing", {})
+    stuck = progressing.get("message", "") if current and progressing.get("status") == "False" else ""
+    return DeploymentFacts(available=available, stuck=stuck[:_MAX_MESSAGE])
+
+
+def _pod(status: JsonObject) -> PodFacts:
+    containers = status.get("containerStatuses") or [{}]
+    state = containers[0].get("state", {})
+    waiting = state.get("waiting", {})
+    ended = state.get("terminated") or containers[0].get("lastState", {}).get("terminated") or {}
+    scheduled = _conditions(status).get("PodScheduled", {})
+    unschedulable = scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else ""
+    return PodFacts(
+        phase=status.get("phase", "Pending"),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", "")[:_MAX_MESSAGE],
+        exit_code=ended.get("exitCode"),
+        ended_reason=ended.get("reason", ""),
+        ended_message=ended.get("message", ""),
+        unschedulable=unschedulable[:_MAX_MESSAGE],
+        restarts=containers[0].get("restartCount", 0),
+    )

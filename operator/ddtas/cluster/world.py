@@ -1,0 +1,166 @@
+"""What the operator knows of the cluster: the three kinds, credentials, and the facts of all children.
+
+Fed by watches, and by the answers to the operator's own writes, so that it never acts on less than it did itself.
+An older state of an object never replaces a newer one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+from ddtas.api.base import Metadata, Resource
+from ddtas.api.installation import Installation
+from ddtas.api.listing import AppListing
+from ddtas.api.platform import MunicipalityPlatform
+from ddtas.cluster import facts
+from ddtas.cluster.resources import ResourceType
+from ddtas.errors import InvalidObject
+from ddtas.plan.snapshot import Child, Key, Secret
+
+JsonObject = dict[str, Any]
+Name = tuple[str, str]  # (namespace, name); the namespace of a cluster-scoped object is ""
+
+R = TypeVar("R", bound=Resource)
+
+
+class Unreadable:
+    """An object that does not fit its model, with what is needed to say so in its status."""
+
+    def __init__(self, body: JsonObject, fault: str) -> None:
+        self.metadata = Metadata.model_validate(body["metadata"])
+        self.status: JsonObject = body.get("status") or {}
+        self.fault = fault
+
+
+class Collection(Generic[R]):
+    """All objects of one of the three kinds."""
+
+    def __init__(self, model: type[R]) -> None:
+        self._model = model
+        self._objects: dict[Name, R | Unreadable] = {}
+
+    def put(self, body: JsonObject) -> bool:
+        """Take in an object; False when it is not newer than what is known."""
+        metadata = body["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        known = self._objects.get(key)
+        if (
+            known is not None
+            and known.metadata.uid == metadata["uid"]
+            and int(known.metadata.resource_version) >= int(metadata["resourceVersion"])
+        ):
+            return False
+        try:
+            self._objects[key] = self._model.parse(body)
+        except InvalidObject as error:
+            self._objects[key] = Unreadable(body, str(error))
+        return True
+
+    def remove(self, key: Name) -> None:
+        """Forget an object."""
+        self._objects.pop(key, None)
+
+    def retain(self, keys: set[Name]) -> list[Name]:
+        """Forget all objects but these; returns those that were forgotten."""
+        gone = [key for key in self._objects if key not in keys]
+        for key in gone:
+            del self._objects[key]
+        return gone
+
+    def get(self, key: Name) -> R | Unreadable | None:
+        """The object, or what stands for one that cannot be read."""
+        return self._objects.get(key)
+
+    def readable(self) -> Iterator[R]:
+        """All objects that fit their model."""
+        return (o for o in self._objects.values() if not isinstance(o, Unreadable))
+
+    def keys(self) -> list[Name]:
+        """The names of all objects."""
+        return list(self._objects)
+
+
+class World:
+    """Everything that is known."""
+
+    def __init__(self) -> None:
+        self.listings = Collection(AppListing)
+        self.platforms = Collection(MunicipalityPlatform)
+        self.installations = Collection(Installation)
+        self.kubernetes_version = "0.0"
+        self._secrets: dict[Name, Secret] = {}
+        self._children: defaultdict[Name, dict[Key, Child]] = defaultdict(dict)
+        self._owner_of: dict[tuple[str, str, str], Name] = {}  # by kind, namespace and name
+        # For each child that the API server stores otherwise than it was sent (a mutating webhook, an unusual
+        # quantity): the digest of what it made of it. Asked for again, it would come out the same again.
+        self._accepted: dict[str, tuple[str, str]] = {}
+
+    def put_child(self, resource: ResourceType, body: JsonObject) -> Name:
+        """Take in a child; returns the Installation that it belongs to."""
+        owner = facts.owner(body)
+        child = facts.child(resource.kind, body)
+        place = (resource.kind, owner[0], child.name)
+        if self._owner_of.setdefault(place, owner) != owner:  # its label was edited
+            self.remove_child(*place)
+            self._owner_of[place] = owner
+        known = self._children[owner].get(child.key)
+        if known is None or known.uid != child.uid or known.resource_version < child.resource_version:
+            self._children[owner][child.key] = child
+        return owner
+
+    def remove_child(self, kind: str, namespace: str, name: str) -> Name | None:
+        """Forget a child; returns the Installation that it belonged to."""
+        owner = self._owner_of.pop((kind, namespace, name), None)
+        if owner is None:
+            return None
+        child = self._children[owner].pop((kind, name))
+        self._accepted.pop(child.uid, None)
+        if not self._children[owner]:
+            del self._children[owner]
+        return owner
+
+    def children(self, owner: Name) -> dict[Key, Child]:
+        """The children of an Installation, by kind and name."""
+        return dict(self._children.get(owner, {}))
+
+    def child(self, owner: Name, key: Key) -> Child | None:
+        """One child of an Installation."""
+        return self._children.get(owner, {}).get(key)
+
+    def accept(self, uid: str, asked: str, got: str) -> None:
+        """Remember what the API server made of a manifest."""
+        self._accepted[uid] = (asked, got)
+
+    def matches(self, child: Child, asked: str) -> bool:
+        """Whether a child is as asked for."""
+        return child.applied == asked or self._accepted.get(child.uid) == (asked, child.applied)
+
+    def put_secret(self, body: JsonObject) -> Name:
+        """Take in a credentials Secret."""
+        metadata = body["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        self._secrets[key] = Secret(body.get("data") or {})
+        return key
+
+    def remove_secret(self, key: Name) -> None:
+        """Forget a credentials Secret."""
+        self._secrets.pop(key, None)
+
+    def secrets(self, namespace: str) -> dict[str, Secret]:
+        """The credentials Secrets of a namespace, by name."""
+        return {name: secret for (where, name), secret in self._secrets.items() if where == namespace}
+
+    def users_of_platform(self, key: Name) -> list[Name]:
+        """The Installations on a platform."""
+        namespace, name = key
+        return [
+            (namespace, i.metadata.name)
+            for i in self.installations.readable()
+            if i.metadata.namespace == namespace and i.spec.platform == name
+        ]
+
+    def users_of_listing(self, name: str) -> list[Name]:
+        """The Installations of a listing, in all namespaces."""
+        return [
+            (i.metadata.namespace, i.metadata.name) for i in self.installations.readable() if i.spec.listing == name
+        ]
