@@ -46,7 +46,7 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./dev", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./dev", description="Everything that development needs, with one command.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, text: str, run: object) -> argparse.ArgumentParser:
@@ -102,8 +102,10 @@ def _up(args: argparse.Namespace) -> int:
 
 
 def _down(args: argparse.Namespace) -> int:
-    cluster.down(_name(args))
-    say(f"cluster {_name(args)} is gone")
+    name = _name(args)
+    existed = name in cluster.names()
+    cluster.down(name)
+    say(f"cluster {name} is gone" if existed else f"there is no cluster {name}, and nothing of it is left")
     return 0
 
 

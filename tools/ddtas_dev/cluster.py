@@ -35,6 +35,7 @@ class Cluster:
 def up(name: str, node: bool = True, kubeconfig: str | None = None, context: str | None = None) -> Cluster:
     """Make a cluster run, or find the one that runs. A cluster that was given is used as it is."""
     if access := given(kubeconfig, context):
+        _require_answer(access)
         return Cluster("given", access, None, "given")
     if uses_kind(node):
         layout = kind.up(name)
@@ -91,6 +92,12 @@ def given(kubeconfig: str | None, context: str | None) -> str | None:
     file.touch(mode=0o600)
     file.write_text(content)
     return str(file)
+
+
+def _require_answer(access: str) -> None:
+    kubectl = binaries.ensure_one("kubectl")
+    hint = f"The cluster that was given (KUBECONFIG={access}) does not answer. Unset KUBECONFIG to have one made."
+    run([kubectl, "--request-timeout=10s", "get", "--raw", "/version"], env={"KUBECONFIG": access}, hint=hint)
 
 
 def access_of_running() -> str:
