@@ -38,9 +38,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command == "crds":
         return _crds(write=arguments.write, check=arguments.check)
-    from ddtas import handlers  # only `run` needs the framework, and the API server
+    from ddtas.handlers import run  # only `run` needs the framework, and the API server
 
-    return handlers.run()
+    return run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Renders templates in a process that can compute and answer, and nothing else.
+"""Renders templates in a process that can compute and answer, and can open nothing.
 
 Three processes, one direction of trust:
 
@@ -215,7 +215,14 @@ def _offer_to_the_oom_killer() -> None:
 
 def _warm_up() -> None:
     """Have Python and Jinja2 import all that they import on demand, in every way a render can end."""
-    sources = ("a: {{ 'é' ~ 1 }}", "{{ nothing }}", "{{ ''.__class__ }}", "{% if %}", "a: &x", "a: 1.5e1\nb: '\ud83d")
+    sources = (
+        "a: {{ 'é' ~ 1 }}",
+        "{{ nothing }}",
+        "{{ ''.__class__ }}",
+        "{% if %}",
+        "a: &x 1",
+        'a: [1.5, "\\ud83d\\ude00", "\\ud83d"]',
+    )
     for source in sources:
         with contextlib.suppress(TemplateError):
             render([("a", source)], {"prefix": "a"})  # type: ignore[typeddict-item]

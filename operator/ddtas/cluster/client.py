@@ -99,6 +99,16 @@ class Client:
         path = resource.path(manifest["metadata"].get("namespace"))
         return await self._json("create", resource, path, {"fieldManager": FIELD_MANAGER}, manifest, "POST")
 
+    async def replace(self, resource: ResourceType, manifest: Mapping[str, Any]) -> JsonObject:
+        """Replace an object.
+
+        Raises:
+            Conflict: it changed since it was read.
+        """
+        metadata = manifest["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"])
+        return await self._json("update", resource, path, {"fieldManager": FIELD_MANAGER}, manifest, "PUT")
+
     async def delete(self, resource: ResourceType, namespace: str, name: str, uid: str) -> None:
         """Delete an object and, in the background, what it owns. One that is gone, or is another one, is left alone."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}

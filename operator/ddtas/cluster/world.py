@@ -75,7 +75,7 @@ class Collection(Generic[R]):
         """All objects that fit their model."""
         return (o for o in self._objects.values() if not isinstance(o, Unreadable))
 
-    def keys(self) -> list[Name]:
+    def names(self) -> list[Name]:
         """The names of all objects."""
         return list(self._objects)
 

@@ -26,6 +26,7 @@ from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot
+from ddtas.plan.template import BindingContext, TemplateContext
 
 ACCEPTED, DATA_BOUND, PROVISIONED = "Accepted", "DataBound", "Provisioned"
 CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
@@ -55,9 +56,10 @@ class RenderRequest:
 
     revision: str
     templates: tuple[tuple[str, str], ...]
-    context: dict[str, Any]
+    context: TemplateContext
     prefix: str
     namespace: str
+    taken: frozenset[Key]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,10 @@ class _Revision:
 
     def render_request(self) -> RenderRequest:
         inputs, owner = self.renderer.inputs, self.renderer.owner
-        sources = {w.requirement: {"source": w.source.name, "kind": w.source.kind.value} for w in self.wiring or ()}
+        # No address: it may move within a revision, and what was rendered would not follow.
+        bindings: dict[str, BindingContext] = {
+            w.requirement: {"source": w.source.name, "kind": w.source.kind.value} for w in self.wiring or ()
+        }
         return RenderRequest(
             revision=self.id,
             templates=tuple((t.name, t.manifest) for t in inputs.version.templates),
@@ -128,12 +133,13 @@ class _Revision:
                 "prefix": self.renderer.prefix,
                 "revision": self.id,
                 "installation": {"name": owner.name, "namespace": owner.namespace},
-                "municipality": inputs.municipality.dump(),
+                "municipality": {"name": inputs.municipality.name, "code": inputs.municipality.code},
                 "parameters": inputs.parameters,
-                "bindings": sources,
+                "bindings": bindings,
             },
             prefix=self.renderer.prefix,
             namespace=owner.namespace,
+            taken=self.renderer.taken(),
         )
 
     def base(self) -> list[Desired]:

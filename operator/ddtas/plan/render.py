@@ -273,6 +273,12 @@ class Renderer:
                 return f"http://{host}:{component.ports[0].port}/"
         return None
 
+    def taken(self) -> frozenset[Key]:
+        """Kind and name of the objects that the operator makes itself, and that no template may make."""
+        parts = ("config", "calibrated", "evidence")
+        deployments = (("Deployment", self.name(c.name)) for c in self.inputs.version.components)
+        return frozenset({*(("ConfigMap", self.name(part)) for part in parts), *deployments})
+
     def adopted(self, rendered: Sequence[Manifest]) -> list[Desired]:
         """The objects that the listing's templates gave, with our labels and owner."""
         return [self._adopt(manifest) for manifest in rendered]

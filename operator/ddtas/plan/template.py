@@ -54,7 +54,6 @@ class BindingContext(TypedDict):
 
     source: str
     kind: str
-    endpoint: str
 
 
 class TemplateContext(TypedDict):

@@ -1,0 +1,91 @@
+"""Where kopf comes in: it watches the three kinds, handles signals and the process's life. Thin: it passes on.
+
+Not used of kopf, and why (docs/decisions/0002-kopf.md): its create/update/delete handlers, which write progress and
+the last-handled spec into annotations; its timers, daemons and indices; its Events.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from typing import Any
+
+import kopf
+from pythonjsonlogger.json import JsonFormatter
+
+from ddtas import __version__
+from ddtas.api.crd import KINDS
+from ddtas.names import GROUP, VERSION
+from ddtas.runtime import Operator
+from ddtas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def _configure_logging(level: str) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        JsonFormatter(
+            "%(asctime)s %(levelname)s %(name)s %(message)s",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # kopf logs each object that it handles, and the objects' names would drown what happened.
+    logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def registry(settings: Settings) -> kopf.OperatorRegistry:
+    """All handlers of this operator."""
+    handlers = kopf.OperatorRegistry()
+    running: list[Operator] = []
+    watchdogs: list[asyncio.Task[None]] = []
+
+    @kopf.on.startup(registry=handlers, param=settings)
+    async def start(*, settings: kopf.OperatorSettings, param: Any, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.queueing.worker_limit = None
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 300
+        operator = await Operator.create(param)
+        running.append(operator)
+        await operator.start()
+        watchdogs.append(asyncio.create_task(_end_when_failed(operator)))
+
+    @kopf.on.cleanup(registry=handlers)
+    async def stop(**_: Any) -> None:
+        for task in watchdogs:
+            task.cancel()
+        for operator in running:
+            await operator.stop()
+
+    async def pass_on(*, type: str, body: kopf.Body, param: Any, **_: Any) -> None:
+        for operator in running:
+            operator.on_object(param, type, dict(body))
+
+    for kind in KINDS:
+        kopf.on.event(GROUP, VERSION, kind.plural, registry=handlers, param=kind.name, id=kind.plural)(pass_on)
+    return handlers
+
+
+async def _end_when_failed(operator: Operator) -> None:
+    """A process that lost the Lease must not go on working: another one may have it. Kubernetes starts it anew."""
+    await operator.failed()
+    log.error("ending this process")
+    signal.raise_signal(signal.SIGTERM)
+
+
+def run() -> int:
+    """Run the operator until it is told to stop; returns the exit code."""
+    settings = Settings()
+    _configure_logging(settings.log_level)
+    log.info("DDTAs operator", extra={"version": __version__})
+    with contextlib.suppress(KeyboardInterrupt):
+        kopf.run(
+            registry=registry(settings),
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=list(settings.namespaces),
+        )
+    return 0

@@ -1,0 +1,262 @@
+"""One object, once: observe → decide → apply → status. Level-triggered: it looks at the world, not at what changed."""
+
+import logging
+import time
+from base64 import b64decode
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from ddtas import metrics, names
+from ddtas.api.installation import Installation, InstallationStatus
+from ddtas.api.listing import AppListing, AppListingStatus
+from ddtas.api.platform import DataSource, MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.cluster import report
+from ddtas.cluster.apply import apply
+from ddtas.cluster.client import Client
+from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
+from ddtas.cluster.world import Collection, Name, Unreadable, World
+from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
+from ddtas.plan.admission import admit
+from ddtas.plan.decide import Plan, RenderRequest, decide
+from ddtas.plan.reasons import Reason
+from ddtas.plan.revision import digest
+from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
+from ddtas.plan.status import ChangeSet, installation_status, listing_status, platform_status, refused_status
+from ddtas.probes import Target
+from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
+from ddtas.sandbox import render_in_sandbox
+from ddtas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_RENDERED_AT_MOST = 2000
+
+
+class ObjectKey(NamedTuple):
+    """One object of the three kinds."""
+
+    kind: Literal["AppListing", "MunicipalityPlatform", "Installation"]
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reconciler:
+    """Brings one object at a time to where it should be."""
+
+    def __init__(
+        self,
+        client: Client,
+        world: World,
+        probes: ProbeScheduler,
+        settings: Settings,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._client = client
+        self._world = world
+        self._probes = probes
+        self._settings = settings
+        self._now = now
+        self._rendered: OrderedDict[str, tuple[Manifest, ...] | TemplateError] = OrderedDict()
+
+    async def __call__(self, key: ObjectKey) -> float | None:
+        """Reconcile one object.
+
+        Returns:
+            Seconds after which to look again although nothing was heard; None where an event will come.
+
+        Raises:
+            ClusterError: the API server did not do what it was asked; the caller tries again later.
+        """
+        work = {
+            "AppListing": self._listing,
+            "MunicipalityPlatform": self._platform,
+            "Installation": self._installation,
+        }[key.kind]
+        started = time.perf_counter()
+        outcome = "error"
+        try:
+            again_after = await work((key.namespace, key.name))
+            outcome = "ok"
+        finally:
+            metrics.RECONCILES.labels(key.kind, outcome).inc()
+            metrics.RECONCILE_SECONDS.labels(key.kind).observe(time.perf_counter() - started)
+        return again_after
+
+    # ---- AppListing ----
+
+    async def _listing(self, key: Name) -> float | None:
+        listing = self._world.listings.get(key)
+        if listing is None or isinstance(listing, Unreadable) or listing.metadata.deletion_timestamp:
+            return None
+        status = listing_status(listing, self._settings.policy, self._now())
+        await self._publish(APP_LISTING, self._world.listings, listing, status)
+        return None
+
+    # ---- MunicipalityPlatform ----
+
+    async def _platform(self, key: Name) -> float | None:
+        platform = self._world.platforms.get(key)
+        namespace, name = key
+        if platform is None:
+            self._probes.forget(namespace, name)
+            return None
+        if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
+            return None
+        secrets = self._world.secrets(namespace)
+        for source in platform.spec.data_sources:
+            target = _target(source, secrets)
+            if target is None:
+                self._probes.forget(namespace, name, source.name)
+                continue
+            seed = _seed(platform, source)
+            self._probes.ensure(SourceKey(namespace, name, source.name), _probe_digest(source), target, seed)
+        self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
+        digests = {s.name: _probe_digest(s) for s in platform.spec.data_sources}
+        status = platform_status(platform, self._observations(platform), digests, self._now())
+        await self._publish(PLATFORM, self._world.platforms, platform, status)
+        return None
+
+    def _observations(self, platform: MunicipalityPlatform) -> dict[str, SourceObservation]:
+        """What is known of the platform's sources, by name. Without its credentials nothing can be known of one."""
+        namespace, name = platform.metadata.namespace, platform.metadata.name
+        secrets = self._world.secrets(namespace)
+        found = {}
+        for source in platform.spec.data_sources:
+            if _target(source, secrets) is None:
+                secret = source.credentials.secret_name if source.credentials else ""
+                text = f"Secret {secret} is missing, lacks a key, or has no label {names.LABEL_CREDENTIALS}"
+                found[source.name] = SourceObservation("Unreachable", Reason.CREDENTIALS_MISSING, text)
+                continue
+            seen = self._probes.observation(SourceKey(namespace, name, source.name), _probe_digest(source))
+            if seen is not None:
+                found[source.name] = SourceObservation(seen.state, seen.reason, seen.message or "", seen.facts)
+        return found
+
+    # ---- Installation ----
+
+    async def _installation(self, key: Name) -> float | None:
+        installation = self._world.installations.get(key)
+        if installation is None or installation.metadata.deletion_timestamp:
+            return None  # the children are owned: the garbage collector removes them
+        if isinstance(installation, Unreadable):
+            return await self._refuse(installation)
+        snapshot, plan = await self._decide(installation)
+        changes: ChangeSet | None = ChangeSet()
+        if not plan.suspended:
+            changes = await apply(self._client, self._world, snapshot, plan)
+        if changes is None:
+            self._world.installations.remove(key)
+            return None
+        status = installation_status(snapshot, plan, changes)
+        await self._publish(INSTALLATION, self._world.installations, installation, status)
+        if any(fault.reason is Reason.APPLY_FAILED for fault in changes.faults):
+            raise ClusterError(0, changes.faults[0].message)
+        return plan.requeue_after
+
+    async def _decide(self, installation: Installation) -> tuple[Snapshot, Plan]:
+        """Decide; where that needs templates rendered, render them, which is observed too, and decide again."""
+        while True:
+            snapshot = self._observe(installation)
+            plan = decide(snapshot)
+            if not plan.render:
+                return snapshot, plan
+            for request in plan.render:
+                self._rendered[request.revision] = await _render(request)
+            while len(self._rendered) > _RENDERED_AT_MOST:
+                self._rendered.popitem(last=False)
+
+    def _observe(self, installation: Installation) -> Snapshot:
+        metadata, spec, world = installation.metadata, installation.spec, self._world
+        owner = (metadata.namespace, metadata.name)
+        listing = world.listings.get(("", spec.listing))
+        platform = world.platforms.get((metadata.namespace, spec.platform))
+        return Snapshot(
+            now=self._now(),
+            policy=self._settings.policy,
+            kubernetes_version=world.kubernetes_version,
+            installation=installation,
+            listing=listing.fault if isinstance(listing, Unreadable) else listing,
+            platform=platform.fault if isinstance(platform, Unreadable) else platform,
+            observations=self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
+            secrets=world.secrets(metadata.namespace),
+            children=world.children(owner),
+            rendered=self._rendered,
+        )
+
+    async def _refuse(self, installation: Unreadable) -> float | None:
+        metadata = installation.metadata
+        try:
+            old = InstallationStatus.model_validate(installation.status)
+        except ValueError:
+            old = InstallationStatus()
+        status = refused_status(old, metadata.generation, installation.fault, self._now())
+        await report.write_status(self._client, INSTALLATION, metadata, installation.status, status)
+        return None
+
+    # ---- all kinds ----
+
+    async def _publish(
+        self,
+        resource: ResourceType,
+        collection: Collection[Any],
+        known: AppListing | MunicipalityPlatform | Installation,
+        status: AppListingStatus | MunicipalityPlatformStatus | InstallationStatus,
+    ) -> None:
+        """Write the status if it changed, and tell what happened."""
+        metadata = known.metadata
+        try:
+            live = await report.write_status(self._client, resource, metadata, known.status.dump(), status)
+        except NotFound:
+            collection.remove((metadata.namespace, metadata.name))
+            return
+        except Conflict:
+            return  # a namesake came since: its own event brings it here
+        if live is None:
+            return
+        collection.put(live)
+        await report.tell(self._client, resource, metadata, known.status.conditions, status.conditions)
+
+
+def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:
+    """What to probe; None where the credentials are not complete."""
+    if source.credentials is None:
+        return Target(source.kind, source.endpoint, source.contract)
+    secret = secrets.get(source.credentials.secret_name)
+    if secret is None or any(key not in secret.data for key in source.credentials.keys):
+        return None
+    values = {key: _decoded(secret.data[key]) for key in source.credentials.keys}
+    return Target(source.kind, source.endpoint, source.contract, source.credentials.scheme, values)
+
+
+def _decoded(value: str) -> str:
+    return b64decode(value).decode("utf-8", "replace")
+
+
+def _probe_digest(source: DataSource) -> str:
+    """Of what a probe depends on. Credentials are not in it: they change who may look, not what is there."""
+    return digest([source.kind, source.endpoint, source.contract.dump(), source.credentials is None])[:16]
+
+
+def _seed(platform: MunicipalityPlatform, source: DataSource) -> Observation | None:
+    """What the platform's status still knows from before a restart."""
+    known = next((s for s in platform.status.data_sources if s.name == source.name), None)
+    if known is None or known.probe is None:
+        return None
+    return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since)
+
+
+async def _render(request: RenderRequest) -> tuple[Manifest, ...] | TemplateError:
+    try:
+        objects = await render_in_sandbox(request.templates, request.context)
+        return tuple(admit(objects, prefix=request.prefix, namespace=request.namespace, taken=request.taken))
+    except TemplateError as error:
+        return error

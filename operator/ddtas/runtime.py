@@ -1,0 +1,243 @@
+"""The running operator: what is watched, and which object each piece of news concerns."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable
+from ipaddress import ip_network
+from typing import Any
+
+from ddtas import metrics, names, sandbox
+from ddtas.cluster import leader
+from ddtas.cluster.client import Client
+from ddtas.cluster.http import HttpServer
+from ddtas.cluster.informer import Informer
+from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
+from ddtas.cluster.world import Collection, Name, World
+from ddtas.probes import AddressPolicy, Limits
+from ddtas.probes.scheduler import ProbeScheduler, SourceKey
+from ddtas.reconcile import ObjectKey, Reconciler
+from ddtas.settings import Settings
+from ddtas.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+JsonObject = dict[str, Any]
+
+# After a hint that the framework's watch was renewed, all objects are listed once more, this much later.
+_SWEEP_AFTER_SECONDS = 2.0
+
+
+class Operator:
+    """All parts, wired together. One instance a process."""
+
+    def __init__(self, client: Client, settings: Settings, forbidden: Iterable[str]) -> None:
+        """Wire the parts; nothing runs yet.
+
+        Args:
+            client: the cluster.
+            settings: this process's settings.
+            forbidden: addresses (of the API server) that probes must not reach.
+        """
+        self._client = client
+        self._settings = settings
+        self._world = World()
+        self._collections: dict[str, tuple[ResourceType, Collection[Any]]] = {
+            APP_LISTING.kind: (APP_LISTING, self._world.listings),
+            PLATFORM.kind: (PLATFORM, self._world.platforms),
+            INSTALLATION.kind: (INSTALLATION, self._world.installations),
+        }
+        policy = AddressPolicy(
+            allowed=settings.probe_allowed_ranges, forbidden=tuple(ip_network(address) for address in forbidden)
+        )
+        limits = Limits(deadline_seconds=settings.probe_deadline_seconds, max_bytes=settings.probe_max_bytes)
+        self._probes = ProbeScheduler(
+            policy,
+            limits,
+            on_change=self._on_probe_news,
+            on_probe=_count_probe,
+            interval_seconds=settings.probe_interval_seconds,
+        )
+        self._queue: WorkQueue[ObjectKey] = WorkQueue(
+            Reconciler(client, self._world, self._probes, settings), settings.workers
+        )
+        self._informers = [
+            Informer(client, resource, namespace, selector, on_object, on_gone)
+            for namespace in settings.namespaces or (None,)
+            for resource, selector, on_object, on_gone in (
+                *((r, names.LABEL_INSTALLATION, self._on_child, self._on_child_gone) for r in CHILDREN),
+                (SECRET, names.LABEL_CREDENTIALS, self._on_secret, self._on_secret_gone),
+            )
+        ]
+        self._http = HttpServer(settings.http_host, settings.http_port, self._healthy, self._is_ready)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready = False
+        self._failed = asyncio.Event()
+        self._sweep: asyncio.TimerHandle | None = None
+        metrics.QUEUE_LENGTH.set_function(lambda: len(self._queue))
+
+    @classmethod
+    async def create(cls, settings: Settings) -> "Operator":
+        """Connect to the cluster, and wire the parts."""
+        client = await Client.connect(lambda verb, kind, status: metrics.API_REQUESTS.labels(verb, kind, status).inc())
+        return cls(client, settings, await _addresses(client.host))
+
+    # ---- life ----
+
+    async def start(self) -> None:
+        """Fill the caches, then work as soon as this replica leads."""
+        await self._http.start()
+        self._world.kubernetes_version = await self._client.version()
+        for informer in self._informers:
+            self._spawn(informer.run(), "informer")
+        await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
+        await self._list_all()
+        self._ready = True
+        log.info("caches are filled", extra={"kubernetes": self._world.kubernetes_version})
+        if self._settings.leader_election:
+            where, who = self._settings.lease_namespace, self._settings.identity
+            self._spawn(leader.lead(self._client, where, who, self._on_leading, self._failed.set), "leader election")
+        else:
+            self._on_leading()
+
+    async def stop(self) -> None:
+        """Let what is in flight end, give the Lease back, and close everything."""
+        self._ready = False
+        await self._queue.stop()
+        await self._probes.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await sandbox.close()
+        await self._http.stop()
+        await self._client.close()
+
+    async def failed(self) -> None:
+        """Wait until this process must end: it lost the Lease, or a part of it broke."""
+        await self._failed.wait()
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_end)
+
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s broke", task.get_name(), exc_info=task.exception())
+            self._failed.set()
+
+    def _healthy(self) -> bool:
+        return not self._failed.is_set()
+
+    def _is_ready(self) -> bool:
+        return self._ready
+
+    def _on_leading(self) -> None:
+        metrics.LEADER.set(1)
+        self._spawn(self._probes.start(), "probe scheduler")
+        # Platforms first: they say which data sources to look at.
+        for kind in (PLATFORM.kind, APP_LISTING.kind, INSTALLATION.kind):
+            _, collection = self._collections[kind]
+            for namespace, name in collection.names():
+                self._queue.add(ObjectKey(kind, namespace, name), urgent=False)  # type: ignore[arg-type]
+        self._queue.start()
+
+    # ---- news of the three kinds ----
+
+    async def _list_all(self) -> None:
+        """List the three kinds: before the first decision, and to find what went away unheard."""
+        for resource, collection in self._collections.values():
+            namespaces = (None,) if resource is APP_LISTING else self._settings.namespaces or (None,)
+            present: set[Name] = set()
+            for namespace in namespaces:
+                answer = await self._client.list(resource, namespace)
+                for body in answer["items"]:
+                    metadata = body["metadata"]
+                    key = (metadata.get("namespace", ""), metadata["name"])
+                    present.add(key)
+                    if collection.put(body):
+                        self._concerns(resource.kind, key)
+            for key in collection.retain(present):
+                self._concerns(resource.kind, key)
+
+    def on_object(self, kind: str, event: str | None, body: JsonObject) -> None:
+        """Take in what the framework's watch saw.
+
+        Args:
+            kind: one of the three kinds.
+            event: ADDED, MODIFIED, DELETED; None when it stems from a list.
+            body: the object.
+        """
+        _, collection = self._collections[kind]
+        metadata = body["metadata"]
+        key = (metadata.get("namespace", ""), metadata["name"])
+        if event == "DELETED":
+            collection.remove(key)
+            self._concerns(kind, key)
+        elif collection.put(body):
+            self._concerns(kind, key)
+        if event is None and self._ready:
+            self._sweep_soon()
+
+    def _sweep_soon(self) -> None:
+        """The framework lists anew after a broken watch, and does not tell what is no longer there."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(_SWEEP_AFTER_SECONDS, lambda: self._spawn(self._list_all(), "sweep"))
+
+    def _concerns(self, kind: str, key: Name) -> None:
+        """Queue an object, and those that depend on it."""
+        self._queue.add(ObjectKey(kind, *key))  # type: ignore[arg-type]
+        users: list[Name] = []
+        if kind == APP_LISTING.kind:
+            users = self._world.users_of_listing(key[1])
+        elif kind == PLATFORM.kind:
+            users = self._world.users_of_platform(key)
+        for user in users:
+            self._queue.add(ObjectKey("Installation", *user))
+
+    # ---- news of children, credentials and data sources ----
+
+    def _on_child(self, resource: ResourceType, body: JsonObject) -> None:
+        self._queue.add(ObjectKey("Installation", *self._world.put_child(resource, body)))
+
+    def _on_child_gone(self, resource: ResourceType, namespace: str, name: str) -> None:
+        owner = self._world.remove_child(resource.kind, namespace, name)
+        if owner is not None:
+            self._queue.add(ObjectKey("Installation", *owner))
+
+    def _on_secret(self, _: ResourceType, body: JsonObject) -> None:
+        self._on_credentials(self._world.put_secret(body))
+
+    def _on_secret_gone(self, _: ResourceType, namespace: str, name: str) -> None:
+        self._world.remove_secret((namespace, name))
+        self._on_credentials((namespace, name))
+
+    def _on_credentials(self, secret: Name) -> None:
+        namespace, name = secret
+        for platform in self._world.platforms.readable():
+            sources = platform.spec.data_sources
+            if platform.metadata.namespace == namespace and any(
+                s.credentials is not None and s.credentials.secret_name == name for s in sources
+            ):
+                self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
+
+    def _on_probe_news(self, key: SourceKey) -> None:
+        self._concerns(PLATFORM.kind, (key.namespace, key.platform))
+
+
+def _count_probe(kind: str, reason: str, seconds: float, size: int) -> None:
+    metrics.PROBES.labels(kind, reason).inc()
+    metrics.PROBE_BYTES.labels(kind).inc(size)
+    metrics.PROBE_SECONDS.labels(kind).observe(seconds)
+
+
+async def _addresses(host: str) -> list[str]:
+    """All addresses of the API server, which no probe may reach."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return sorted({str(info[4][0]) for info in found})
