@@ -43,7 +43,7 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
     watchdogs: list[asyncio.Task[None]] = []
 
     @kopf.on.startup(registry=handlers, param=settings)
-    async def start(*, settings: kopf.OperatorSettings, param: Any, **_: Any) -> None:
+    async def start(*, settings: kopf.OperatorSettings, param: Any = None, **_: Any) -> None:
         settings.posting.enabled = False
         settings.queueing.worker_limit = None
         settings.scanning.disabled = True
@@ -60,7 +60,7 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
         for operator in running:
             await operator.stop()
 
-    async def pass_on(*, type: str, body: kopf.Body, param: Any, **_: Any) -> None:
+    async def pass_on(*, type: str, body: kopf.Body, param: Any = None, **_: Any) -> None:
         for operator in running:
             operator.on_object(param, type, dict(body))
 
