@@ -42,6 +42,7 @@ MEMORY_BYTES = 128 * 1024 * 1024
 CHILDREN_AT_ONCE = 2
 MAX_ANSWER_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
+_KILLED = b"%d" % -signal.SIGKILL
 
 
 # ---- in the operator ----
@@ -60,7 +61,7 @@ async def render_in_sandbox(
         templates: name and Jinja2 source of each.
         context: JSON values only.
         timeout_seconds: bound on processor time and on wall-clock time, once it is this render's turn.
-        memory_bytes: bound on address space; an idle child has about 40 MiB.
+        memory_bytes: bound on address space; an idle child has about 35 MiB.
 
     Raises:
         TemplateError: as `render` does, and TemplateInvalid where the template used more than it may.
@@ -80,8 +81,11 @@ async def render_in_sandbox(
             answer += chunk
     if chunk:
         raise TemplateError("TemplateInvalid", f"the templates make more than {MAX_ANSWER_BYTES // 1024} KiB")
-    text, _, exit_code = bytes(answer).rpartition(b"\n")
-    if not exit_code:
+    text, _, exit_code = bytes(answer).partition(b"\n")
+    if exit_code in (
+        b"",
+        _KILLED,
+    ):  # by `close`, or for want of memory in the whole container: not the template's fault
         raise ConnectionError("the template sandbox was killed; the next render starts it again")
     if exit_code != b"0":
         raise TemplateError("TemplateInvalid", _too_much(timeout_seconds, memory_bytes))
@@ -277,16 +281,16 @@ def confine(seconds: int, memory: int) -> None:
         memory: bytes of address space.
     """
     limits = {
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: 0,
-        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_AS: (memory, memory),
+        resource.RLIMIT_CPU: (seconds, seconds + 1),  # SIGXCPU, which tells it from a kill; then SIGKILL
+        resource.RLIMIT_FSIZE: (0, 0),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_NOFILE: (0, 0),
+        resource.RLIMIT_NPROC: (0, 0),
     }
     signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM ends the process: the server has set no handler
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
+    for limit, soft_and_hard in limits.items():
+        resource.setrlimit(limit, soft_and_hard)
 
 
 def _answer(request: dict[str, object]) -> bytes:

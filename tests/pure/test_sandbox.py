@@ -187,7 +187,7 @@ async def test_close_leaves_no_process_and_a_later_render_starts_anew() -> None:
     pids = [server(), *children(server())]
     await close()
     assert [pid for pid in pids if runs(pid)] == []
-    with pytest.raises(TemplateError):  # it was ended like a child that used too much
+    with pytest.raises(ConnectionError):  # nothing is wrong with its template
         await task
     await close()
     assert await run("a: 1") == [{"a": 1}]
@@ -202,6 +202,15 @@ async def test_a_killed_server_is_started_again() -> None:
         await task
     assert await run("a: 1") == [{"a": 1}]
     await until(lambda: not runs(orphan))  # ended by its own alarm
+
+
+async def test_a_child_that_someone_killed_is_not_the_templates_fault() -> None:
+    task = asyncio.create_task(run(ENDLESS, seconds=60))
+    await until(lambda: sandbox._server is not None and bool(children(server())))
+    os.kill(children(server())[0], signal.SIGKILL)
+    with pytest.raises(ConnectionError):
+        await task
+    assert await run("a: 1") == [{"a": 1}]
 
 
 async def test_the_server_ends_with_the_operator() -> None:
@@ -280,14 +289,14 @@ for name in ("AS", "CPU", "FSIZE", "CORE", "NOFILE", "NPROC"):
     try:
         resource.setrlimit(limit, (hard + 1, hard + 1))
     except ValueError:
-        print(name, soft == hard)
+        print(name)
 """
-    assert confined(code).stdout == "AS True\nCPU True\nFSIZE True\nCORE True\nNOFILE True\nNPROC True\n"
+    assert confined(code).stdout == "AS\nCPU\nFSIZE\nCORE\nNOFILE\nNPROC\n"
 
 
 def test_a_child_has_little_memory_and_little_time() -> None:
     assert confined("bytearray(1 << 30)").stderr.endswith("MemoryError\n")
-    assert confined("while True: pass", seconds=1).returncode in (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
+    assert confined("while True: pass", seconds=1).returncode in (-signal.SIGALRM, -signal.SIGXCPU)
     assert confined("import signal; signal.pause()", seconds=1).returncode == -signal.SIGALRM
 
 
