@@ -9,7 +9,8 @@ What the wheel has (spotpy/examples/hymod_python/hymod_input.csv): semicolons, d
   header says l/s, spotpy's own example assumes it (it turns mm/d over 1.783 km2 into l/s), and the water balance
   confirms it: read so, 28 to 39 % of a year's rain runs off. The 366 days of 2012 are ``nan`` there and empty here.
 
-The rain of 1 to 17 January 2012 equals that of 2013 to the last digit: filled in, not measured. For a warm-up it will do.
+The rain of 1 to 17 January 2012 equals that of 2013 to the last digit: filled in, not measured. For a warm-up it
+will do.
 
 The data are part of spotpy (MIT licence; Houska et al., 2015, PLoS ONE 10, e0145180). They come from a small rural
 catchment and stand in for a city's gauge: nothing here was measured in a Dutch municipality.

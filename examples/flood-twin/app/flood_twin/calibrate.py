@@ -1,9 +1,10 @@
 """Find the model parameters that fit this city's own observations best.
 
 The search is spotpy's SCE-UA (shuffled complex evolution; Duan et al., 1994, J. Hydrol. 158, 265-284), started afresh
-``STARTS`` times from different points with a share of the repetitions each; the best one wins. One start alone
-sometimes ends in a second, lower optimum (on spotpy's example data one in four does), which would make the verdict of
-the validation a matter of the seed.
+``STARTS`` times from different points with a share of the repetitions each; the best one wins. One start alone sometimes
+ends in a second, lower optimum (on spotpy's example data one in five does), and a search that is cut short ends beside
+the top: both would make the verdict of the validation a matter of the seed. With 7,500 repetitions, the default, eight
+of eight seeds agreed there to three digits in every metric; with 1,500 they did not.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _spotpy: Any = spotpy
 
 STARTS = 3
 COMPLEXES = 4
-"""SCE-UA's sub-populations. More of them search wider but converge later; four converge within 1,500 model runs."""
+"""SCE-UA's sub-populations. More of them search wider but converge later; four converge within 2,500 model runs."""
 MIN_WARM_UP_DAYS = 180
 PROGRESS_SECONDS = 3.0
 
@@ -46,12 +47,13 @@ class _Search:
         self._part, self._observed, self._area = part, record.observed[part], settings.area_km2
         self._name, self._repetitions = settings.objective, settings.repetitions
         self._objective = OBJECTIVES[settings.objective]
+        # Made once: a range draws a sample when it is made, and spotpy asks for parameters at each step of the search.
+        self._ranges = [_spotpy.parameter.Uniform(name, *bounds) for name, bounds in BOUNDS.items()]
         self._say, self._clock, self._spoke = say, clock, clock()
         self.runs, self.best, self.best_value = 0, Parameters(*(low for low, _ in BOUNDS.values())), -math.inf
 
     def parameters(self) -> Any:
-        uniform = _spotpy.parameter.Uniform
-        return _spotpy.parameter.generate([uniform(name, *bounds) for name, bounds in BOUNDS.items()])
+        return _spotpy.parameter.generate(self._ranges)
 
     def simulation(self, vector: Iterable[float]) -> Series:
         return discharge(simulate(*self._forcing, _parameters(vector)).runoff, self._area)[self._part]

@@ -147,7 +147,7 @@ class Config:
             raise AppError(f"{name}: objective is {_short(objective)}; it must be NSE or KGE")
         return Settings(
             objective=objective,
-            repetitions=_whole(name, found, "repetitions", 300, 100_000, default=4500),
+            repetitions=_whole(name, found, "repetitions", 300, 100_000, default=7500),
             seed=_whole(name, found, "seed", 0, 2**31 - 1, default=1),
             area_km2=_number(name, found, "areaKm2", 0.01, 1e6),
             horizon_days=_whole(name, found, "horizonDays", 1, 60, default=14),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -19,9 +20,9 @@ p{margin:.3rem 0}.soft{color:var(--soft)}.warn{background:#fdf0d5;border-left:4p
 img,svg{max-width:100%;height:auto}
 .cols{display:flex;flex-wrap:wrap;gap:0 3rem;align-items:flex-start}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.95rem}
-caption{text-align:left;color:var(--soft);padding-bottom:.3rem}
+caption{text-align:left;color:var(--soft);padding-bottom:.3rem;white-space:nowrap}
 th,td{padding:.2rem .9rem .2rem 0;text-align:right;border-bottom:1px solid var(--line)}
-th:first-child,td:first-child{text-align:left}th{font-weight:600}
+th:first-child,td:first-child,.text th,.text td{text-align:left}th{font-weight:600}
 svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
 .band{fill:var(--band)}.middle{fill:none;stroke:var(--deep);stroke-width:2.5}.grid{stroke:var(--line)}
 """
@@ -71,8 +72,8 @@ def render(
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Flood twin: {_t(city)}</title><style>{STYLE}</style></head><body>
-<h1>Flood twin: {_t(city)}</h1>
-<p class="soft">{_t(run.installation)} in {_t(run.namespace)}{code} · revision {_t(run.revision)} · data from
+<h1>Flood twin: {_t(city)}{code}</h1>
+<p class="soft">installation {_t(run.installation)} in {_t(run.namespace)} · revision {_t(run.revision)} · data from
 {_t(span)}</p>
 {warning}
 <h2>The next {_t(settings.horizon_days)} days</h2>
@@ -107,10 +108,13 @@ def flow(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "numbers") -> str:
     heads = "".join(f'<th scope="col">{_t(cell)}</th>' for cell in head)
     body = "".join(f"<tr>{''.join(f'<td>{_t(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><caption>{_t(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        f'<table class="{kind}"><caption>{_t(caption)}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def _forecast_table(found: Forecast) -> str:
@@ -143,13 +147,22 @@ def _evidence_table(run: RunInfo, evidence: Mapping[str, Evidence]) -> str:
 
 def _parameter_table(parameters: Parameters) -> str:
     rows = ((name, f"{getattr(parameters, name):.4g}", unit, meaning) for name, (unit, meaning) in MEANING.items())
-    return _table("Parameters of the model (HYMOD)", ("parameter", "value", "unit", "meaning"), rows)
+    return _table("Parameters of the model (HYMOD)", ("parameter", "value", "unit", "meaning"), rows, "text")
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 2.5 or 5 times a power of ten that is not below ``least``; 1 for zero."""
+    if least <= 0.0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= least)
 
 
 def _chart(found: Forecast) -> str:
     """Band from low to high with the median in it, as SVG."""
     width, height, left, bottom, top = 640, 330, 70, 40, 15
-    highest = float(found.high.max()) or 1.0
+    step = _round_step(float(found.high.max()) / 4)
+    highest = 4 * step
     steps = max(found.low.size - 1, 1)
 
     def level(value: float) -> float:
@@ -161,7 +174,7 @@ def _chart(found: Forecast) -> str:
     band = " ".join(points(found.high) + points(found.low)[::-1])
     lines = "".join(
         f'<line class="grid" x1="{left}" x2="{width - 10}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{flow(highest * part / 4)}</text>'
+        f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{part * step:.6g}</text>'
         for part in range(5)
         for y in (level(highest * part / 4),)
     )

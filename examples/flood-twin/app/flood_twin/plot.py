@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.dates
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -44,6 +45,7 @@ def render(
     observed_line = flow.plot(days, record.observed, color=OBSERVED, linewidth=1.1, label="observed")
     modelled_line = flow.plot(days, modelled, color=MODELLED, linewidth=1.1, alpha=0.9, label="modelled")
     patches = []
+    marked: list[Window] = []
     for phase, colour in PERIODS.items():
         found = evidence.get(phase)
         window = found.windows[0] if found and found.windows else windows.get(phase)
@@ -52,20 +54,13 @@ def render(
         label = f"{phase}, {window}"
         if found and "NSE" in found.metrics:
             label += f": NSE {found.metrics['NSE']:.2f}"
-        first, last = window.start, window.end + DAY
         for axis in (rain, flow):
-            patch = axis.axvspan(first, last, color=colour, linewidth=0, zorder=0, label=label)
+            patch = axis.axvspan(window.start, window.end + DAY, color=colour, linewidth=0, zorder=0, label=label)
         patches.append(patch)
-        flow.text(
-            first + (last - first) / 2,
-            0.97,
-            phase,
-            transform=flow.get_xaxis_transform(),
-            ha="center",
-            va="top",
-            fontsize=11,
-            color="#555",
-        )
+        marked.append(window)
+        _name(flow, phase, window)
+    if marked and (first := min(window.start for window in marked)) > record.start:
+        _name(flow, "warm-up, not scored", Window(record.start, first - DAY))
     top = float(np.nanmax(np.stack([modelled, record.observed])))
     # Room above the highest peak for the names of the periods.
     flow.set_ylim(0.0, top * 1.12 or 1.0)
@@ -90,3 +85,19 @@ def render(
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def _name(axes: Axes, text: str, window: Window) -> None:
+    """Write the name of a period at the top of its middle."""
+    middle: Any = window.start + (window.end + DAY - window.start) / 2
+    axes.text(
+        middle,
+        0.97,
+        text,
+        transform=axes.get_xaxis_transform(),
+        ha="center",
+        va="top",
+        fontsize=11,
+        color="#555",
+        clip_on=True,
+    )
