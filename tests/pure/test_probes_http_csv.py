@@ -10,14 +10,18 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 
 from ddtas import __version__
-from ddtas.api.datasource import DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.api.datasource import DataContract, DataKind, FieldType
+from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
 from ddtas.probes import REGISTRY, AddressPolicy, Limits, Target
+from ddtas.probes.http import Answer
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 LIMITS = Limits(deadline_seconds=5)
@@ -105,17 +109,14 @@ async def verdict(answer: bytes | Handler, limits: Limits = LIMITS) -> ProbeErro
 async def test_reads_a_good_csv() -> None:
     async with serving(response(GOOD, "Content-Type: text/csv; charset=utf-8")) as server:
         facts = await probe(server.url(path="/data.csv?year=2024"))
-    assert facts.dump() == {
-        "fields": [
-            {"name": "day", "type": "date", "empty": 0},
-            {"name": "level", "type": "number", "empty": 0},
-        ],
-        "records": 2,
-        "first": "2024-01-01",
-        "last": "2024-01-02",
-        "timeResolution": "P1D",
-        "sizeBytes": len(GOOD),
-    }
+    assert facts == SourceFacts(
+        fields=(MeasuredField(name="day", type=FieldType.DATE), MeasuredField(name="level", type=FieldType.NUMBER)),
+        records=2,
+        first="2024-01-01",
+        last="2024-01-02",
+        time_resolution="P1D",
+        size_bytes=len(GOOD),
+    )
     assert server.requests[0].startswith("GET /data.csv?year=2024 HTTP/1.1\r\n")
     assert server.header("User-Agent") == f"ddtas-operator/{__version__} (+data source probe)"
     assert server.header("Accept-Encoding") == "identity"
@@ -225,6 +226,18 @@ async def test_an_endless_body_ends_at_the_deadline_too() -> None:
     assert error.reason == "TooSlow"
 
 
+async def test_the_event_loop_gets_a_turn_between_two_pieces() -> None:
+    content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16, loop=asyncio.get_running_loop())
+    content.feed_data(b"x" * 30_000)
+    answer = Answer(SimpleNamespace(headers={}, content=content), max_bytes=2**20)  # type: ignore[arg-type]
+    turns: list[str] = []
+    for _ in range(2):
+        asyncio.get_running_loop().call_soon(turns.append, "turn")
+        assert await answer.read()
+        turns.append("piece")
+    assert turns == ["turn", "piece"] * 2
+
+
 @pytest.mark.parametrize(("spare", "records"), [(0, 2), (1, 2), (-1, None), (-5, None)])
 async def test_a_body_as_big_as_the_cap_is_complete(spare: int, records: int | None) -> None:
     async with serving(response(GOOD)) as server:
@@ -317,6 +330,7 @@ async def test_refuses_other_statuses(status: str, reason: str) -> None:
     "answer",
     [
         b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Bomb: " + b"x" * 100_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: x\r\n" % number for number in range(50_000)) + b"\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",

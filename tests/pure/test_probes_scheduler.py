@@ -1,6 +1,7 @@
 """When the scheduler looks, and what it makes of what it sees. The clock is moved by hand."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -214,13 +215,13 @@ async def test_on_change_means_change(bench: Bench) -> None:
 async def test_another_reason_is_news_and_the_same_is_not(bench: Bench) -> None:
     bench.result = DOWN
     await bench.ensure()
-    await bench.after(5)
     bench.result = ProbeError("HttpError", "HTTP 500")
+    await bench.after(5)
     await bench.after(10)
     assert bench.changes == [LEVELS, LEVELS]
     seen = bench.scheduler.observation(LEVELS, "d1")
     assert seen is not None
-    assert (seen.reason, seen.message, seen.since) == ("HttpError", "HTTP 500", START + timedelta(seconds=15))
+    assert (seen.reason, seen.message, seen.since) == ("HttpError", "HTTP 500", START + timedelta(seconds=5))
 
 
 async def test_partial_facts_come_with_an_explanation(bench: Bench) -> None:
@@ -260,7 +261,7 @@ async def test_a_kind_without_a_probe_is_unknown() -> None:
     assert seen.reason == "InternalError"
 
 
-async def test_callbacks_that_fail_do_not_stop_the_looks(bench: Bench) -> None:
+async def test_callbacks_that_fail_do_not_stop_the_looks(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -268,6 +269,7 @@ async def test_callbacks_that_fail_do_not_stop_the_looks(bench: Bench) -> None:
     bench.scheduler._on_probe = broken
     await bench.ensure()
     assert bench.state() == ("Reachable", "Reachable")
+    assert [record.getMessage() for record in caplog.records] == ["After the probe of data source delft/oup/levels"]
     assert await bench.after(300) == 1
 
 
@@ -314,6 +316,25 @@ async def test_a_new_digest_during_a_look_discards_that_look(bench: Bench) -> No
     assert [look.endpoint[-3:] for look in bench.looks] == ["old", "new"]
     assert bench.most_in_flight == 1
     assert bench.changes == [LEVELS]
+
+
+async def test_the_appointments_of_an_old_digest_are_off(bench: Bench) -> None:
+    await bench.ensure()
+    await bench.after(100)
+    assert await bench.ensure(digest="d2") == 1
+    assert [await bench.after(seconds) for seconds in (200, 100)] == [0, 1]
+
+
+async def test_a_look_that_does_not_let_itself_be_stopped_brings_no_news(bench: Bench) -> None:
+    async def stubborn(_: Target) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(30)
+
+    bench.hold = stubborn
+    await bench.ensure()
+    bench.scheduler.forget("delft")
+    await bench.settle()
+    assert (bench.in_flight, bench.changes) == (0, [])
 
 
 async def test_digests_that_change_quickly_leave_no_slot_taken(bench: Bench) -> None:

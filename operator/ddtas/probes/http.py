@@ -55,7 +55,7 @@ class Answer:
 
     async def read(self) -> bytes:
         """The next piece of the body, at most 16 KiB; empty at its end, and at the cap."""
-        # Data that is always there already would otherwise never give the loop, and the deadline, a turn.
+        # Pieces that are in the buffer already would otherwise come without giving the event loop a turn.
         await asyncio.sleep(0)
         room = self._max_bytes - self.received
         chunk = await self._content.read(min(room, _CHUNK_BYTES) or 1)  # at the cap: is there more?
