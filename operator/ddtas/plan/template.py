@@ -113,9 +113,8 @@ def _bare(value: object) -> object:
 
 
 def _tojson(value: object) -> _Quoted:
-    """JSON in ASCII, on one line. Jinja2's own escapes for HTML, and leaves a DEL, which YAML refuses."""
-    text = json.dumps(value, allow_nan=False, default=_no_json)
-    return _Quoted(text.replace("\x7f", "\\u007f"))
+    """JSON in ASCII, on one line. Jinja2's own filter escapes for HTML as well."""
+    return _Quoted(json.dumps(value, allow_nan=False, default=_no_json))
 
 
 def _no_json(value: object) -> str:
