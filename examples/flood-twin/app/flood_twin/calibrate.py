@@ -1,10 +1,10 @@
 """Find the model parameters that fit this city's own observations best.
 
 The search is spotpy's SCE-UA (shuffled complex evolution; Duan et al., 1994, J. Hydrol. 158, 265-284), started afresh
-``STARTS`` times from different points with a share of the repetitions each; the best one wins. One start alone sometimes
-ends in a second, lower optimum (on spotpy's example data one in five does), and a search that is cut short ends beside
-the top: both would make the verdict of the validation a matter of the seed. With 7,500 repetitions, the default, eight
-of eight seeds agreed there to three digits in every metric; with 1,500 they did not.
+``STARTS`` times from different points with a share of the repetitions each; the best one wins. One start alone
+sometimes ends in a second, lower optimum (on spotpy's example data one in five does), and a search that is cut short
+ends beside the top: both would make the verdict of the validation a matter of the seed. With 7,500 repetitions, the
+default, eight of eight seeds agreed there to two digits in every metric; with 1,500 they did not.
 """
 
 from __future__ import annotations

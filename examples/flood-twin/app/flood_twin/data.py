@@ -77,7 +77,10 @@ async def fetch(binding: Binding) -> bytes:
 
     :raises DataError: if it does not come.
     """
-    parts = urlsplit(binding.uri)
+    try:
+        parts = urlsplit(binding.uri)
+    except ValueError as error:
+        raise DataError(f"the binding's uri is not a valid address: {error}") from None
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     if binding.type != TYPE:
         raise DataError(f"the binding's type is {binding.type!r}; this app reads {TYPE!r}")
@@ -89,7 +92,7 @@ async def fetch(binding: Binding) -> bytes:
     if binding.token:
         headers["Authorization"] = f"Bearer {binding.token}"
     elif binding.username is not None:
-        headers["Authorization"] = aiohttp.BasicAuth(binding.username, binding.password or "", "utf-8").encode()
+        headers["Authorization"] = aiohttp.encode_basic_auth(binding.username, binding.password or "")
     body = bytearray()
     try:
         async with (

@@ -52,7 +52,7 @@ def convert(text: str) -> str:
 
 
 def main() -> None:
-    """``convert.py WHEEL TARGET``; the target gets the date that the file has in the wheel, for Last-Modified."""
+    """``discharge_csv.py WHEEL TARGET``; the target gets the date that the file has in the wheel, for Last-Modified."""
     wheel, target = sys.argv[1:]
     with zipfile.ZipFile(wheel) as archive:
         text = archive.read(MEMBER).decode("ascii")

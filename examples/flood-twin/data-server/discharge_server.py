@@ -108,7 +108,7 @@ def make_server(port: int, data: Path = DATA, credentials: Path = CREDENTIALS) -
 def main() -> None:
     """Serve until SIGTERM."""
     if not DATA.is_file():
-        sys.exit(f"{DATA} is not there; the image build makes it with convert.py")
+        sys.exit(f"{DATA} is not there; the image build makes it with discharge_csv.py")
     server = make_server(PORT)
     # shutdown() waits for the loop that this very thread runs, so it needs another one.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

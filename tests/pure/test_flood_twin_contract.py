@@ -1,0 +1,183 @@
+"""The flood twin's side of the contract: what it reads, what it writes, and the 4,096 bytes it has for that."""
+
+import json
+import math
+import os
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flood_twin import contract
+from flood_twin.contract import AppError, Config, Window
+from flood_twin.model import Parameters
+
+PARAMETERS = {"objective": "NSE", "repetitions": 1500, "seed": 1, "areaKm2": 1.783, "horizonDays": 14}
+RUN = {
+    "phase": "validate",
+    "installation": "flood-twin",
+    "namespace": "gouda",
+    "municipality": {"name": "Gouda", "code": "GM0513"},
+    "revision": "3f2a91",
+    "windows": {
+        "calibration": {"start": "2013-01-01", "end": "2014-12-31"},
+        "validation": {"start": "2015-01-01", "end": "2016-12-31"},
+    },
+    "thresholds": {
+        "validation": [
+            {"metric": "NSE", "operator": "mustBeGreaterThan", "value": "0.50"},
+            {"metric": "PBIAS", "operator": "mustBeBetween", "value": ["-25", "25"]},
+        ]
+    },
+}
+CALIBRATED = {"cmax": 133.4, "bexp": 0.067, "alpha": 0.54, "Ks": 0.02, "Kq": 0.52}
+WINDOW = Window(date(2015, 1, 1), date(2016, 12, 31))
+
+
+def config(folder: Path, **files: Any) -> Config:
+    """A configuration folder; ``bytes`` are written as they are, all else as JSON."""
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        (folder / f"{name}.json").write_bytes(data)
+    return Config({"DDTAS_CONFIG": str(folder), "SERVICE_BINDING_ROOT": str(folder / "bindings")})
+
+
+def test_the_contract_s_own_example_is_read(tmp_path: Path) -> None:
+    found = config(tmp_path, parameters=PARAMETERS, run=RUN, calibrated=CALIBRATED)
+    settings, run = found.settings(), found.run()
+    assert settings.as_json() == PARAMETERS
+    assert (run.municipality, run.municipality_code, run.namespace) == ("Gouda", "GM0513", "gouda")
+    assert run.window("validation") == WINDOW
+    assert [t.value for t in run.thresholds["validation"]] == ["0.50", "-25 and 25"]
+    assert found.calibrated() == Parameters(**CALIBRATED)
+
+
+def test_only_the_area_has_no_default(tmp_path: Path) -> None:
+    settings = config(tmp_path, parameters={"areaKm2": "1.783", "somethingNew": True}).settings()
+    assert (settings.objective, settings.horizon_days, settings.area_km2) == ("NSE", 14, 1.783)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"objective": "RMSE"}, "objective is 'RMSE'; it must be NSE or KGE"),
+        ({"repetitions": 0}, "repetitions is '0'; it must be a number from 300"),
+        ({"repetitions": 400.5}, "repetitions is 400.5; it must be a whole number"),
+        ({"seed": True}, "seed is 'True'"),
+        ({"areaKm2": None}, "areaKm2 is missing"),
+        ({"areaKm2": "NaN"}, "areaKm2 is 'NaN'"),
+        ({"areaKm2": [1]}, "areaKm2 is"),
+        ({"horizonDays": 1e300}, "horizonDays is"),
+        ({"horizonDays": "x" * 10_000}, "it must be a number from 1 to 60"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_range(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(AppError, match=reason) as caught:
+        config(tmp_path, parameters={**PARAMETERS, **change}).settings()
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "run.json is not JSON"),
+        (b"[" * 200_000, "run.json is not JSON"),
+        (b"\xff", "run.json cannot be read"),
+        (b"[]", "run.json must hold a JSON object, not a list"),
+        ({"windows": 3}, "windows must be an object"),
+        ({"windows": {"validation": {"start": "2015-01-01"}}}, "windows.validation is .* it must have start and end"),
+        ({"windows": {"validation": {"start": "2015-02-01", "end": "2015-01-01"}}}, "after its end"),
+        (b" " * (2 << 20), "larger than"),
+    ],
+)
+def test_a_wrong_run_file_is_refused(tmp_path: Path, content: object, reason: str) -> None:
+    with pytest.raises(AppError, match=reason):
+        config(tmp_path, run=content).run()
+
+
+def test_a_missing_file_or_window_says_who_must_give_it(tmp_path: Path) -> None:
+    with pytest.raises(AppError, match=r"run.json is not there; it is part of what the platform mounts"):
+        config(tmp_path).run()
+    with pytest.raises(AppError, match="listing must declare a window for validation"):
+        config(tmp_path, run={}).run().window("validation")
+
+
+@pytest.mark.parametrize("bad", [{"cmax": 1e9}, {"Kq": None}, {"alpha": "high"}, {"bexp": -1}])
+def test_calibrated_parameters_outside_of_what_calibration_can_return_are_refused(
+    tmp_path: Path, bad: dict[str, object]
+) -> None:
+    with pytest.raises(AppError, match=next(iter(bad))):
+        config(tmp_path, calibrated={**CALIBRATED, **bad}).calibrated()
+
+
+def test_evidence_is_read(tmp_path: Path) -> None:
+    evidence = {"validation": {"metrics": {"NSE": 0.54}, "windows": [WINDOW.as_json()]}}
+    found = config(tmp_path, evidence=evidence).evidence()
+    assert {phase: item.as_json() for phase, item in found.items()} == evidence
+
+
+def test_a_binding_is_read_anew_each_time_and_does_not_show_its_secrets(tmp_path: Path) -> None:
+    folder = tmp_path / "bindings" / "discharge-series"
+    folder.mkdir(parents=True)
+    for name, text in {"type": "http-csv", "uri": "http://data/x.csv\n", "username": "ds", "password": "old\n"}.items():
+        (folder / name).write_text(text)
+    found = config(tmp_path)
+    assert (found.binding().uri, found.binding().password) == ("http://data/x.csv", "old")
+    (folder / "password").write_text("new")
+    assert found.binding().password == "new"
+    assert "new" not in repr(found.binding())
+
+
+def test_a_missing_binding_names_the_requirement(tmp_path: Path) -> None:
+    with pytest.raises(AppError, match="nothing is bound to the data requirement 'discharge-series'"):
+        config(tmp_path).binding()
+    with pytest.raises(AppError, match="SERVICE_BINDING_ROOT is not set"):
+        Config({}).binding()
+    (tmp_path / "bindings" / "discharge-series").mkdir(parents=True)
+    with pytest.raises(AppError, match="entry type is missing or empty"):
+        config(tmp_path).binding()
+
+
+def test_the_result_is_what_the_contract_says() -> None:
+    encoded = contract.result({"NSE": 0.54123456789}, [WINDOW], "two\nlines", CALIBRATED)
+    assert json.loads(encoded) == {
+        "parameters": CALIBRATED,
+        "metrics": {"NSE": 0.541235},
+        "windows": [{"start": "2015-01-01", "end": "2016-12-31"}],
+        "message": "two lines",
+    }
+    assert b"parameters" not in contract.result({"NSE": 0.5}, [WINDOW], "validation returns none")
+
+
+def test_the_largest_real_result_is_far_from_the_limit() -> None:
+    names = ("NSE", "KGE", "RSR", "PBIAS", "absPBIAS", "scoredDays", "missingDays")
+    parameters = dict.fromkeys(asdict(Parameters(1, 1, 1, 1, 1)), -1 / 3)
+    assert len(contract.result(dict.fromkeys(names, -123456.654321), [WINDOW], "x" * 200, parameters)) < 1024
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_no_threshold_can_judge_is_a_failure_and_not_a_result(value: float) -> None:
+    with pytest.raises(AppError, match="NSE came out as"):
+        contract.result({"NSE": value}, [WINDOW], "")
+
+
+def test_a_result_that_kubernetes_would_cut_off_is_a_failure() -> None:
+    with pytest.raises(AppError, match="a termination message holds 4096"):
+        contract.result({"NSE": 1.0}, [WINDOW], "é" * 3000)
+
+
+@pytest.mark.parametrize("message", ["short", "é" * 10_000, '"' * 10_000, "\x00" * 5000, "💧" * 4096])
+def test_a_failure_always_fits_and_is_always_json(message: str) -> None:
+    encoded = contract.failure(message)
+    assert len(encoded) <= contract.RESULT_BYTES
+    assert json.loads(encoded)["error"]
+
+
+def test_the_result_goes_where_the_platform_says(tmp_path: Path) -> None:
+    assert contract.result_path({}) == Path("/dev/termination-log")
+    assert contract.result_path({"DDTAS_RESULT": "/x"}) == Path("/x")
+    with pytest.raises(AppError, match="set DDTAS_RESULT to a writable path"):
+        contract.write_result(b"{}", tmp_path / "no" / "such" / "folder")
+    assert contract.environment() is os.environ
