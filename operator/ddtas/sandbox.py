@@ -70,22 +70,21 @@ async def render_in_sandbox(
     request = {"templates": list(templates), "context": context, "seconds": timeout_seconds, "memory": memory_bytes}
     loop = asyncio.get_running_loop()
     answer = bytearray()
-    connection, childs_end = socket.socketpair()
-    with connection:
-        with childs_end:
-            _hand_over(childs_end)
-        connection.setblocking(False)
-        await loop.sock_sendall(connection, json.dumps(request).encode())
-        connection.shutdown(socket.SHUT_WR)
-        while (chunk := await loop.sock_recv(connection, _CHUNK)) and len(answer) <= MAX_ANSWER_BYTES:
-            answer += chunk
+    async with _running().turn:
+        connection, childs_end = socket.socketpair()
+        with connection:
+            with childs_end:
+                _hand_over(childs_end)
+            connection.setblocking(False)
+            await loop.sock_sendall(connection, json.dumps(request).encode())
+            connection.shutdown(socket.SHUT_WR)
+            while (chunk := await loop.sock_recv(connection, _CHUNK)) and len(answer) <= MAX_ANSWER_BYTES:
+                answer += chunk
     if chunk:
         raise TemplateError("TemplateInvalid", f"the templates make more than {MAX_ANSWER_BYTES // 1024} KiB")
     text, _, exit_code = bytes(answer).partition(b"\n")
-    if exit_code in (
-        b"",
-        _KILLED,
-    ):  # by `close`, or for want of memory in the whole container: not the template's fault
+    if exit_code in (b"", _KILLED):
+        # By `close`, or for want of memory in the whole container: not the template's fault.
         raise ConnectionError("the template sandbox was killed; the next render starts it again")
     if exit_code != b"0":
         raise TemplateError("TemplateInvalid", _too_much(timeout_seconds, memory_bytes))
@@ -125,23 +124,32 @@ def _objects(text: bytes) -> list[dict[str, object]]:
 class _Server:
     process: subprocess.Popen[bytes]
     control: socket.socket
+    # Who waits for a turn does so here, without a socket, so that the control socket never fills up and blocks.
+    turn: asyncio.Semaphore
 
 
 _server: _Server | None = None
 
 
-def _hand_over(connection: socket.socket) -> None:
-    """Have the server fork a child for this connection. Waits for no other process, except for the server's exec."""
+def _running() -> _Server:
     global _server
-    for server in (_server, None):
-        _server = server or _start()
+    _server = _server or _start()
+    return _server
+
+
+def _hand_over(connection: socket.socket) -> None:
+    """Have the server fork a child for this connection. A server that was killed is started again, once."""
+    global _server
+    for _ in range(2):
+        server = _running()
         try:
-            socket.send_fds(_server.control, [b"\0"], [connection.fileno()])
+            socket.send_fds(server.control, [b"\0"], [connection.fileno()])
             return
-        except OSError:  # it was killed, and is started again, once
-            _server.control.close()
-            _server.process.kill()
-            _server.process.wait()
+        except OSError:
+            _server = None
+            server.control.close()
+            server.process.kill()
+            server.process.wait()
     raise ConnectionError("the template sandbox does not start")
 
 
@@ -162,7 +170,7 @@ def _start() -> _Server:
             cwd="/",
             start_new_session=True,  # Ctrl-C is for the operator, which then closes the control socket
         )
-    return _Server(process, ours)
+    return _Server(process, ours, asyncio.Semaphore(CHILDREN_AT_ONCE))
 
 
 # ---- in the server ----
