@@ -124,7 +124,7 @@ def _images(args: argparse.Namespace) -> int:
     if cluster.is_up(name):
         cluster.up(name).load(list(built.values()))
     else:
-        say(f"not loaded: cluster {name} does not run (./dev cluster up --name {name})")
+        say(f"not loaded: cluster {name} does not run a node (./dev cluster up --name {name})")
     for image in built.values():
         print(image.reference)
     return 0
