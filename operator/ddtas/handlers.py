@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 from pythonjsonlogger.json import JsonFormatter
 
 from ddtas import __version__
@@ -42,7 +43,11 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
     running: list[Operator] = []
     watchdogs: list[asyncio.Task[None]] = []
 
-    @kopf.on.startup(registry=handlers, param=settings)
+    @kopf.on.login(registry=handlers)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=handlers, param=settings, errors=kopf.ErrorsMode.PERMANENT)
     async def start(*, settings: kopf.OperatorSettings, param: Any = None, **_: Any) -> None:
         settings.posting.enabled = False
         settings.queueing.worker_limit = None
@@ -84,6 +89,9 @@ def run() -> int:
     with contextlib.suppress(KeyboardInterrupt):
         kopf.run(
             registry=registry(settings),
+            # Not used, as this operator has a Lease instead of peering; but kopf would derive it from a user name,
+            # and the container's user has none.
+            identity=Identity(settings.identity),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=list(settings.namespaces),

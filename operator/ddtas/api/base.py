@@ -23,8 +23,8 @@ class Model(BaseModel):
     )
 
     def dump(self) -> dict[str, Any]:
-        """The JSON form as Kubernetes has it: camelCase, without what is not set."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """The JSON form as Kubernetes has it: camelCase, without what is not set or empty."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _valid_date(value: str) -> str:
