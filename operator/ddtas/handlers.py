@@ -7,7 +7,7 @@ the last-handled spec into annotations; its timers, daemons and indices; its Eve
 import asyncio
 import contextlib
 import logging
-import signal
+import os
 import sys
 from typing import Any
 
@@ -75,10 +75,11 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
 
 
 async def _end_when_failed(operator: Operator) -> None:
-    """A process that lost the Lease must not go on working: another one may have it. Kubernetes starts it anew."""
+    """A process that lost the Lease must not do one thing more: another one may have it. Kubernetes starts it anew."""
     await operator.failed()
     log.error("ending this process")
-    signal.raise_signal(signal.SIGTERM)
+    logging.shutdown()
+    os._exit(1)
 
 
 def run() -> int:

@@ -8,10 +8,10 @@ from ipaddress import ip_network
 from typing import Any
 
 from ddtas import metrics, names, sandbox
-from ddtas.cluster import leader
 from ddtas.cluster.client import Client
 from ddtas.cluster.http import HttpServer
 from ddtas.cluster.informer import Informer
+from ddtas.cluster.leader import Election
 from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
 from ddtas.cluster.world import Collection, Name, World
 from ddtas.probes import AddressPolicy, Limits
@@ -95,8 +95,8 @@ class Operator:
         self._ready = True
         log.info("caches are filled", extra={"kubernetes": self._world.kubernetes_version})
         if self._settings.leader_election:
-            where, who = self._settings.lease_namespace, self._settings.identity
-            self._spawn(leader.lead(self._client, where, who, self._on_leading, self._failed.set), "leader election")
+            election = Election(self._client, self._settings.lease_namespace, self._settings.identity)
+            self._spawn(election.run(self._on_leading, self._failed.set), "leader election")
         else:
             self._on_leading()
 
