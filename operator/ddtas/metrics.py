@@ -1,6 +1,10 @@
 """Prometheus metrics. Labels are kinds and reasons, never names: their number is bounded."""
 
+from collections.abc import Callable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -33,8 +37,26 @@ PROBE_SECONDS = Histogram(
     buckets=(0.1, 0.5, 2, 10, 30),
     registry=REGISTRY,
 )
-OBJECTS = Gauge("ddtas_objects", "Objects by kind and the reason of Ready.", ["kind", "reason"], registry=REGISTRY)
 LEADER = Gauge("ddtas_leader", "1 while this replica holds the Lease.", registry=REGISTRY)
+
+
+class _Objects(Collector):
+    """Counted when it is asked for, so that no object that went away is left over."""
+
+    def __init__(self, count: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One sample for each kind and reason."""
+        family = GaugeMetricFamily("ddtas_objects", "Objects by kind and reason of Ready.", labels=["kind", "reason"])
+        for (kind, reason), number in self._count().items():
+            family.add_metric([kind, reason], number)
+        yield family
+
+
+def count_objects_by(count: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+    """Publish how many objects there are, by kind and reason of Ready, as `count` says."""
+    REGISTRY.register(_Objects(count))
 
 
 def exposition() -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Any
@@ -75,6 +76,7 @@ class Operator:
         self._failed = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         metrics.QUEUE_LENGTH.set_function(lambda: len(self._queue))
+        metrics.count_objects_by(self._count_objects)
 
     @classmethod
     async def create(cls, settings: Settings) -> "Operator":
@@ -126,6 +128,14 @@ class Operator:
             log.error("%s broke", task.get_name(), exc_info=task.exception())
             self._failed.set()
 
+    def _count_objects(self) -> Counter[tuple[str, str]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for kind, (_, collection) in self._collections.items():
+            for known in collection.readable():
+                ready = next((c.reason for c in known.status.conditions if c.type == "Ready"), "New")
+                counts[kind, ready] += 1
+        return counts
+
     def _healthy(self) -> bool:
         return not self._failed.is_set()
 
@@ -149,15 +159,17 @@ class Operator:
         for resource, collection in self._collections.values():
             namespaces = (None,) if resource is APP_LISTING else self._settings.namespaces or (None,)
             present: set[Name] = set()
+            versions: list[int] = []
             for namespace in namespaces:
                 answer = await self._client.list(resource, namespace)
+                versions.append(int(answer["metadata"]["resourceVersion"]))
                 for body in answer["items"]:
                     metadata = body["metadata"]
                     key = (metadata.get("namespace", ""), metadata["name"])
                     present.add(key)
                     if collection.put(body):
                         self._concerns(resource.kind, key)
-            for key in collection.retain(present):
+            for key in collection.retain(present, min(versions)):
                 self._concerns(resource.kind, key)
 
     def on_object(self, kind: str, event: str | None, body: JsonObject) -> None:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from ddtas.errors import DdtasError
+
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
@@ -101,10 +103,12 @@ class WorkQueue(Generic[K]):
     async def _attempt(self, key: K) -> float | None:
         try:
             again_after = await self._work(key)
-        except Exception:  # the one place where any fault of one object is kept from the others
+        except Exception as error:  # the one place where any fault of one object is kept from the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             pause = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures - 1, 30))
-            log.exception("work on %s failed; next attempt in about %.1f s", key, pause)
+            # An error that was raised on purpose says all there is to say; any other one is a bug to be found.
+            trace = None if isinstance(error, DdtasError) else error
+            log.error("work on %s failed: %s; next attempt in about %.1f s", key, error, pause, exc_info=trace)
             return pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         self._failures.pop(key, None)
         return again_after

@@ -52,7 +52,7 @@ class DataSource(Model):
 
 
 class Limits(Model):
-    """The most that one Installation may request, all its components together."""
+    """The most that one Installation may request: its components together, and each of its runs."""
 
     cpu: Quantity
     memory: Quantity

@@ -72,8 +72,8 @@ class Client:
         return await self._json("get", resource, resource.path(namespace, name))
 
     async def list(self, resource: ResourceType, namespace: str | None, selector: str = "") -> JsonObject:
-        """All objects of a kind (in a namespace, or everywhere), from the API server's watch cache."""
-        query = {"resourceVersion": "0"} | ({"labelSelector": selector} if selector else {})
+        """All objects of a kind (in a namespace, or everywhere), as they are now."""
+        query = {"labelSelector": selector} if selector else {}
         return await self._json("list", resource, resource.path(namespace), query)
 
     async def apply(

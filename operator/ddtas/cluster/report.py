@@ -10,6 +10,7 @@ from ddtas.cluster.client import Client
 from ddtas.cluster.resources import EVENT, ResourceType
 from ddtas.errors import ClusterError, Conflict
 from ddtas.names import API_VERSION, MANAGED_BY
+from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 
 log = logging.getLogger(__name__)
@@ -46,21 +47,31 @@ async def write_status(
     return await client.apply(resource, manifest, force=True, subresource="status")
 
 
+# Steps that take long enough for a person to wonder what is going on.
+_WORK = frozenset({Reason.PROBING, Reason.CALIBRATING, Reason.VALIDATING, Reason.ROLLING_OUT})
+
+
 def _worth_telling(old: Condition | None, new: Condition) -> bool:
-    if new.type in _KSTATUS or new.reason in ("Waiting", "NotServing"):
+    if new.type in _KSTATUS or new.reason == Reason.NOT_SERVING:
+        return False
+    if new.status == "Unknown" and new.reason not in _WORK:
         return False
     return old is None or (old.status, old.reason) != (new.status, new.reason)
 
 
-def _event(resource: ResourceType, metadata: Metadata, condition: Condition) -> JsonObject:
+def _event(resource: ResourceType, metadata: Metadata, condition: Condition, step: int) -> JsonObject:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     namespace = metadata.namespace or "default"
     told = [metadata.uid, condition.type, condition.status, condition.reason, condition.message]
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        # The name says it all: the same transition, told twice, is one Event.
-        "metadata": {"name": f"{metadata.name}.{digest(told)[:16]}", "namespace": namespace},
+        # The same transition, told twice, is one Event. Times have whole seconds, and within one kubectl sorts by
+        # name, so the name begins with the step: "is running" before "has passed", and both before the next step.
+        "metadata": {
+            "name": f"{metadata.name}.{step}{int(condition.status != 'Unknown')}{digest(told)[:14]}",
+            "namespace": namespace,
+        },
         "involvedObject": {
             "apiVersion": API_VERSION,
             "kind": resource.kind,
@@ -86,11 +97,11 @@ async def tell(
 ) -> None:
     """Make an Event of each transition. An Event that cannot be made is logged: it is news, not state."""
     before = {c.type: c for c in old}
-    for condition in new:
+    for step, condition in enumerate(new):
         if not _worth_telling(before.get(condition.type), condition):
             continue
         try:
-            await client.create(EVENT, _event(resource, metadata, condition))
+            await client.create(EVENT, _event(resource, metadata, condition, step))
         except Conflict:
             continue
         except ClusterError as error:

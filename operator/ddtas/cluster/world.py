@@ -60,9 +60,21 @@ class Collection(Generic[R]):
         """Forget an object."""
         self._objects.pop(key, None)
 
-    def retain(self, keys: set[Name]) -> list[Name]:
-        """Forget all objects but these; returns those that were forgotten."""
-        gone = [key for key in self._objects if key not in keys]
+    def retain(self, keys: set[Name], version: int) -> list[Name]:
+        """Forget all objects but these.
+
+        Args:
+            keys: what a list found.
+            version: the list's resourceVersion; an object that is newer came after it, and stays.
+
+        Returns:
+            Those that were forgotten.
+        """
+        gone = [
+            key
+            for key, known in self._objects.items()
+            if key not in keys and int(known.metadata.resource_version) <= version
+        ]
         for key in gone:
             del self._objects[key]
         return gone

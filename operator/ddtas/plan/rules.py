@@ -119,11 +119,15 @@ def _platform_suits(case: _Case) -> Refusal | None:
         if _minor(has) < _minor(needs):
             faults.append(f"needs Kubernetes {needs}, the cluster has {has}")
     if limits is not None:
-        requests = container_requests(version.components)
-        for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
-            total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
-            if total > amount(limit):
-                faults.append(f"its components request {total.normalize():f} {what}, spec.limits allow {limit}")
+        for who, requests in (
+            ("components request", container_requests(version.components)),
+            ("calibration requests", [(1, version.calibration.resources.requests)]),
+            ("validation requests", [(1, version.validation.resources.requests)]),
+        ):
+            for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
+                total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
+                if total > amount(limit):
+                    faults.append(f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}")
     name = case.platform.metadata.name
     return Refusal(Reason.PLATFORM_UNSUITABLE, f"platform {name}: {'; '.join(faults)}") if faults else None
 
