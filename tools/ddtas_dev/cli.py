@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     tests.add_argument("layers", nargs="*", metavar="LAYER", help=f"some of {', '.join(testing.LAYERS)}")
     tests.add_argument("--keep", action="store_true", help="leave the clusters running afterwards")
     demonstration = commands.add_parser("demo", parents=[access], help="bring up everything and show it")
+    demonstration.add_argument(
+        "--registry", help="where that cluster finds the images, such as registry.example/project"
+    )
     demonstration.set_defaults(run=demo)
     command("clean", "stop the clusters and remove all caches", _clean)
     return parser

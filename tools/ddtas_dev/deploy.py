@@ -1,0 +1,55 @@
+"""Installs the operator and the example into a cluster: the same way for the demonstration and for the tests."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ddtas_dev import binaries
+from ddtas_dev.console import Progress
+from ddtas_dev.paths import REPO
+from ddtas_dev.shell import run
+
+NAMESPACE = "ddtas-system"
+RELEASE = "ddtas-operator"
+
+JsonObject = dict[str, Any]
+
+
+def install_operator(kubeconfig: str, image: str, **values: str) -> None:
+    """CRDs by server-side apply, then the chart; waits until the operator is ready.
+
+    Args:
+        kubeconfig: of the cluster.
+        image: the operator image's full reference.
+        values: more values of the chart, as `helm --set` takes them; `__` in a name stands for a dot.
+    """
+    access = {"KUBECONFIG": kubeconfig}
+    repository, _, tag = image.rpartition(":")
+    settings = {"image.repository": repository, "image.tag": tag}
+    settings |= {name.replace("__", "."): value for name, value in values.items()}
+    with Progress("installing the operator"):
+        kubectl, helm = binaries.ensure_one("kubectl"), binaries.ensure_one("helm")
+        run([kubectl, "apply", "--server-side", "--force-conflicts", "-f", REPO / "crds"], env=access)
+        command = [helm, "upgrade", "--install", RELEASE, REPO / "charts" / "ddtas-operator"]
+        command += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"]
+        for name, value in settings.items():
+            command += ["--set-string" if name == "image.tag" else "--set", f"{name}={value}"]
+        run(command, env=access, hint=f"see `./dev kubectl -n {NAMESPACE} logs deployment/{RELEASE}`")
+
+
+def example_manifests(images: Mapping[str, str]) -> list[JsonObject]:
+    """The objects of examples/*.yaml, namespace first, with each `…:latest` image replaced by the one that was built."""
+    files = sorted((REPO / "examples").glob("*.yaml"), key=lambda file: (file.stem != "namespace", file.stem))
+    text = "---\n".join(file.read_text() for file in files)
+    for name, reference in images.items():
+        text = text.replace(f"{name}:latest", reference)
+    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def apply(kubeconfig: str, manifests: Sequence[JsonObject]) -> None:
+    """Server-side apply of some objects, in their order."""
+    documents = "\n---\n".join(json.dumps(manifest) for manifest in manifests)
+    command = [binaries.ensure_one("kubectl"), "apply", "--server-side", "--force-conflicts", "-f", "-"]
+    run(command, env={"KUBECONFIG": kubeconfig}, stdin=documents)
