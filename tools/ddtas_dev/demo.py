@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _follow(kubectl: _Kubectl) -> list[JsonObject]:
         time.sleep(1)
 
 
-def _table(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
+def _table(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +14,9 @@ from ddtas_dev.shell import run
 
 NAMESPACE = "ddtas-system"
 RELEASE = "ddtas-operator"
+
+# In the order in which a person would apply them.
+EXAMPLES = ("namespace", "supplier", "listing", "platform", "installation", "installation-overfit")
 
 JsonObject = dict[str, Any]
 
@@ -32,7 +36,7 @@ def install_operator(kubeconfig: str, image: str, **values: str) -> None:
     with Progress("installing the operator"):
         kubectl, helm = binaries.ensure_one("kubectl"), binaries.ensure_one("helm")
         run([kubectl, "apply", "--server-side", "--force-conflicts", "-f", REPO / "crds"], env=access)
-        command = [helm, "upgrade", "--install", RELEASE, REPO / "charts" / "ddtas-operator"]
+        command: list[str | Path] = [helm, "upgrade", "--install", RELEASE, REPO / "charts" / "ddtas-operator"]
         command += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"]
         for name, value in settings.items():
             command += ["--set-string" if name == "image.tag" else "--set", f"{name}={value}"]
@@ -40,9 +44,8 @@ def install_operator(kubeconfig: str, image: str, **values: str) -> None:
 
 
 def example_manifests(images: Mapping[str, str]) -> list[JsonObject]:
-    """The objects of examples/*.yaml, namespace first, with each `…:latest` image replaced by the one that was built."""
-    files = sorted((REPO / "examples").glob("*.yaml"), key=lambda file: (file.stem != "namespace", file.stem))
-    text = "---\n".join(file.read_text() for file in files)
+    """The objects of examples/*.yaml, with each image `…:latest` replaced by the one that was built."""
+    text = "---\n".join((REPO / "examples" / f"{name}.yaml").read_text() for name in EXAMPLES)
     for name, reference in images.items():
         text = text.replace(f"{name}:latest", reference)
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
@@ -51,5 +54,6 @@ def example_manifests(images: Mapping[str, str]) -> list[JsonObject]:
 def apply(kubeconfig: str, manifests: Sequence[JsonObject]) -> None:
     """Server-side apply of some objects, in their order."""
     documents = "\n---\n".join(json.dumps(manifest) for manifest in manifests)
-    command = [binaries.ensure_one("kubectl"), "apply", "--server-side", "--force-conflicts", "-f", "-"]
+    kubectl = binaries.ensure_one("kubectl")
+    command: list[str | Path] = [kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-"]
     run(command, env={"KUBECONFIG": kubeconfig}, stdin=documents)
