@@ -1,0 +1,316 @@
+"""Shared builders: the example's objects as the API server would hand them over, and children as facts."""
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ddtas.api.installation import Installation
+from ddtas.api.listing import AppListing, Version
+from ddtas.api.platform import DataSource, MeasuredField, MunicipalityPlatform, SourceFacts
+from ddtas.cluster.fields import desired_digest
+from ddtas.plan.decide import Plan, decide
+from ddtas.plan.snapshot import (
+    Child,
+    DeploymentFacts,
+    JobFacts,
+    Key,
+    PodFacts,
+    Secret,
+    Snapshot,
+    SourceObservation,
+)
+from ddtas.plan.status import ChangeSet, Fault, installation_status
+from ddtas.settings import StorePolicy
+
+JsonObject = dict[str, Any]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GOLDEN = Path(__file__).parent / "golden"
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+UID = "5f0c1b9e-0000-4000-8000-000000000001"
+
+CALIBRATION_WINDOW = {"start": "2013-01-01", "end": "2014-12-31"}
+VALIDATION_WINDOW = {"start": "2015-01-01", "end": "2016-12-31"}
+PASSING = {"NSE": 0.72, "RSR": 0.53, "absPBIAS": 4.2}
+
+
+@cache
+def _text(name: str) -> str:
+    return (EXAMPLES / name).read_text()
+
+
+def example(name: str, kind: str) -> JsonObject:
+    """A fresh copy of the object of that kind in an example file, with the metadata that the API server adds."""
+    body = next(d for d in yaml.safe_load_all(_text(name)) if d["kind"] == kind)
+    body["metadata"] |= {"uid": UID, "generation": 1, "resourceVersion": "1"}
+    return body
+
+
+def listing_body() -> JsonObject:
+    """The example's AppListing."""
+    return example("listing.yaml", "AppListing")
+
+
+def platform_body() -> JsonObject:
+    """The example's MunicipalityPlatform."""
+    return example("platform.yaml", "MunicipalityPlatform")
+
+
+def installation_body() -> JsonObject:
+    """The example's Installation."""
+    return example("installation.yaml", "Installation")
+
+
+def version(**changes: Any) -> Version:
+    """The example's version, with top-level fields replaced."""
+    return Version.model_validate(listing_body()["spec"]["versions"][0] | changes)
+
+
+def source(**changes: Any) -> DataSource:
+    """The example's data source, with top-level fields replaced."""
+    return DataSource.model_validate(platform_body()["spec"]["dataSources"][0] | changes)
+
+
+FACTS = SourceFacts(
+    fields=(
+        MeasuredField(name="date", type="date"),
+        MeasuredField(name="precipitation_mm", type="number"),
+        MeasuredField(name="potential_evapotranspiration_mm", type="number"),
+        MeasuredField(name="discharge_m3s", type="number"),
+    ),
+    records=1827,
+    first="2012-01-01",
+    last="2016-12-31",
+    time_resolution="P1D",
+    size_bytes=60_000,
+)
+REACHABLE = SourceObservation("Reachable", "Read", "", FACTS)
+UNREACHABLE = SourceObservation("Unreachable", "TooSlow", "no answer within 20 s")
+
+
+def secret(**values: str) -> Secret:
+    """A credentials Secret with plain values."""
+    return Secret({key: b64encode(value.encode()).decode() for key, value in values.items()})
+
+
+CREDENTIALS = secret(username="voorbeeldstad", password="only-for-this-test")
+
+
+def result(metrics: JsonObject | None = None, window: JsonObject | None = None, **more: Any) -> str:
+    """A termination message as the app contract has it."""
+    body = {"metrics": PASSING if metrics is None else metrics, "windows": [window or CALIBRATION_WINDOW]} | more
+    return json.dumps(body)
+
+
+@dataclass
+class City:
+    """An in-memory cluster with one Installation: applies plans as the operator does, and plays the controllers.
+
+    Bodies are the JSON of the three objects and may be edited freely between steps; `tick` moves the clock.
+    """
+
+    installation: JsonObject = field(default_factory=installation_body)
+    listing: JsonObject | str | None = field(default_factory=listing_body)
+    platform: JsonObject | str | None = field(default_factory=platform_body)
+    observations: dict[str, SourceObservation] = field(default_factory=lambda: {"river-gauge": REACHABLE})
+    secrets: dict[str, Secret] = field(default_factory=lambda: {"water-board": CREDENTIALS})
+    children: dict[Key, Child] = field(default_factory=dict)
+    rendered: dict[str, Any] = field(default_factory=dict)
+    policy: StorePolicy = field(default_factory=StorePolicy)
+    kubernetes_version: str = "1.36"
+    now: datetime = NOW
+    started: list[str] = field(default_factory=list)  # names of Jobs, each time that one was made
+    _serial: int = 0
+
+    # ---- what the operator does ----
+
+    def snapshot(self) -> Snapshot:
+        """What the operator would observe now."""
+        listing, platform = self.listing, self.platform
+        return Snapshot(
+            now=self.now,
+            policy=self.policy,
+            kubernetes_version=self.kubernetes_version,
+            installation=Installation.parse(self.installation),
+            listing=AppListing.parse(listing) if isinstance(listing, dict) else listing,
+            platform=MunicipalityPlatform.parse(platform) if isinstance(platform, dict) else platform,
+            observations=dict(self.observations),
+            secrets=dict(self.secrets),
+            children=dict(self.children),
+            rendered=dict(self.rendered),
+        )
+
+    def decide(self) -> Plan:
+        """The plan for what is there now; changes nothing."""
+        return decide(self.snapshot())
+
+    def reconcile(self, faults: tuple[Fault, ...] = ()) -> Plan:
+        """One pass: decide, apply (unless suspended or `faults`), write the status. Returns the plan."""
+        self.tick(1)
+        snapshot = self.snapshot()
+        plan = decide(snapshot)
+        changes = ChangeSet(faults=faults)
+        if not plan.suspended and not faults:
+            changes = self._apply(plan)
+        status = installation_status(snapshot, plan, changes)
+        self.installation["status"] = json.loads(json.dumps(status.dump()))  # as the API server stores it
+        return plan
+
+    def settle(self) -> Plan:
+        """Reconcile until nothing changes any more; fails where it does not come to rest."""
+        for _ in range(12):
+            before = (dict(self.children), _without_times(self.installation.get("status")))
+            plan = self.reconcile()
+            if before == (self.children, _without_times(self.installation.get("status"))):
+                return plan
+        raise AssertionError(f"does not come to rest: {plan.findings}")
+
+    def _apply(self, plan: Plan) -> ChangeSet:
+        created, changed = [], []
+        for desired in plan.desired:
+            there = self.children.get(desired.key)
+            if there is not None and (desired.once or there.deleting):
+                continue
+            digest = desired_digest(desired.manifest)
+            if there is not None and there.applied == digest:
+                continue
+            (created if there is None else changed).append(desired.key)
+            self._put(desired.manifest, digest, there)
+        for key in plan.prune:
+            self.delete(key)
+        return ChangeSet(tuple(created), tuple(changed), tuple(plan.prune))
+
+    def _put(self, manifest: JsonObject, digest: str, there: Child | None) -> None:
+        self._serial += 1
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        labels = manifest["metadata"]["labels"]
+        facts: JobFacts | DeploymentFacts | None = there.facts if there is not None else None  # type: ignore[assignment]
+        if facts is None and kind == "Job":
+            facts = JobFacts("Running")
+            self.started.append(name)
+        if facts is None and kind == "Deployment":
+            facts = DeploymentFacts(available=False)
+        self.children[(kind, name)] = Child(
+            kind=kind,
+            name=name,
+            uid=f"uid-{self._serial}",
+            resource_version=self._serial,
+            revision=labels.get("ddtas.nl/revision", ""),
+            component=labels.get("ddtas.nl/component", ""),
+            phase=labels.get("ddtas.nl/phase", ""),
+            applied=digest,
+            facts=facts,
+            # The API server writes a float without a fraction as an integer.
+            data=json.dumps(_as_go_writes(manifest["data"])) if kind == "ControllerRevision" else "",
+        )
+
+    # ---- what others do ----
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def edit(self, **spec: Any) -> None:
+        """Change the Installation's spec, as a user does."""
+        self.installation["spec"] |= spec
+        self.installation["metadata"]["generation"] += 1
+
+    def annotate(self, **annotations: str | None) -> None:
+        """Set `ddtas.nl/<name>` annotations; None removes one."""
+        there = self.installation["metadata"].setdefault("annotations", {})
+        for name, value in annotations.items():
+            if value is None:
+                there.pop(f"ddtas.nl/{name}", None)
+            else:
+                there[f"ddtas.nl/{name}"] = value
+
+    def delete(self, key: Key) -> None:
+        """Remove a child, and with a Job its pods."""
+        self.children.pop(key, None)
+        if key[0] == "Job":
+            for pod in [k for k, c in self.children.items() if c.kind == "Pod" and c.name.startswith(f"{key[1]}-")]:
+                del self.children[pod]
+
+    def pod(self, of: Child, facts: PodFacts) -> None:
+        """Put the pod of a Job or Deployment into a state."""
+        name = f"{of.name}-x1"
+        self.children[("Pod", name)] = Child(
+            "Pod", name, uid=name, revision=of.revision, component=of.component, phase=of.phase, facts=facts
+        )
+
+    def job(self, phase: str, revision: str | None = None) -> Child:
+        """The one Job of a phase (of a revision, where given)."""
+        found = [
+            c
+            for c in self.children.values()
+            if c.kind == "Job" and c.phase == phase and revision in (None, c.revision)
+        ]
+        assert len(found) == 1, f"{phase}: {[c.name for c in found]}"
+        return found[0]
+
+    def finish(self, phase: str, message: str, revision: str | None = None) -> None:
+        """Let a running Job end well with a termination message."""
+        job = self.job(phase, revision)
+        self.children[job.key] = replace(job, facts=JobFacts("Complete", finished_at=self.now))
+        self.pod(job, PodFacts("Succeeded", exit_code=0, ended_reason="Completed", ended_message=message))
+
+    def fail(self, phase: str, message: str = "", reason: str = "BackoffLimitExceeded", **pod: Any) -> None:
+        """Let a running Job fail."""
+        job = self.job(phase)
+        self.children[job.key] = replace(job, facts=JobFacts("Failed", reason, "Job has failed", self.now))
+        self.pod(job, PodFacts("Failed", **({"exit_code": 1, "ended_reason": "Error", "ended_message": message} | pod)))
+
+    def roll_out(self, available: bool = True, revision: str | None = None, stuck: str = "") -> None:
+        """Set all Deployments (of a revision, where given) available, or not."""
+        for key, c in list(self.children.items()):
+            if c.kind == "Deployment" and revision in (None, c.revision):
+                self.children[key] = replace(c, facts=DeploymentFacts(available, stuck))
+
+    # ---- how to get somewhere ----
+
+    def calibrated(self) -> Plan:
+        """Go on until the newest revision's calibration has passed and its validation runs."""
+        plan = self.settle()
+        self.finish("calibrate", result({"NSE": 0.8}, parameters={"cmax": 412.5, "alpha": 2.0}), plan.revision)
+        return self.settle()
+
+    def validated(self) -> Plan:
+        """Go on until validation has passed and the components start."""
+        plan = self.calibrated()
+        self.finish("validate", result(window=VALIDATION_WINDOW), plan.revision)
+        return self.settle()
+
+    def serving(self) -> Plan:
+        """Go on until the newest revision serves."""
+        plan = self.validated()
+        self.roll_out(revision=plan.revision)
+        return self.settle()
+
+    def condition(self, kind: str) -> JsonObject:
+        """A condition of the status as it was last written."""
+        return next(c for c in self.installation["status"]["conditions"] if c["type"] == kind)
+
+    def kinds(self, revision: str | None) -> set[str]:
+        """The kinds of the children of a revision."""
+        return {c.kind for c in self.children.values() if c.revision == revision}
+
+
+def _as_go_writes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _as_go_writes(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_as_go_writes(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _without_times(status: JsonObject | None) -> Any:
+    if status is None:
+        return None
+    bare = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]
+    return status | {"conditions": bare}
