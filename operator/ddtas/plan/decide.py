@@ -67,6 +67,8 @@ class Plan:
     """What to do, and what to say."""
 
     findings: tuple[Finding, ...]
+    # Why the target does not serve, while an earlier revision keeps Serving True in its place.
+    held_up: Finding | None = None
     desired: tuple[Desired, ...] = ()
     prune: tuple[Key, ...] = ()
     render: tuple[RenderRequest, ...] = ()
@@ -437,12 +439,14 @@ def decide(snapshot: Snapshot) -> Plan:
         if len(findings) == len(STEPS) and findings[-1].status == "True":
             serving = target.id
     complete = _complete(findings)
+    held_up: Finding | None = None
 
     revisions = [target] if target is not None else []
     if serving is not None and (target is None or serving != target.id):
         kept = _kept(snapshot, owner, serving)
         if kept is not None:
             revisions.append(kept)
+            held_up = complete[-1]
             complete = (*complete[:-1], _keeps_serving(kept))
 
     front = next((r for r in revisions if r.id == serving), None)
@@ -457,6 +461,7 @@ def decide(snapshot: Snapshot) -> Plan:
     alive = {r for r in (target.id if target else None, serving) if r is not None}
     return Plan(
         findings=complete,
+        held_up=held_up,
         desired=tuple(desired.values()),
         prune=_prune(snapshot, alive) if target is not None else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),

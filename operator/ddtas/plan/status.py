@@ -75,9 +75,12 @@ def _kstatus(main: Finding) -> tuple[Finding, ...]:
     )
 
 
-def _summary(findings: Sequence[Finding], suspended: bool) -> Finding:
-    """What Ready says: the first step that is not there; the last one when all are."""
-    first = next((f for f in findings if f.status != "True"), None)
+def _summary(findings: Sequence[Finding], held_up: Finding | None, suspended: bool) -> Finding:
+    """What Ready says: the first step that is not there; the last one when all are.
+
+    An earlier revision that keeps serving makes Serving True, and never Ready: that is about what the spec asks for.
+    """
+    first = next((f for f in findings if f.status != "True"), held_up)
     main = first or findings[-1]
     if suspended:
         text = f"spec.suspend is true: nothing new is done; {main.message}"
@@ -93,7 +96,7 @@ def installation_status(snapshot: Snapshot, plan: Plan, changes: ChangeSet) -> I
         more = f" (and {len(changes.faults) - 1} more)" if len(changes.faults) > 1 else ""
         index = STEPS.index(PROVISIONED)
         findings[index] = Finding(PROVISIONED, "False", fault.reason, fault.message + more)
-    main = _summary(findings, plan.suspended)
+    main = _summary(findings, plan.held_up, plan.suspended)
     kstatus = _kstatus(main)
     if plan.suspended:
         kstatus = (kstatus[0], *(replace(f, status="False") for f in kstatus[1:]))
