@@ -28,7 +28,8 @@ def canonical(quantity: str) -> str:
     whole = total == total.to_integral_value()
     if not whole:
         return f"{int((total * 1000).to_integral_value(rounding='ROUND_CEILING'))}m"
-    units = _BINARY if _split(quantity)[1] in _BINARY else _DECIMAL
+    # Below 1,024 the API server gives up the binary suffixes too.
+    units = _BINARY if _split(quantity)[1] in _BINARY and total >= 1024 else _DECIMAL
     for name, factor in sorted(units.items(), key=lambda item: item[1], reverse=True):
         if total and total % factor == 0:
             return f"{int(total / factor)}{name}"
