@@ -1,9 +1,17 @@
 """The effective parameters of an Installation: its own values, then the city's, then the listing's defaults."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ddtas.api.base import Scalar
 from ddtas.api.listing import Parameter
+
+# As the API server keeps whole numbers; a larger one it would round.
+_INT64 = range(-(2**63), 2**63)
+# Numbers as JSON has them: Python would also read "1_000", " 1" and the digits of other scripts.
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+_MAX_SHOWN = 60
 
 
 def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
@@ -15,19 +23,18 @@ def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
             return value == "true"
         case "integer" | "number", bool():
             return None
-        case "integer", int():
-            return value
         case "integer", float() if value.is_integer():
-            return int(value)
-        case "integer", str() if value.removeprefix("-").isdecimal():
-            return int(value)
-        case "number", int() | float():
+            return _typed(parameter, int(value))
+        case "integer", str() if _INTEGER.fullmatch(value):
+            return _typed(parameter, int(value))
+        case "integer", int() if value in _INT64:
+            return value
+        case "number", int() if value in _INT64:
             return float(value)
-        case "number", str():
-            try:
-                return float(value)
-            except ValueError:
-                return None
+        case "number", float():
+            return value
+        case "number", str() if _NUMBER.fullmatch(value):
+            return float(value)
         case "string", str():
             return value
     return None
@@ -36,7 +43,9 @@ def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
 def _fault(parameter: Parameter, value: Scalar) -> str | None:
     typed = _typed(parameter, value)
     if typed is None:
-        return f"is {value!r}, must be a {parameter.type}"
+        found = repr(value) if not isinstance(value, int) or value in _INT64 else "larger than 64 bits"
+        found = found if len(found) <= _MAX_SHOWN else f"{found[:_MAX_SHOWN]}…"
+        return f"is {found}, must be {'an' if parameter.type == 'integer' else 'a'} {parameter.type}"
     if isinstance(typed, int | float):
         # "not within" rather than "below or above": a NaN is neither.
         if parameter.minimum is not None and not typed >= float(parameter.minimum):
@@ -46,7 +55,7 @@ def _fault(parameter: Parameter, value: Scalar) -> str | None:
         if typed != typed or typed in (float("inf"), float("-inf")):
             return "must be a finite number"
     if parameter.options and typed not in parameter.options:
-        return f"is {typed!r}, must be one of {', '.join(parameter.options)}"
+        return f"is {str(typed)[:_MAX_SHOWN]!r}, must be one of {', '.join(parameter.options)}"
     return None
 
 
