@@ -9,11 +9,11 @@ What is *not* in the digest can change without a new calibration: the address of
 
 import hashlib
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from ddtas.api.base import Model, Name, Parameters
+from ddtas.api.base import Model, Name, Parameters, Scalar
 from ddtas.api.installation import RevisionId, Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import Municipality
@@ -28,13 +28,24 @@ class BoundSource(Model):
     contract_version: str
 
 
+def _as_stored(parameters: dict[str, Scalar]) -> dict[str, Scalar]:
+    """Whole floats as integers: the API server stores 2.0 as 2, and the record must give the same id as the spec.
+
+    From 1e21 on it writes an exponent, and such a number comes back as a float.
+    """
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
+        for name, value in parameters.items()
+    }
+
+
 class RevisionInputs(Model):
     """All that makes a revision. Kept in a ControllerRevision, so that it can be rendered again later."""
 
     listing: Name
     version: Version
     municipality: Municipality
-    parameters: Parameters = Field(default_factory=dict)
+    parameters: Annotated[Parameters, AfterValidator(_as_stored)] = Field(default_factory=dict)
     bindings: tuple[BoundSource, ...]
     windows: Windows
     retry: str | None = None
