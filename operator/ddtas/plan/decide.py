@@ -183,7 +183,7 @@ class _Revision:
         if self.known is not None:
             known = self.known.calibration if phase == CALIBRATE else self.known.validation
         finished = job.facts.finished_at if job is not None and isinstance(job.facts, JobFacts) else None
-        lost = not pods and finished is not None and self.snapshot.now - finished > _LOST_AFTER
+        lost = finished is not None and self.snapshot.now - finished > _LOST_AFTER
         result = evidence.assess(known, job, pods, run, must_not_see, lost)
         if result is None and finished is not None:
             self.requeue_after = _LOOK_AGAIN_SECONDS

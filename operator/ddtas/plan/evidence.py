@@ -69,18 +69,22 @@ def parse_result(message: str) -> RunResult:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the result"
-        if first["type"] == "finite_number" or _non_finite(raw):
+        if first["type"] == "finite_number" or _has_null(raw):
             raise ResultError(Reason.RESULT_NOT_FINITE, "a metric or parameter is not a finite number") from None
         raise ResultError(Reason.RESULT_MALFORMED, printable(f"{place}: {first['msg']}")) from None
+    for index, window in enumerate(result.windows):
+        if window.start > window.end:  # it would share no day with anything
+            raise ResultError(Reason.RESULT_MALFORMED, f"windows.{index}: {window} ends before it starts")
     for name, value in [*result.metrics.items(), *result.parameters.items()]:
         if not math.isfinite(value):
             raise ResultError(Reason.RESULT_NOT_FINITE, f"{name} is {value}")
     return result
 
 
-def _non_finite(raw: Any) -> bool:
-    values = raw.get("metrics") if isinstance(raw, dict) else None
-    return isinstance(values, dict) and any(v is None for v in values.values())
+def _has_null(raw: Any) -> bool:
+    """A null for a number: how JSON writers that know no NaN write one."""
+    maps = [raw.get(key) for key in ("metrics", "parameters")] if isinstance(raw, dict) else []
+    return any(value is None for values in maps if isinstance(values, dict) for value in values.values())
 
 
 def _judge(result: RunResult, thresholds: Sequence[Threshold]) -> tuple[Outcome, Reason, str]:
@@ -100,7 +104,7 @@ def _judge(result: RunResult, thresholds: Sequence[Threshold]) -> tuple[Outcome,
     if texts:
         return Outcome.FAILED, Reason.THRESHOLD_NOT_MET, "; ".join(texts)
     met = ", ".join(f"{t.metric} {shown(result.metrics[t.metric])} {t.operator.symbol} {t.value}" for t in thresholds)
-    return Outcome.PASSED, Reason.PASSED, met or result.message or "done"
+    return Outcome.PASSED, Reason.PASSED, met or printable(result.message) or "done"
 
 
 def _metric(name: str, value: float, thresholds: Sequence[Threshold]) -> MetricResult:
@@ -220,9 +224,12 @@ def assess(
         image = waiting_for_image(pods)
         text = f"image {run.image}: {image}"
         return None if image is None else _inconclusive(job.name, Reason.IMAGE_PULL_FAILED, text, facts)
-    if known is not None:
-        return known  # the deadline ran out on an image that never came: that is the cause to show
+    ran = any(p.exit_code is not None for p in pods)
     if facts.reason == "DeadlineExceeded":
+        if known is not None and not ran:
+            return known  # the deadline ran out on an image that never came: that is the cause to show
         message = f"not done after {run.effective_timeout_seconds} s (timeoutSeconds in the listing)"
         return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
+    if not ran and not lost:
+        return known  # the pod's last event is still on its way, and with it the cause
     return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts), facts)
