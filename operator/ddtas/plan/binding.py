@@ -37,7 +37,8 @@ def needed_days(requirement: DataRequirement, windows: Windows) -> Window:
     """The days that the data must cover: both windows, and the warm-up before the first."""
     start = min(windows.calibration.start, windows.validation.start)
     end = max(windows.calibration.end, windows.validation.end)
-    first = date.fromisoformat(start) - timedelta(days=requirement.warm_up_days or 0)
+    earliest = date.fromisoformat(start)
+    first = earliest - min(timedelta(days=requirement.warm_up_days or 0), earliest - date.min)
     return Window(start=first.isoformat(), end=end)
 
 

@@ -109,6 +109,11 @@ class _Revision:
     validation: Evidence | None = None
     requeue_after: float | None = None
 
+    def __post_init__(self) -> None:
+        # What is known is not forgotten where the decision stops before it looks at the runs.
+        if self.known is not None:
+            self.calibration, self.validation = self.known.calibration, self.known.validation
+
     @property
     def id(self) -> str:
         return self.renderer.revision
@@ -314,9 +319,12 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
 
     base = revision.base()
     revision.desired += base
-    if not revision.exists(base):
-        return [_not_yet(PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {revision.id}")]
-    findings = [_true(PROVISIONED, Reason.PROVISIONED, f"revision {revision.id}, version {version.version}")]
+    if revision.exists(base):
+        findings = [_true(PROVISIONED, Reason.PROVISIONED, f"revision {revision.id}, version {version.version}")]
+    else:
+        findings = [_not_yet(PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {revision.id}")]
+        if revision.id != serving:
+            return findings
 
     windows = revision.renderer.inputs.windows
     revision.calibration = revision.assess(CALIBRATE, version.calibration, (windows.validation,))
@@ -370,7 +378,6 @@ def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
     if isinstance(snapshot.platform, MunicipalityPlatform):
         wiring, _ = _wire(snapshot, inputs.bindings)
     kept = _Revision(snapshot, Renderer(owner, inputs), wiring, known)
-    kept.calibration, kept.validation = known.calibration, known.validation
     if wiring is not None and not isinstance(kept.rendered(), TemplateError | None):
         kept.desired = [*kept.base(), *kept.workloads(), *kept.renderer.services()]
     return kept
@@ -452,9 +459,10 @@ def decide(snapshot: Snapshot) -> Plan:
     front = next((r for r in revisions if r.id == serving), None)
     status = snapshot.installation.status
     statuses = [r.status(serving) for r in revisions]
-    if front is None:
-        # It serves, but its record cannot be read: what was known of it is carried along.
-        statuses += [r for r in status.revisions if r.id == serving]
+    # A record that cannot be read, or a spec that asks for nothing just now, takes no evidence away: what is known
+    # of a revision is kept for as long as its children are.
+    known = {r.id for r in statuses}
+    statuses += [r for r in status.revisions if r.id not in known and (target is None or r.id == serving)]
     desired: dict[Key, Desired] = {}
     for wanted in (d for r in revisions for d in r.desired):
         desired.setdefault(wanted.key, wanted)  # a Service that moves: the target's word counts

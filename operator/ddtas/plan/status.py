@@ -103,7 +103,7 @@ def installation_status(snapshot: Snapshot, plan: Plan, changes: ChangeSet) -> I
     meta, old = snapshot.installation.metadata, snapshot.installation.status
     done = sum(f.status == "True" for f in findings if f.reason is not Reason.KEEPS_SERVING)
     owned = {d.key for d in plan.desired} if not plan.suspended else set()
-    owned |= {c.key for c in snapshot.children.values() if c.kind != "Pod"} - set(plan.prune)
+    owned |= {c.key for c in snapshot.children.values() if c.kind != "Pod"} - set(changes.removed)
     return InstallationStatus(
         observed_generation=meta.generation,
         conditions=conditions([*findings, *kstatus], old.conditions, meta.generation, snapshot.now),
