@@ -247,9 +247,7 @@ class City:
     def job(self, phase: str, revision: str | None = None) -> Child:
         """The one Job of a phase (of a revision, where given)."""
         found = [
-            c
-            for c in self.children.values()
-            if c.kind == "Job" and c.phase == phase and revision in (None, c.revision)
+            c for c in self.children.values() if c.kind == "Job" and c.phase == phase and revision in (None, c.revision)
         ]
         assert len(found) == 1, f"{phase}: {[c.name for c in found]}"
         return found[0]
