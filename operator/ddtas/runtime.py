@@ -4,9 +4,9 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 from ddtas import metrics, names, sandbox
 from ddtas.cluster.client import Client
@@ -15,6 +15,7 @@ from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import Election
 from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
 from ddtas.cluster.world import Collection, Name, World
+from ddtas.errors import ClusterError
 from ddtas.probes import AddressPolicy, Limits
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
 from ddtas.reconcile import ObjectKey, Reconciler
@@ -24,6 +25,7 @@ from ddtas.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 
 JsonObject = dict[str, Any]
+T = TypeVar("T")
 
 # After a hint that the framework's watch was renewed, all objects are listed once more, this much later.
 _SWEEP_AFTER_SECONDS = 2.0
@@ -89,11 +91,11 @@ class Operator:
     async def start(self) -> None:
         """Fill the caches, then work as soon as this replica leads."""
         await self._http.start()
-        self._world.kubernetes_version = await self._client.version()
+        self._world.kubernetes_version = await _insist(self._client.version)
         for informer in self._informers:
             self._spawn(informer.run(), "informer")
         await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
-        await self._list_all()
+        await _insist(self._list_all)
         self._ready = True
         log.info("caches are filled", extra={"kubernetes": self._world.kubernetes_version})
         if self._settings.leader_election:
@@ -237,6 +239,18 @@ class Operator:
 
     def _on_probe_news(self, key: SourceKey) -> None:
         self._concerns(PLATFORM.kind, (key.namespace, key.platform))
+
+
+async def _insist(request: Callable[[], Awaitable[T]]) -> T:
+    """Make a request until it succeeds: an API server that starts, or a CRD that was just made, needs a moment."""
+    pause = 1.0
+    while True:
+        try:
+            return await request()
+        except ClusterError as error:
+            log.warning("waiting for the API server: %s", error)
+            await asyncio.sleep(pause)
+            pause = min(30.0, pause * 2)
 
 
 def _count_probe(kind: str, reason: str, seconds: float, size: int) -> None:
