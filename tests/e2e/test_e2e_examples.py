@@ -1,0 +1,171 @@
+"""The examples of this repository, from `kubectl apply` to a forecast, and to the refusal of their careless sister."""
+
+import json
+import math
+from datetime import date, timedelta
+
+import pytest
+from e2e_kit import DEPLOYMENT, JOB, POD, SERVICE, STEPS, Cluster, JsonObject, Twin, condition, evidence
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def flood(cluster: Cluster, example: str) -> Twin:
+    return Twin(cluster, example, "flood")
+
+
+@pytest.fixture(scope="module")
+def serving(flood: Twin) -> JsonObject:
+    return flood.ready()
+
+
+@pytest.fixture(scope="module")
+def careless(cluster: Cluster, example: str) -> Twin:
+    twin = Twin(cluster, example, "flood-kge")
+    twin.refused("Validated", "ThresholdNotMet")
+    return twin
+
+
+def test_each_condition_holds_and_came_after_the_one_before(serving: JsonObject) -> None:
+    found = [condition(serving, step) for step in STEPS]
+    assert [c["status"] for c in found] == ["True"] * len(STEPS)
+    times = [c["lastTransitionTime"] for c in found]
+    assert times == sorted(times)
+    assert condition(serving, "Reconciling")["status"] == condition(serving, "Stalled")["status"] == "False"
+    assert serving["status"]["progress"] == "6/6"
+    assert serving["status"]["observedGeneration"] == serving["metadata"]["generation"]
+
+
+def test_the_events_tell_the_story_in_order(flood: Twin, serving: JsonObject) -> None:
+    told = [e["reason"] for e in flood.events()]
+    milestones = ("DataBound", "Provisioned", "Calibrating", "Calibrated", "Validating", "Validated", "Serving")
+    assert [r for r in told if r in milestones] == list(milestones)
+    assert told[0] == "Accepted"
+    assert {e["type"] for e in flood.events() if e["reason"] in milestones} == {"Normal"}
+
+
+def test_the_status_holds_the_evidence(serving: JsonObject) -> None:
+    runs = evidence(serving)
+    assert {p["name"] for p in runs["calibration"]["parameters"]} == {"cmax", "bexp", "alpha", "Ks", "Kq"}
+    assert all(math.isfinite(float(p["value"])) for p in runs["calibration"]["parameters"])
+    assert runs["calibration"]["windows"] == [{"start": "2013-01-01", "end": "2014-12-31"}]
+    assert runs["validation"]["windows"] == [{"start": "2015-01-01", "end": "2016-12-31"}]
+    judged = {m["name"]: m for m in runs["validation"]["metrics"] if "threshold" in m}
+    assert {name: m["threshold"] for name, m in judged.items()} == {
+        "NSE": "> 0.50",
+        "RSR": "< 0.70",
+        "absPBIAS": "< 25",
+    }
+    assert {m["verdict"] for m in judged.values()} == {"Met"}
+    assert float(judged["NSE"]["value"]) > 0.5
+    binding = serving["status"]["bindings"][0]
+    assert (binding["dataSource"], binding["verdict"]) == ("river-gauge", "Met")
+
+
+def test_the_inventory_is_what_there_is(cluster: Cluster, flood: Twin, serving: JsonObject) -> None:
+    listed = {(i["kind"], i["name"]) for i in serving["status"]["inventory"]}
+    for resource in (DEPLOYMENT, JOB, SERVICE):
+        there = {(resource.kind, o["metadata"]["name"]) for o in flood.children(resource)}
+        assert there == {entry for entry in listed if entry[0] == resource.kind}
+    assert len([k for k, _ in listed if k == "Job"]) == 2
+
+
+def test_the_forecast_is_of_the_calibrated_model(flood: Twin, serving: JsonObject) -> None:
+    status, body = flood.ask("/forecast")
+    assert status == 200, body[:500]
+    forecast = json.loads(body)
+    assert forecast["revision"] == serving["status"]["servingRevision"] == serving["status"]["revision"]
+    found = {p["name"]: float(p["value"]) for p in evidence(serving)["calibration"]["parameters"]}
+    assert forecast["calibrated"] == found
+    days = forecast["days"]
+    first = date.fromisoformat(days[0]["date"])
+    assert [d["date"] for d in days] == [(first + timedelta(days=n)).isoformat() for n in range(14)]
+    assert all(0 <= d["low"] <= d["median"] <= d["high"] < math.inf for d in days)
+
+
+def test_the_page_and_the_plot_are_there(flood: Twin, serving: JsonObject) -> None:
+    status, plot = flood.ask("/plot.png")
+    assert status == 200
+    assert plot.startswith(PNG)
+    assert len(plot) > 10_000
+    status, page = flood.ask("/")
+    assert status == 200
+    assert b"Voorbeeldstad" in page
+
+
+def test_the_url_of_the_status_leads_to_the_app_from_within_the_cluster(
+    cluster: Cluster, flood: Twin, serving: JsonObject
+) -> None:
+    (pod,) = flood.children(POD, component="web")
+    url = serving["status"]["url"]
+    assert url == f"http://flood-web.{flood.namespace}.svc:8080/"
+    code = f"import urllib.request; print(urllib.request.urlopen('{url}healthz', timeout=20).read())"
+    said = cluster.kubectl("exec", "-n", flood.namespace, pod["metadata"]["name"], "--", "python3", "-c", code)
+    assert "ok" in said
+
+
+def test_its_pods_are_restricted_in_deed(cluster: Cluster, flood: Twin, serving: JsonObject) -> None:
+    (pod,) = flood.children(POD, component="web")
+    code = (
+        "import os\n"
+        "for path in ('/opt/app/x', '/x', '/etc/ddtas/x', '/bindings/discharge-series/x'):\n"
+        "    try: open(path, 'w'); print('WROTE', path)\n"
+        "    except OSError as error: print('refused', error)\n"
+        "open('/tmp/x', 'w'); print('tmp is writable')\n"
+        "print('uid', os.getuid(), 'token', os.path.exists('/var/run/secrets/kubernetes.io'))\n"
+        "print('capabilities', [l.split()[1] for l in open('/proc/self/status') if l.startswith('CapEff')])\n"
+    )
+    said = cluster.kubectl("exec", "-n", flood.namespace, pod["metadata"]["name"], "--", "python3", "-c", code)
+    assert said.count("refused") == 4, said
+    assert "WROTE" not in said
+    assert "tmp is writable" in said
+    assert "token False" in said
+    assert "uid 0" not in said
+    assert "capabilities ['0000000000000000']" in said
+
+
+def test_every_pod_declares_what_it_uses(flood: Twin, serving: JsonObject) -> None:
+    pods = flood.children(POD)
+    assert len(pods) == 3
+    for pod in pods:
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        (container,) = spec["containers"]
+        assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_one_that_overfits_is_refused_with_metric_and_threshold(careless: Twin) -> None:
+    found = careless.condition("Validated")
+    assert "NSE is 0." in found["message"]
+    assert "must be > 0.50" in found["message"]
+    assert careless.condition("Calibrated")["status"] == "True"
+    body = careless.body()
+    nse = next(m for m in evidence(body)["validation"]["metrics"] if m["name"] == "NSE")
+    assert (nse["threshold"], nse["verdict"]) == ("> 0.50", "NotMet")
+    assert float(nse["value"]) < 0.5
+
+
+def test_the_one_that_overfits_serves_nothing(careless: Twin) -> None:
+    assert careless.children(DEPLOYMENT) == []
+    assert careless.children(SERVICE) == []
+    body = careless.body()
+    assert condition(body, "Serving")["status"] == "False"
+    assert "url" not in body["status"]
+    assert "servingRevision" not in body["status"]
+
+
+def test_describe_tells_what_a_person_needs_at_three_in_the_morning(cluster: Cluster, careless: Twin) -> None:
+    told = cluster.kubectl("describe", "inst", "-n", careless.namespace, careless.name)
+    listed = cluster.kubectl("get", "inst", "-n", careless.namespace, careless.name)
+    message = careless.condition("Validated")["message"]
+    conditions, events = told.split("\nEvents:", 1)
+    assert message in conditions
+    assert "ThresholdNotMet" in conditions
+    assert "a person must act" in conditions
+    assert "Warning  ThresholdNotMet" in events
+    assert message in events
+    assert "NSE" in conditions
+    assert "NotMet" in conditions
+    assert listed.splitlines()[1].split()[:6] == ["flood-kge", "False", "ThresholdNotMet", "flood-twin", "1.0.0", "4/6"]
