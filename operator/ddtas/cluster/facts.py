@@ -79,6 +79,8 @@ def _pod(status: JsonObject) -> PodFacts:
     state = containers[0].get("state", {})
     waiting = state.get("waiting", {})
     ended = state.get("terminated") or containers[0].get("lastState", {}).get("terminated") or {}
+    if ended.get("reason") == "ContainerStatusUnknown":
+        ended = {}  # the kubelet's way to end a container that never started: its exit code 137 is made up
     scheduled = _conditions(status).get("PodScheduled", {})
     unschedulable = scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else ""
     return PodFacts(

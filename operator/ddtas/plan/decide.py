@@ -179,6 +179,12 @@ class _Revision:
         ]
         return found
 
+    def told(self) -> Reason | None:
+        """What the status says of this revision as a whole; None when it speaks of another one."""
+        status = self.snapshot.installation.status
+        ready = next((c.reason for c in status.conditions if c.type == "Ready"), None)
+        return Reason.named(ready) if ready is not None and status.revision == self.id else None
+
     def job(self, phase: str) -> Child | None:
         return self.snapshot.children.get(("Job", self.renderer.name(phase)))
 
@@ -284,6 +290,7 @@ def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | N
 def _obstacle(revision: _Revision) -> Finding | None:
     """What keeps the components of this revision from being ready; None when all of them are."""
     waiting: list[str] = []
+    told = revision.told()
     for component in revision.renderer.inputs.version.components:
         name = revision.renderer.name(component.name)
         child = revision.snapshot.children.get(("Deployment", name))
@@ -291,11 +298,19 @@ def _obstacle(revision: _Revision) -> Finding | None:
         if facts is not None and facts.available:
             continue
         pods = revision.pods(component=component.name)
-        image = evidence.waiting_for_image(pods)
+        image = evidence.waiting_for_image(pods, told is Reason.IMAGE_PULL_FAILED)
         if image is not None:
             text = f"component {component.name}: image {component.image}: {image}"
             return _not_yet(SERVING, Reason.IMAGE_PULL_FAILED, text)
-        crashed = next((p for p in pods if p.waiting_reason == "CrashLoopBackOff"), None)
+        # Between two crashes such a pod runs: that it crashes was said, and holds until the component is ready.
+        crashed = next(
+            (
+                p
+                for p in pods
+                if p.waiting_reason == "CrashLoopBackOff" or (told is Reason.ROLLOUT_FAILED and p.exit_code is not None)
+            ),
+            None,
+        )
         detail = facts.stuck if facts is not None else ""
         if crashed is not None:
             detail = f"exit code {crashed.exit_code}: {evidence.printable(crashed.ended_message) or 'no message'}"

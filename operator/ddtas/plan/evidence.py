@@ -173,11 +173,19 @@ def _error_text(message: str) -> str:
     return error if isinstance(error, str) else message
 
 
-def waiting_for_image(pods: Sequence[PodFacts]) -> str | None:
-    """Why an image cannot be had, when the kubelet has given up for now."""
+def waiting_for_image(pods: Sequence[PodFacts], told: bool = False) -> str | None:
+    """Why an image cannot be had, when the kubelet has given up for now.
+
+    Args:
+        pods: oldest first.
+        told: it was said before. Then the next failed pull is more of the same; else it may be a passing one.
+    """
+    reasons = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"} | ({"ErrImagePull"} if told else set())
     for pod in pods:
-        if pod.waiting_reason in ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
-            return printable(f"{pod.waiting_reason}: {pod.waiting_message}")
+        if pod.waiting_reason in reasons:
+            # Between two pulls the kubelet quotes the last one: `Back-off pulling image "…": ErrImagePull: …`.
+            reason = "ImagePullBackOff" if pod.waiting_reason == "ErrImagePull" else pod.waiting_reason
+            return printable(f"{reason}: {pod.waiting_message.rpartition('ErrImagePull: ')[2]}")
     return None
 
 
@@ -219,7 +227,7 @@ def assess(
             )
         return None  # the pod's last event is still on its way
     if facts.state == "Running":
-        if known is not None and any(p.phase == "Pending" for p in pods):
+        if known is not None and not any(p.phase in ("Running", "Succeeded") or p.exit_code is not None for p in pods):
             return known  # between two pulls the kubelet shows other reasons: the condition must not flap with them
         image = waiting_for_image(pods)
         text = f"image {run.image}: {image}"
