@@ -19,7 +19,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ prefix }}-extra
-  labels: {purpose: test}
+  labels: {app: extra}
 data:
   quality: {{ parameters.quality | tojson | tojson }}
 """
@@ -86,7 +86,7 @@ CASES = (
     Case("silent", {"calibrate": "pass"}, "Calibrated", "ResultMissing", ["wrote nothing to its termination message"]),
     Case(
         "talkative",
-        {"calibrate": apps.result(apps.CALIBRATION, filler="x" * 5000)},
+        {"calibrate": apps.result(apps.CALIBRATION, message="FILLER").replace("FILLER", "' + 'x' * 5000 + '")},
         "Calibrated",
         "ResultTooLarge",
         ["4096 bytes or more", "report fewer"],
@@ -262,7 +262,7 @@ def test_a_good_template_makes_what_it_says(twins: dict[str, Twin]) -> None:
     made = twin.cluster.get(CONFIG_MAP, twin.namespace, f"{names.revision_prefix(twin.name, revision)}-extra")
     assert made["data"] == {"quality": "0.8"}
     assert made["metadata"]["labels"] == {
-        "purpose": "test",
+        "app": "extra",
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
         names.LABEL_INSTALLATION: twin.name,
         names.LABEL_REVISION: revision,
