@@ -111,14 +111,6 @@ class Reconciler:
             return None
         if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
             return None
-        secrets = self._world.secrets(namespace)
-        for source in platform.spec.data_sources:
-            target = _target(source, secrets)
-            if target is None:
-                self._probes.forget(namespace, name, source.name)
-                continue
-            seed = _seed(platform, source)
-            self._probes.ensure(SourceKey(namespace, name, source.name), _probe_digest(source), target, seed)
         self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
         digests = {s.name: _probe_digest(s) for s in platform.spec.data_sources}
         status = platform_status(platform, self._observations(platform), digests, self._now())
@@ -126,17 +118,25 @@ class Reconciler:
         return None
 
     def _observations(self, platform: MunicipalityPlatform) -> dict[str, SourceObservation]:
-        """What is known of the platform's sources, by name. Without its credentials nothing can be known of one."""
+        """What is known of the platform's sources, by name; sees to it that each of them is looked at.
+
+        An Installation may well come before its platform after a restart, and must not take that for a source that
+        nobody has looked at yet. Without its credentials nothing can be known of a source.
+        """
         namespace, name = platform.metadata.namespace, platform.metadata.name
         secrets = self._world.secrets(namespace)
         found = {}
         for source in platform.spec.data_sources:
-            if _target(source, secrets) is None:
+            key, digest = SourceKey(namespace, name, source.name), _probe_digest(source)
+            target = _target(source, secrets)
+            if target is None:
+                self._probes.forget(*key)
                 secret = source.credentials.secret_name if source.credentials else ""
                 text = f"Secret {secret} is missing, lacks a key, or has no label {names.LABEL_CREDENTIALS}"
                 found[source.name] = SourceObservation("Unreachable", Reason.CREDENTIALS_MISSING, text)
                 continue
-            seen = self._probes.observation(SourceKey(namespace, name, source.name), _probe_digest(source))
+            self._probes.ensure(key, digest, target, _seed(platform, source))
+            seen = self._probes.observation(key, digest)
             if seen is not None:
                 found[source.name] = SourceObservation(seen.state, seen.reason, seen.message or "", seen.facts)
         return found
