@@ -25,7 +25,7 @@ _GROUPS = {
 _COURSES = {
     Course.DONE: "Ready can be True.",
     Course.WORKING: "Reconciling is True.",
-    Course.WAITING: "Reconciling is True (not while suspended). The cause may be for somebody to remove; the message names it.",
+    Course.WAITING: "Reconciling is True, but for `Suspended`. Somebody may have to remove the cause; the message names it.",
     Course.STALLED: "Stalled is True.",
 }
 _ABOUT = """\
