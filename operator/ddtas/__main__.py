@@ -25,7 +25,7 @@ _GROUPS = {
 _COURSES = {
     Course.DONE: "Ready can be True.",
     Course.WORKING: "Reconciling is True.",
-    Course.WAITING: "Reconciling is True, but for `Suspended`. Somebody may have to remove the cause; the message names it.",
+    Course.WAITING: "Reconciling is True (not for `Suspended`). The message names the cause, which may need a person.",
     Course.STALLED: "Stalled is True.",
 }
 _ABOUT = """\
