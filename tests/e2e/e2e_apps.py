@@ -50,11 +50,15 @@ def sleeping(seconds: float, code: str) -> str:
     return f"import time; time.sleep({seconds}); {code}"
 
 
+# The first process of a container ends on SIGTERM only where it says so; without this, each pod takes 30 s to end.
+OBEDIENT = "import os, signal; signal.signal(signal.SIGTERM, lambda *_: os._exit(143))\n"
+
+
 def python(image: str, code: str, memory: str = "64Mi") -> JsonObject:
     """A container that runs this code."""
     return {
         "image": image,
-        "command": ["python3", "-c", code],
+        "command": ["python3", "-c", OBEDIENT + code],
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "1", "memory": memory},

@@ -19,7 +19,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ prefix }}-extra
-  labels: {app: extra}
+  labels: {app: {{ prefix }}-extra}
 data:
   quality: {{ parameters.quality | tojson | tojson }}
 """
@@ -262,7 +262,7 @@ def test_a_good_template_makes_what_it_says(twins: dict[str, Twin]) -> None:
     made = twin.cluster.get(CONFIG_MAP, twin.namespace, f"{names.revision_prefix(twin.name, revision)}-extra")
     assert made["data"] == {"quality": "0.8"}
     assert made["metadata"]["labels"] == {
-        "app": "extra",
+        "app": made["metadata"]["name"],
         names.LABEL_MANAGED_BY: names.MANAGED_BY,
         names.LABEL_INSTALLATION: twin.name,
         names.LABEL_REVISION: revision,
