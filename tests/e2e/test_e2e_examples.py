@@ -101,8 +101,9 @@ def test_the_url_of_the_status_leads_to_the_app_from_within_the_cluster(
     url = serving["status"]["url"]
     assert url == f"http://flood-web.{flood.namespace}.svc:8080/"
     code = f"import urllib.request; print(urllib.request.urlopen('{url}healthz', timeout=20).read())"
-    said = cluster.kubectl("exec", "-n", flood.namespace, pod["metadata"]["name"], "--", "python3", "-c", code)
-    assert "ok" in said
+    exec_in = ("exec", "-n", flood.namespace, pod["metadata"]["name"], "--", "python3", "-c", code)
+    # The node hears of a new Service a moment after the status says that it serves.
+    cluster.wait("answer at status.url", lambda: "ok" in cluster.kubectl(*exec_in), flood.namespace, seconds=30)
 
 
 def test_its_pods_are_restricted_in_deed(cluster: Cluster, flood: Twin, serving: JsonObject) -> None:
