@@ -1,0 +1,222 @@
+"""The documentation says what the code does: generated parts are fresh, tables are complete, examples work."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ddtas import __main__ as command
+from ddtas import metrics
+from ddtas.api.listing import AppListing
+from ddtas.plan.admission import admit
+from ddtas.plan.evidence import parse_result
+from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.template import TemplateContext, render
+from ddtas.probes import Reason as ProbeReason
+from ddtas.settings import Settings
+
+REPO = Path(__file__).parents[2]
+DOCS = REPO / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), REPO / "README.md", REPO / "CHANGELOG.md", REPO / "CONTRIBUTING.md"])
+CODE = {path: path.read_text() for path in (REPO / "operator" / "ddtas").rglob("*.py")}
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+def block(name: str, start: str) -> str:
+    """The fenced block of a page that begins with this."""
+    found = [b for b in re.findall(r"^```\w*\n(.*?)^```$", page(name), re.M | re.S) if b.startswith(start)]
+    assert len(found) == 1, f"{name}: {len(found)} blocks begin with {start!r}"
+    return str(found[0])
+
+
+# ---- the list of reasons ----
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["ddtas", *arguments])
+    return command.main()
+
+
+def test_the_list_of_reasons_is_as_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "reasons", "--check") == 0
+
+
+@pytest.mark.parametrize("what", ["reasons", "crds"])
+def test_a_stale_file_is_found_and_written_anew(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    assert run(monkeypatch, what, "--check") == 1
+    assert f"run `python -m ddtas {what} --write`" in capsys.readouterr().err
+    assert run(monkeypatch, what, "--write") == 0
+    assert run(monkeypatch, what, "--check") == 0
+    written = next(path for path in tmp_path.rglob("*.*"))
+    written.write_text(written.read_text() + "\n")
+    assert run(monkeypatch, what, "--check") == 1
+
+
+def test_the_list_of_reasons_has_each_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "reasons") == 0
+    text = capsys.readouterr().out
+    for reason in Reason:
+        assert text.count(f"| `{reason.value}` | {reason.course.value} | {reason.meaning} |") == 1
+    for probe in ProbeReason:
+        assert text.count(f"| `{probe.value}` | ") == 1
+
+
+def test_every_reason_is_given_somewhere() -> None:
+    elsewhere = "\n".join(text for path, text in CODE.items() if path.name not in ("reasons.py", "__main__.py"))
+    unused = [r.value for r in Reason if f"Reason.{r.name}" not in elsewhere and f'"{r.value}"' not in elsewhere]
+    assert unused == []
+
+
+def test_every_reason_of_a_probe_is_given_somewhere() -> None:
+    probes = "\n".join(text for path, text in CODE.items() if path.parent.name == "probes" and path.name != "base.py")
+    assert [r.value for r in ProbeReason if f"Reason.{r.name}" not in probes] == []
+
+
+def test_there_is_advice_for_each_reason_that_stops() -> None:
+    text = page("operations.md")
+    stops = [r for r in Reason if r.course in (Course.STALLED, Course.WAITING)]
+    # These two name another reason, and SourcesUnreachable has the data sources' own.
+    explained_by_others = {Reason.WAITING, Reason.NOT_SERVING, Reason.SOURCES_UNREACHABLE}
+    assert [r.value for r in stops if f"`{r.value}`" not in text and r not in explained_by_others] == []
+    assert [r.value for r in ProbeReason if f"`{r.value}`" not in text] == []
+
+
+# ---- tables ----
+
+
+def rows(name: str, first: str) -> dict[str, list[str]]:
+    """The rows of a page's tables whose first cell is a name in backticks with this beginning."""
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in page(name).splitlines() if line[:1] == "|"]
+    return {row[0].strip("`"): row for row in cells if row[0].startswith(f"`{first}")}
+
+
+def test_the_table_of_settings_is_complete() -> None:
+    table = rows("architecture.md", "DDTAS_")
+    wanted = {f"DDTAS_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
+    assert sorted(table) == sorted(wanted)
+    for name, default in wanted.items():
+        shown = "" if default == () else str(default).lower() if isinstance(default, bool) else str(default)
+        assert table[name][1].strip("`").removesuffix(".0") == shown.removesuffix(".0"), name
+
+
+def test_the_table_of_metrics_is_complete() -> None:
+    table = rows("architecture.md", "ddtas_")
+    found = {}
+    for family in metrics.REGISTRY.collect():
+        if family.name.startswith("ddtas_"):
+            found[family.name + ("_total" if family.type == "counter" else "")] = family.type
+    # Registered by the running operator only.
+    assert {name: row[1] for name, row in table.items()} == found | {"ddtas_objects": "gauge"}
+
+
+def values(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and name != "resources":
+            yield from values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_every_value_of_the_chart_is_explained() -> None:
+    chart = yaml.safe_load((REPO / "charts" / "ddtas-operator" / "values.yaml").read_text())
+    assert [name for name in values(chart) if f"`{name}`" not in page("operations.md")] == []
+
+
+def test_every_module_is_in_the_table_of_modules() -> None:
+    quoted = re.findall(r"`([^`]+)`", without_blocks(page("architecture.md")))
+    words = set(re.findall(r"[a-z_]+", " ".join(quoted)))
+    modules = {p.stem for p in CODE if p.parent.name != "api" and p.name != "__init__.py"}
+    assert sorted(modules - words) == []
+
+
+# ---- examples ----
+
+
+def test_the_listing_in_the_app_contract_is_valid() -> None:
+    body = yaml.safe_load(block("app-contract.md", "# listing.yaml\n"))
+    listing = AppListing.parse(body)
+    assert listing.spec.versions[0].components[0].name == "web"
+
+
+def test_the_calibration_in_the_app_contract_reports_a_result(tmp_path: Path) -> None:
+    data = "date,rain_mm,runoff_mm\n" + "".join(
+        f"{year}-{month:02}-15,{month},{0.4 * month:.2f}\n" for year in (2012, 2013, 2014) for month in range(1, 13)
+    )
+    (tmp_path / "data.csv").write_text(data)
+    (tmp_path / "rain-series").mkdir()
+    (tmp_path / "rain-series" / "uri").write_text((tmp_path / "data.csv").as_uri())
+    (tmp_path / "run.json").write_text(block("app-contract.md", '{\n  "phase"'))
+    report = tmp_path / "termination-log"
+    script = block("app-contract.md", "# calibrate.py\n").replace("/dev/termination-log", str(report))
+    environment = {**os.environ, "DDTAS_CONFIG": str(tmp_path), "SERVICE_BINDING_ROOT": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    result = parse_result(report.read_text())
+    assert result.parameters["coefficient"] == pytest.approx(0.4)
+    assert str(result.windows[0]) == "2013-01-15…2014-12-15"
+
+
+def test_the_result_in_the_app_contract_is_one() -> None:
+    assert parse_result(block("app-contract.md", '{\n  "metrics"')).metrics["PBIAS"] == -3.1
+
+
+def test_the_files_in_the_app_contract_are_json() -> None:
+    assert set(json.loads(block("app-contract.md", '{\n  "calibration"'))) == {"calibration", "validation"}
+
+
+def test_the_template_in_the_app_contract_is_admitted() -> None:
+    context: TemplateContext = {
+        "prefix": "runoff-9563821c0d",
+        "revision": "9563821c0d",
+        "installation": {"name": "runoff", "namespace": "voorbeeldstad"},
+        "municipality": {"name": "'s-Gravenhage", "code": "GM0518"},
+        "parameters": {"depth": 1.5},
+        "bindings": {"rain-series": {"source": "gauge", "kind": "http-csv"}},
+    }
+    objects = render([("tiles", block("app-contract.md", "# template.yaml\n"))], context)
+    admitted = admit(objects, prefix=context["prefix"], namespace="voorbeeldstad")
+    assert [o["kind"] for o in admitted] == ["ConfigMap", "Service", "Deployment"]
+
+
+# ---- pages ----
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", without_blocks(path.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPO)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "decisions").glob("*.md")), ids=lambda path: path.stem)
+def test_a_decision_is_short_and_has_its_parts(path: Path) -> None:
+    text = path.read_text()
+    assert re.match(rf"# {path.name[:4]}\. ", text)
+    assert re.findall(r"^## (.*)$", text, re.M) == ["Context", "Decision", "Consequences"]
+    assert len(text.splitlines()) <= 30
