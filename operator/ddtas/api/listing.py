@@ -138,7 +138,15 @@ class Parameter(Model):
                 "!has(self.minimum) && !has(self.maximum) || self.type in ['integer', 'number']",
                 "minimum and maximum need type integer or number",
             ),
+            (
+                "!has(self.minimum) || !has(self.maximum) || double(self.minimum) <= double(self.maximum)",
+                "minimum must not be more than maximum",
+            ),
             ("!has(self.options) || self.type == 'string'", "options need type string"),
+            (
+                "!has(self.options) || !has(self.default) || self.default in self.options",
+                "default must be one of the options",
+            ),
         )
     )
 
@@ -195,7 +203,7 @@ class DataRequirement(Model):
 class PlatformRequirements(Model):
     """What the app needs of the platform."""
 
-    minimum_kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$")] | None = None
+    minimum_kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$", max_length=5)] | None = None
 
 
 class ResourceList(Model):
@@ -207,6 +215,16 @@ class ResourceList(Model):
 
 class Resources(Model):
     """Requests and limits, as in a container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0"
+                " && quantity(self.requests.memory).compareTo(quantity(self.limits.memory)) <= 0",
+                "requests must not be more than limits",
+            )
+        )
+    )
 
     requests: ResourceList
     limits: ResourceList
@@ -251,6 +269,15 @@ class Component(Container):
 
     The first component with a port is the app's front: `status.url` points to it.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))",
+                "two ports must not have the same number",
+            )
+        )
+    )
 
     name: PartName
     ports: Annotated[tuple[Port, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()

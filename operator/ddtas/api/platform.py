@@ -28,7 +28,7 @@ class Municipality(Model):
     """The municipality, with its code in the Dutch register (CBS), such as GM0344."""
 
     name: Line
-    code: Annotated[str, StringConstraints(pattern=r"^GM\d{4}$")]
+    code: Annotated[str, StringConstraints(pattern=r"^GM\d{4}$", max_length=6)]
 
 
 class DataSource(Model):
