@@ -1,0 +1,372 @@
+"""The CRDs on a real API server: what is accepted, what is refused and in which words, and how kubectl shows it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import cluster_apps as apps
+import pytest
+import yaml
+from cluster_kit import KINDS, REPO, SESSION, ApiServer, JsonObject, Refused
+
+OURS = ("AppListing", "MunicipalityPlatform", "Installation")
+EXAMPLES = [
+    pytest.param(body, id=f"{file.name}-{body['kind']}-{body['metadata']['name']}")
+    for file in sorted((REPO / "examples").glob("*.yaml"))
+    for body in yaml.safe_load_all(file.read_text())
+    if body and body["kind"] in OURS
+]
+CRDS = [yaml.safe_load(file.read_text()) for file in sorted((REPO / "crds").glob("*.yaml"))]
+STORE = f"crd-{SESSION}"
+
+# The objects that are then made wrong.
+GOOD = {
+    "AppListing": apps.listing(
+        STORE,
+        apps.version(
+            dataProducts=[{"name": "forecast", "title": "A forecast", "component": "web", "path": "/"}],
+            templates=[{"name": "extra", "manifest": "kind: ConfigMap"}],
+        ),
+        serviceLevel={"availabilityPercent": "99.5", "responseTimeHours": 24},
+    ),
+    "MunicipalityPlatform": apps.platform(
+        "default",
+        apps.source("https://data.example/series.csv", credentials={"secretName": "gauge", "scheme": "Basic"}),
+        name=STORE,
+        limits={"cpu": "2", "memory": "2Gi"},
+    ),
+    "Installation": apps.installation(
+        "default",
+        f"inst-{SESSION}",
+        STORE,
+        bindings=[{"requirement": "series", "dataSource": "gauge"}],
+        windows={"calibration": apps.CALIBRATION, "validation": apps.VALIDATION},
+    ),
+}
+GONE = object()
+VERSION, SOURCE = "spec.versions.0", "spec.dataSources.0"
+
+
+def changed(body: JsonObject, path: str, value: Any) -> JsonObject:
+    """A copy with another value at a path; GONE removes what is there."""
+    result = copy.deepcopy(body)
+    *parents, last = path.split(".")
+    place: Any = result
+    for part in parents:
+        place = place[int(part) if isinstance(place, list) else part]
+    if value is GONE:
+        del place[last]
+    else:
+        place[int(last) if isinstance(place, list) else last] = value
+    return result
+
+
+def at(path: str) -> Any:
+    """What the good listing has there."""
+    place: Any = GOOD["AppListing"]
+    for part in path.split("."):
+        place = place[int(part) if isinstance(place, list) else part]
+    return copy.deepcopy(place)
+
+
+@pytest.fixture(scope="module")
+def store(cluster: ApiServer) -> Iterator[ApiServer]:
+    """The good objects are there."""
+    for body in GOOD.values():
+        cluster.apply(body)
+    yield cluster
+    for body in GOOD.values():
+        cluster.delete(KINDS[body["kind"]], body["metadata"].get("namespace"), body["metadata"]["name"])
+
+
+@pytest.mark.parametrize("body", EXAMPLES)
+def test_each_example_is_accepted(cluster: ApiServer, space: str, body: JsonObject) -> None:
+    mine = copy.deepcopy(body)
+    if "namespace" in mine["metadata"]:
+        mine["metadata"]["namespace"] = space
+    else:
+        mine["metadata"] |= {"name": f"example-{SESSION}", "labels": {"ddtas-tests": SESSION}}
+    assert cluster.dry_run(mine) == ""
+    cluster.apply(mine)
+    live = cluster.get(KINDS[mine["kind"]], mine["metadata"].get("namespace"), mine["metadata"]["name"])
+    assert live["spec"] == mine["spec"], "the API server drops, adds or changes something"
+
+
+WRONG: list[tuple[str, str, Any, str]] = [
+    # kind, field, wrong value, what the API server must say
+    ("AppListing", f"{VERSION}.version", "1.0", "spec.versions[0].version"),
+    ("AppListing", f"{VERSION}.version", "v1.0.0", "spec.versions[0].version"),
+    ("AppListing", f"{VERSION}.version", "1.0.0-" + "a" * 60, "Too long: may not be more than 64"),
+    ("AppListing", f"{VERSION}.state", "Retired", 'supported values: "Active", "Deprecated", "Withdrawn"'),
+    ("AppListing", f"{VERSION}.validation.window.start", "2014-12-31", "must not share a day with the calibration"),
+    ("AppListing", f"{VERSION}.validation.window", apps.CALIBRATION, "must not share a day with the calibration"),
+    ("AppListing", f"{VERSION}.calibration.window.end", "2012-12-31", "start must not be after end"),
+    ("AppListing", f"{VERSION}.calibration.window.end", "31-12-2014", "must be of type date"),
+    ("AppListing", f"{VERSION}.calibration.window.end", "2014-02-30", "must be of type date"),
+    ("AppListing", f"{VERSION}.validation.thresholds", [], "validation needs at least one threshold"),
+    ("AppListing", f"{VERSION}.validation.thresholds", GONE, "spec.versions[0].validation.thresholds: Required value"),
+    ("AppListing", f"{VERSION}.validation.thresholds.0.operator", ">", "mustBeGreaterThan"),
+    ("AppListing", f"{VERSION}.validation.thresholds.0.value", 0.5, "must be of type string"),
+    ("AppListing", f"{VERSION}.validation.thresholds.0.value", "a half", "thresholds[0].value"),
+    ("AppListing", f"{VERSION}.validation.timeoutSeconds", 5, "should be greater than or equal to 10"),
+    ("AppListing", f"{VERSION}.validation.retries", 6, "should be less than or equal to 5"),
+    ("AppListing", f"{VERSION}.calibration", GONE, "spec.versions[0].calibration: Required value"),
+    ("AppListing", f"{VERSION}.components", [], "should have at least 1 items"),
+    ("AppListing", f"{VERSION}.components.0.image", "not an image", "spec.versions[0].components[0].image"),
+    ("AppListing", f"{VERSION}.components.0.image", "app@sha256:1234", "spec.versions[0].components[0].image"),
+    ("AppListing", f"{VERSION}.components.0.name", "a" * 21, "may not be more than 20"),
+    ("AppListing", f"{VERSION}.components.0.name", "Web", "spec.versions[0].components[0].name"),
+    ("AppListing", f"{VERSION}.components.0.ports.0.port", 70000, "should be less than or equal to 65535"),
+    ("AppListing", f"{VERSION}.components.0.readiness.path", "health", "readiness.path"),
+    ("AppListing", f"{VERSION}.components.0.replicas", 0, "should be greater than or equal to 1"),
+    ("AppListing", f"{VERSION}.components.0.resources", GONE, "components[0].resources: Required value"),
+    ("AppListing", f"{VERSION}.components.0.resources.limits.memory", "16 MB", "limits.memory"),
+    ("AppListing", f"{VERSION}.components.0.resources.limits.memory", GONE, "limits.memory: Required value"),
+    ("AppListing", f"{VERSION}.components.0.resources.requests.cpu", "1", "requests must not be more than limits"),
+    ("AppListing", f"{VERSION}.components.0.ports", [{"name": n, "port": 80} for n in "ab"], "have the same number"),
+    ("AppListing", f"{VERSION}.components.0.ports", [{"name": "a", "port": n} for n in (1, 2)], "Duplicate value"),
+    ("AppListing", f"{VERSION}.components.0.env", [{"name": "2ND", "value": "x"}], "components[0].env[0].name"),
+    ("AppListing", f"{VERSION}.templates.0.manifest", "x" * 16385, "may not be more than 16384"),
+    ("AppListing", f"{VERSION}.parameters.0.minimum", "1", "minimum and maximum need type integer or number"),
+    ("AppListing", f"{VERSION}.parameters.1.options", ["1", "2"], "options need type string"),
+    ("AppListing", f"{VERSION}.parameters.1.maximum", "0.1", "minimum must not be more than maximum"),
+    ("AppListing", f"{VERSION}.parameters.0.default", "RMSE", "default must be one of the options"),
+    ("AppListing", f"{VERSION}.parameters.0.default", 5, "must be of type string"),
+    (
+        "AppListing",
+        f"{VERSION}.parameters.0.type",
+        "float",
+        'supported values: "boolean", "integer", "number", "string"',
+    ),
+    ("AppListing", f"{VERSION}.parameters", [at(f"{VERSION}.parameters.0")] * 2, "Duplicate value"),
+    ("AppListing", f"{VERSION}.dataRequirements", [], "should have at least 1 items"),
+    ("AppListing", f"{VERSION}.dataRequirements.0.kinds", ["ftp"], 'supported values: "http-csv"'),
+    ("AppListing", f"{VERSION}.dataRequirements.0.timeResolution", "daily", "dataRequirements[0].timeResolution"),
+    ("AppListing", f"{VERSION}.dataProducts.0.component", "api", "must name a component of the same version"),
+    ("AppListing", "spec.versions", [], "should have at least 1 items"),
+    ("AppListing", "spec.versions", [at(VERSION)] * 2, "Duplicate value"),
+    ("AppListing", "spec.versions", [at(VERSION) | {"version": f"{n}.0.0"} for n in range(21)], "at most 20 items"),
+    ("AppListing", "spec.title", GONE, "spec.title: Required value"),
+    ("AppListing", "spec.title", "x" * 201, "may not be more than 200"),
+    ("AppListing", "spec.category", "Water Management", "spec.category"),
+    ("AppListing", "spec.review.0.score", 11, "should be less than or equal to 10"),
+    ("AppListing", "spec.review.0.criterion", "Beauty", "supported values"),
+    ("AppListing", "spec.review.1.criterion", "Ethical", "Duplicate value"),
+    ("AppListing", "spec.review.0.reviewedOn", "yesterday", "must be of type date"),
+    ("AppListing", "spec.businessModel.kind", "Expensive", 'supported values: "Free"'),
+    ("AppListing", "spec.serviceLevel.availabilityPercent", 99.5, "must be of type string"),
+    ("AppListing", "spec.colour", "blue", 'unknown field "spec.colour"'),
+    ("MunicipalityPlatform", f"{SOURCE}.endpoint", "https://me:secret@data.example/x", "must not hold a user name"),
+    ("MunicipalityPlatform", f"{SOURCE}.endpoint", "https://me@data.example/x", "name a Secret in credentials"),
+    ("MunicipalityPlatform", f"{SOURCE}.endpoint", "file:///etc/passwd", "spec.dataSources[0].endpoint"),
+    ("MunicipalityPlatform", f"{SOURCE}.endpoint", "https://data.example/a b", "spec.dataSources[0].endpoint"),
+    ("MunicipalityPlatform", f"{SOURCE}.kind", "ftp", 'supported values: "http-csv"'),
+    ("MunicipalityPlatform", f"{SOURCE}.accessRights", "secret", '"non-public", "public", "restricted"'),
+    ("MunicipalityPlatform", f"{SOURCE}.credentials.scheme", "Digest", 'supported values: "Basic", "Bearer"'),
+    ("MunicipalityPlatform", f"{SOURCE}.credentials.secretName", "Gauge", "credentials.secretName"),
+    ("MunicipalityPlatform", f"{SOURCE}.contract.fields", [], "should have at least 1 items"),
+    ("MunicipalityPlatform", f"{SOURCE}.contract.fields", [apps.FIELDS[0]] * 2, "Duplicate value"),
+    ("MunicipalityPlatform", f"{SOURCE}.contract.version", "one", "contract.version"),
+    ("MunicipalityPlatform", f"{SOURCE}.purposes", [], "should have at least 1 items"),
+    ("MunicipalityPlatform", f"{SOURCE}.purposes", ["a", "a"], "Duplicate value"),
+    ("MunicipalityPlatform", f"{SOURCE}.licence", GONE, "spec.dataSources[0].licence: Required value"),
+    ("MunicipalityPlatform", "spec.dataSources", [apps.source("http://x/")] * 2, "Duplicate value"),
+    ("MunicipalityPlatform", "spec.municipality.code", "0344", "spec.municipality.code"),
+    ("MunicipalityPlatform", "spec.municipality.code", "GM03444", "spec.municipality.code"),
+    ("MunicipalityPlatform", "spec.limits.cpu", "two", "spec.limits.cpu"),
+    ("MunicipalityPlatform", "spec.limits.memory", "-1Gi", "spec.limits.memory"),
+    ("MunicipalityPlatform", "spec.parameters", {f"p{n}": n for n in range(65)}, "must have at most 64 items"),
+    ("Installation", "metadata.name", "i" * 31, "metadata.name must have at most 30 characters"),
+    ("Installation", "metadata.name", "with.dot", "no dot"),
+    ("Installation", "spec.listing", GONE, "spec.listing: Required value"),
+    ("Installation", "spec.version", "latest", "spec.version"),
+    ("Installation", "spec.platform", "oup_1", "spec.platform"),
+    ("Installation", "spec.bindings", [{"requirement": "series", "dataSource": d} for d in "ab"], "Duplicate value"),
+    ("Installation", "spec.bindings.0.dataSource", GONE, "spec.bindings[0].dataSource: Required value"),
+    ("Installation", "spec.windows.validation", apps.CALIBRATION, "must not share a day with the calibration window"),
+    ("Installation", "spec.windows.calibration", GONE, "spec.windows.calibration: Required value"),
+    ("Installation", "spec.windows.calibration.start", "2015", "must be of type date"),
+    ("Installation", "spec.suspend", "yes", "must be of type boolean"),
+    ("Installation", "spec.parameters", "depth=2", "must be of type object"),
+    ("Installation", "spec", GONE, "spec: Required value"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "says"),
+    WRONG,
+    ids=[f"{n}-{kind}-{path}" for n, (kind, path, _, _) in enumerate(WRONG)],
+)
+def test_a_wrong_object_is_refused(store: ApiServer, kind: str, path: str, value: Any, says: str) -> None:
+    body = changed(GOOD[kind], path, value)
+    if path != "metadata.name":
+        body["metadata"]["name"] += "-x"
+    said = store.dry_run(body)
+    assert says in said
+    assert said.startswith(("HTTP 422", "HTTP 400"))
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_the_object_that_is_made_wrong_is_a_good_one(store: ApiServer, kind: str) -> None:
+    body = copy.deepcopy(GOOD[kind])
+    body["metadata"]["name"] += "-x"
+    assert store.dry_run(body) == ""
+
+
+@pytest.mark.parametrize("field", ["listing", "platform"])
+def test_an_installation_stays_what_it_is(store: ApiServer, field: str) -> None:
+    good = GOOD["Installation"]["metadata"]
+    with pytest.raises(Refused, match=r"listing and platform cannot change: delete this Installation and create anoth"):
+        store.merge(KINDS["Installation"], good["namespace"], good["name"], {"spec": {field: "another"}})
+
+
+def test_short_names_and_the_category(store: ApiServer) -> None:
+    inst = GOOD["Installation"]["metadata"]["name"]
+    assert f"applisting.ddtas.nl/{STORE}" in store.kubectl("get", "listing", "-o", "name")
+    assert f"municipalityplatform.ddtas.nl/{STORE}" in store.kubectl("get", "oup", "-o", "name")
+    assert f"installation.ddtas.nl/{inst}" in store.kubectl("get", "inst", "-o", "name")
+    everything = store.kubectl("get", "ddtas", "-o", "name")
+    assert f"applisting.ddtas.nl/{STORE}" in everything
+    assert f"municipalityplatform.ddtas.nl/{STORE}" in everything
+    assert f"installation.ddtas.nl/{inst}" in everything
+
+
+@pytest.mark.parametrize(
+    ("short", "columns", "wide"),
+    [
+        ("listing", "NAME READY REASON TITLE CATEGORY AGE", "VERSIONS MESSAGE"),
+        ("oup", "NAME READY REASON MUNICIPALITY SOURCES AGE", "MESSAGE"),
+        ("inst", "NAME READY REASON LISTING VERSION PROGRESS AGE", "URL MESSAGE"),
+    ],
+)
+def test_printer_columns(store: ApiServer, short: str, columns: str, wide: str) -> None:
+    assert store.kubectl("get", short).splitlines()[0].split() == columns.split()
+    assert set(store.kubectl("get", short, "-o", "wide").splitlines()[0].split()) == {*columns.split(), *wide.split()}
+
+
+def test_what_the_columns_show(store: ApiServer) -> None:
+    place = GOOD["Installation"]["metadata"]
+    ready = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "ThresholdNotMet",
+        "message": "NSE is 0.24, must be > 0.50",
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-06-01T00:00:00Z",
+    }
+    path = KINDS["Installation"].path(place["namespace"], place["name"], "status")
+    store.request("PATCH", path, {"status": {"conditions": [ready], "progress": "4/6"}}, "application/merge-patch+json")
+    line = store.kubectl("get", "inst", place["name"]).splitlines()[1]
+    assert line.split()[:6] == [place["name"], "False", "ThresholdNotMet", STORE, "1.0.0", "4/6"]
+    assert "NSE is 0.24, must be > 0.50" in store.kubectl("get", "inst", place["name"], "-o", "wide")
+
+
+@pytest.mark.parametrize("short", ["listing", "oup", "inst"])
+def test_explain(cluster: ApiServer, short: str) -> None:
+    kind = next(c["spec"]["names"]["kind"] for c in CRDS if short in c["spec"]["names"]["shortNames"])
+    told = cluster.kubectl("explain", short)
+    assert f"KIND:       {kind}" in told
+    assert "DESCRIPTION:\n    <empty>" not in told
+    assert "-required-" in cluster.kubectl("explain", f"{short}.spec")
+
+
+@pytest.mark.parametrize(("field", "value"), [("listing", STORE), ("platform", "oup")])
+def test_installations_can_be_selected(store: ApiServer, field: str, value: str) -> None:
+    name = GOOD["Installation"]["metadata"]["name"]
+    assert name in store.kubectl("get", "inst", "-o", "name", "--field-selector", f"spec.{field}={value}")
+    assert name not in store.kubectl("get", "inst", "-o", "name", "--field-selector", f"spec.{field}=another")
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_the_status_is_apart(store: ApiServer, kind: str) -> None:
+    """Who may write the spec cannot make up a status, and the other way round."""
+    body, resource = GOOD[kind], KINDS[kind]
+    place = (body["metadata"].get("namespace"), body["metadata"]["name"])
+    before = store.get(resource, *place)
+    store.merge(resource, *place, {"status": {"observedGeneration": 4711}})
+    assert store.get(resource, *place).get("status", {}).get("observedGeneration") != 4711
+    patch = {"status": {"observedGeneration": 4711}, "spec": {"versions": [], "dataSources": [], "version": "9.9.9"}}
+    store.request("PATCH", resource.path(*place, "status"), patch, "application/merge-patch+json")
+    after = store.get(resource, *place)
+    assert after["status"]["observedGeneration"] == 4711
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+def test_fields_of_a_newer_version_are_no_error_without_strict_validation(store: ApiServer) -> None:
+    body = changed(GOOD["AppListing"], "spec.colour", "blue")
+    body["metadata"]["name"] += "-y"
+    store.request("POST", f"{KINDS['AppListing'].path()}?dryRun=All&fieldValidation=Ignore", body)
+
+
+# ---- the schema itself ----
+
+
+def nodes(schema: JsonObject, path: str) -> Iterator[tuple[str, JsonObject]]:
+    """Every schema within a schema, with its path."""
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+SCHEMAS = [
+    pytest.param(part, crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part], id=f"{kind}-{part}")
+    for crd in CRDS
+    for kind in [crd["spec"]["names"]["kind"]]
+    for part in ("spec", "status")
+]
+
+
+@pytest.mark.parametrize(("part", "schema"), SCHEMAS)
+def test_no_default_and_nothing_that_forbids_a_newer_field(part: str, schema: JsonObject) -> None:
+    for path, node in nodes(schema, part):
+        assert "default" not in node, f"{path}: GitOps tools would see drift"
+        assert "additionalProperties" not in node, path
+        assert not {"exclusiveMinimum", "exclusiveMaximum"} & node.keys(), path
+        assert node["type"] in ("object", "array", "string", "integer", "boolean"), f"{path}: no floats, no unknowns"
+
+
+@pytest.mark.parametrize(("part", "schema"), SCHEMAS)
+def test_every_string_list_and_map_has_a_bound(part: str, schema: JsonObject) -> None:
+    for path, node in nodes(schema, part):
+        match node["type"]:
+            case "string":
+                assert "maxLength" in node or "enum" in node or node.get("format") == "date-time", path
+            case "array":
+                assert "maxItems" in node, path
+            case "object":
+                assert node.get("properties") or "maxProperties" in node, path
+
+
+@pytest.mark.parametrize("crd", [pytest.param(c, id=c["spec"]["names"]["kind"]) for c in CRDS])
+def test_the_api_server_has_nothing_against_the_schema(cluster: ApiServer, crd: JsonObject) -> None:
+    """A schema that is not structural is taken, with a condition that says so."""
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}"
+    live = cluster.request("GET", path)
+    conditions = {c["type"]: c["status"] for c in live["status"]["conditions"]}
+    assert conditions["Established"] == "True"
+    assert conditions["NamesAccepted"] == "True"
+    assert conditions.get("NonStructuralSchema", "False") == "False"
+    served = live["spec"]["versions"][0]
+    assert served["schema"] == json.loads(json.dumps(crd["spec"]["versions"][0]["schema"]))
+    assert served["subresources"] == {"status": {}}
+
+
+def test_several_owners_may_edit_one_list(store: ApiServer) -> None:
+    """List-maps: a platform team and a data supplier each apply their own source."""
+    resource, place = KINDS["MunicipalityPlatform"], ("default", STORE)
+    added = {
+        "apiVersion": apps.API,
+        "kind": "MunicipalityPlatform",
+        "metadata": {"name": STORE, "namespace": "default"},
+        "spec": {"dataSources": [apps.source("http://data.example/2.csv", name="second")]},
+    }
+    path = f"{resource.path(*place)}?fieldManager=supplier"
+    live = store.request("PATCH", path, added, "application/apply-patch+yaml")
+    assert [s["name"] for s in live["spec"]["dataSources"]] == ["gauge", "second"]
+    added["spec"]["dataSources"] = []
+    live = store.request("PATCH", path, added, "application/apply-patch+yaml")
+    assert [s["name"] for s in live["spec"]["dataSources"]] == ["gauge"]
