@@ -32,6 +32,8 @@ from ddtas.settings import Settings
 log = logging.getLogger(__name__)
 
 _RENDERED_AT_MOST = 2000
+# Objects of others are not watched: whether one that is in the way is gone must be looked up.
+_NAME_TAKEN_AGAIN_SECONDS = 15.0
 
 
 class ObjectKey(NamedTuple):
@@ -160,7 +162,7 @@ class Reconciler:
         await self._publish(INSTALLATION, self._world.installations, installation, status)
         if any(fault.reason is Reason.APPLY_FAILED for fault in changes.faults):
             raise ClusterError(0, changes.faults[0].message)
-        return plan.requeue_after
+        return _NAME_TAKEN_AGAIN_SECONDS if changes.faults else plan.requeue_after
 
     async def _decide(self, installation: Installation) -> tuple[Snapshot, Plan]:
         """Decide; where that needs templates rendered, render them, which is observed too, and decide again."""

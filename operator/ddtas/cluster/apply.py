@@ -83,17 +83,35 @@ async def _send_all(client: Client, world: World, owner: Name, sends: Iterable[_
     return [fault for fault in results if fault is not None]
 
 
+async def _is_anothers(client: Client, world: World, owner: Name, send: _Send) -> bool:
+    """Whether the name belongs to another Installation, which has our field manager as well: no conflict would show.
+
+    The label alone does not tell: it may have been edited.
+    """
+    kind, name = send.desired.key
+    if send.exists or world.owner(kind, owner[0], name) in (None, owner):
+        return False
+    try:
+        live = await client.get(BY_KIND[kind], owner[0], name)
+    except NotFound:
+        return False
+    ours = {reference["uid"] for reference in send.desired.manifest["metadata"]["ownerReferences"]}
+    return ours.isdisjoint(reference["uid"] for reference in live["metadata"].get("ownerReferences", ()))
+
+
 async def _send(client: Client, world: World, owner: Name, send: _Send) -> Fault | None:
     kind, name = send.desired.key
     resource = BY_KIND[kind]
+    taken = f"{kind} {name} exists and is not this Installation's: rename or remove it"
     try:
+        if await _is_anothers(client, world, owner, send):
+            return Fault(Reason.NAME_TAKEN, taken)
         # Without force, a field that another manager set is a conflict: nothing of somebody else is taken over.
         live = await client.apply(resource, send.desired.manifest, force=send.exists)
     except Conflict as error:
         if send.exists:
             return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
-        text = f"{kind} {name} exists and is not this Installation's: rename or remove it ({error.message})"
-        return Fault(Reason.NAME_TAKEN, text)
+        return Fault(Reason.NAME_TAKEN, f"{taken} ({error.message})")
     except ClusterError as error:
         return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
     world.put_child(resource, live)

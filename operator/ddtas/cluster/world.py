@@ -131,6 +131,10 @@ class World:
             del self._children[owner]
         return owner
 
+    def owner(self, kind: str, namespace: str, name: str) -> Name | None:
+        """The Installation that a child belongs to, by its label."""
+        return self._owner_of.get((kind, namespace, name))
+
     def children(self, owner: Name) -> dict[Key, Child]:
         """The children of an Installation, by kind and name."""
         return dict(self._children.get(owner, {}))
