@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster_city import City
 from cluster_kit import NAMESPACE, REPO, SESSION, ApiServer
+from cluster_operator import Rights
+from cluster_supplier import Supplier
+
+_COUNT = pytest.StashKey[int]()
 
 
 def _given(variable: str) -> str:
@@ -16,10 +21,11 @@ def _given(variable: str) -> str:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[ApiServer]:
-    """The API server with our CRDs, which are what this checkout has."""
+    """The API server with our CRDs, which are what this checkout has, and with the Stages of the tests."""
     server = ApiServer(_given("DDTAS_TEST_KUBECONFIG"), Path(_given("DDTAS_TEST_AUDIT_LOG")))
-    said = server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPO / "crds"))
-    assert said.count("serverside-applied") == 3, said
+    for what, count in ((REPO / "crds", 3), (Path(__file__).with_name("stages.yaml"), 2)):
+        said = server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(what))
+        assert said.count("serverside-applied") == count, said
     server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(REPO / "crds"))
     yield server
     server.kubectl("delete", "namespaces,listing", "-l", f"ddtas-tests={SESSION}", "--wait=false")
@@ -28,7 +34,6 @@ def cluster() -> Iterator[ApiServer]:
 @pytest.fixture
 def space(cluster: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """A new namespace."""
-    _given("DDTAS_TEST_KUBECONFIG")
     number = request.session.stash.setdefault(_COUNT, 0)
     request.session.stash[_COUNT] = number + 1
     name = cluster.make_namespace(f"t-{SESSION}-{number}")
@@ -36,4 +41,17 @@ def space(cluster: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     cluster.delete(NAMESPACE, None, name)
 
 
-_COUNT = pytest.StashKey[int]()
+@pytest.fixture(scope="session")
+def data() -> Iterator[Supplier]:
+    """One data supplier for all tests that do not break it."""
+    supplier = Supplier()
+    yield supplier
+    supplier.stop()
+
+
+@pytest.fixture
+def city(cluster: ApiServer, space: str, data: Supplier, tmp_path: Path) -> Iterator[City]:
+    """A city without an operator yet."""
+    made = City(cluster, space, data, Rights(cluster, space, tmp_path), tmp_path)
+    yield made
+    made.end()
