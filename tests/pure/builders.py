@@ -1,5 +1,6 @@
 """Shared builders: the example's objects as the API server would hand them over, and children as facts."""
 
+import copy
 import json
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
@@ -41,13 +42,13 @@ PASSING = {"NSE": 0.72, "RSR": 0.53, "absPBIAS": 4.2}
 
 
 @cache
-def _text(name: str) -> str:
-    return (EXAMPLES / name).read_text()
+def _documents(name: str) -> tuple[JsonObject, ...]:
+    return tuple(yaml.safe_load_all((EXAMPLES / name).read_text()))
 
 
 def example(name: str, kind: str) -> JsonObject:
     """A fresh copy of the object of that kind in an example file, with the metadata that the API server adds."""
-    body = next(d for d in yaml.safe_load_all(_text(name)) if d["kind"] == kind)
+    body = copy.deepcopy(next(d for d in _documents(name) if d["kind"] == kind))
     body["metadata"] |= {"uid": UID, "generation": 1, "resourceVersion": "1"}
     return body
 

@@ -43,9 +43,10 @@ def needed_days(requirement: DataRequirement, windows: Windows) -> Window:
 
 
 def _reachable(observation: SourceObservation | None) -> Check:
-    if observation is None or observation.state == "Unknown":
-        return Check(name="reachable", declared=MET, measured=UNKNOWN, message="not looked at yet")
-    if observation.state == "Unreachable":
+    # A contract does not make a source readable: without a look at it, it is not bound.
+    if observation is None:
+        return Check(name="reachable", declared=UNKNOWN, measured=UNKNOWN, message="not looked at yet")
+    if observation.state != "Reachable":
         # The source may be just what is needed: it could not be told. The decision names the probe's fault itself.
         message = f"{observation.reason}: {observation.message}"[:500]
         return Check(name="reachable", declared=UNKNOWN, measured=UNKNOWN, message=message)
@@ -221,7 +222,7 @@ def _unmet(requirement: DataRequirement, best: _Candidate, observation: SourceOb
     name = f"requirement {requirement.name}"
     if verdict(best.checks) is UNKNOWN and observation is None:
         return Reason.PROBING, f"{name}: data source {best.source.name} has not been looked at yet"
-    if verdict(best.checks) is UNKNOWN and observation is not None and observation.state == "Unreachable":
+    if verdict(best.checks) is UNKNOWN and observation is not None and observation.state != "Reachable":
         why = f"{observation.reason}: {observation.message}"
         return Reason.DATA_SOURCE_UNREACHABLE, f"{name}: data source {best.source.name} cannot be read: {why}"
     return (
