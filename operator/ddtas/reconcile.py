@@ -31,7 +31,9 @@ from ddtas.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# Installations, and revisions of each (the one that serves and the target, and a few that were left behind).
 _RENDERED_AT_MOST = 2000
+_REVISIONS_AT_MOST = 8
 # Objects of others are not watched: whether one that is in the way is gone must be looked up.
 _NAME_TAKEN_AGAIN_SECONDS = 15.0
 
@@ -67,7 +69,8 @@ class Reconciler:
         self._probes = probes
         self._settings = settings
         self._now = now
-        self._rendered: OrderedDict[str, tuple[Manifest, ...] | TemplateError] = OrderedDict()
+        # By Installation, then revision: two Installations may have the same revision, but never the same names.
+        self._rendered: OrderedDict[Name, dict[str, tuple[Manifest, ...] | TemplateError]] = OrderedDict()
 
     async def __call__(self, key: ObjectKey) -> float | None:
         """Reconcile one object.
@@ -172,7 +175,10 @@ class Reconciler:
             if not plan.render:
                 return snapshot, plan
             for request in plan.render:
-                self._rendered[request.revision] = await _render(request)
+                mine = self._rendered.setdefault((request.namespace, installation.metadata.name), {})
+                mine[request.revision] = await _render(request)
+                if len(mine) > _REVISIONS_AT_MOST:
+                    del mine[next(iter(mine))]
             while len(self._rendered) > _RENDERED_AT_MOST:
                 self._rendered.popitem(last=False)
 
@@ -191,7 +197,7 @@ class Reconciler:
             observations=self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
             secrets=world.secrets(metadata.namespace),
             children=world.children(owner),
-            rendered=self._rendered,
+            rendered=self._rendered.get(owner, {}),
         )
 
     async def _refuse(self, installation: Unreadable) -> float | None:
