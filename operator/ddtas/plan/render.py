@@ -21,6 +21,8 @@ from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs, digest
 from ddtas.plan.snapshot import Key, Manifest, Secret
 
+_PRE_STOP_SECONDS = 5
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -219,6 +221,8 @@ class Renderer:
         container = pod["containers"][0]
         if component.ports:
             container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in component.ports]
+            # The nodes hear a moment later than the kubelet that a pod is to go: until then they send it requests.
+            container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
         if component.readiness is not None:
             probe = {"httpGet": {"path": component.readiness.path, "port": component.readiness.port}}
             container["readinessProbe"] = probe | {"periodSeconds": 5, "timeoutSeconds": 5}
