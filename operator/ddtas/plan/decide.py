@@ -179,11 +179,11 @@ class _Revision:
         ]
         return found
 
-    def told(self) -> Reason | None:
-        """What the status says of this revision as a whole; None when it speaks of another one."""
+    def told(self) -> str | None:
+        """The reason that the status gives for this revision as a whole; None when it speaks of another one."""
         status = self.snapshot.installation.status
         ready = next((c.reason for c in status.conditions if c.type == "Ready"), None)
-        return Reason.named(ready) if ready is not None and status.revision == self.id else None
+        return ready if status.revision == self.id else None
 
     def job(self, phase: str) -> Child | None:
         return self.snapshot.children.get(("Job", self.renderer.name(phase)))
@@ -298,7 +298,7 @@ def _obstacle(revision: _Revision) -> Finding | None:
         if facts is not None and facts.available:
             continue
         pods = revision.pods(component=component.name)
-        image = evidence.waiting_for_image(pods, told is Reason.IMAGE_PULL_FAILED)
+        image = evidence.waiting_for_image(pods, told == Reason.IMAGE_PULL_FAILED)
         if image is not None:
             text = f"component {component.name}: image {component.image}: {image}"
             return _not_yet(SERVING, Reason.IMAGE_PULL_FAILED, text)
@@ -307,7 +307,7 @@ def _obstacle(revision: _Revision) -> Finding | None:
             (
                 p
                 for p in pods
-                if p.waiting_reason == "CrashLoopBackOff" or (told is Reason.ROLLOUT_FAILED and p.exit_code is not None)
+                if p.waiting_reason == "CrashLoopBackOff" or (told == Reason.ROLLOUT_FAILED and p.exit_code is not None)
             ),
             None,
         )
