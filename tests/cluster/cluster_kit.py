@@ -1,7 +1,9 @@
 """The API server as these tests see it: what the end-to-end layer's kit brings, quicker polls, and the audit log."""
 
+import contextlib
 import json
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Refused, Twin, condition
+from urllib3.exceptions import ProtocolError
 
 from ddtas import names
 from ddtas.cluster.resources import ResourceType
@@ -91,6 +94,11 @@ class ApiServer(Cluster):
         self.request("POST", NAMESPACE.path(), {"metadata": {"name": name, "labels": labels}})
         return name
 
+    def stream(self, path: str) -> Any:
+        """A GET whose answer goes on."""
+        settings = self._api.configuration
+        return self._api.rest_client.pool_manager.request("GET", settings.host + path, preload_content=False)
+
     def children(self, namespace: str, resource: ResourceType) -> list[JsonObject]:
         """All of the operator's objects of a kind."""
         return self.all(resource, namespace, names.LABEL_INSTALLATION)
@@ -128,6 +136,38 @@ class ApiServer(Cluster):
                     agent=entry.get("userAgent", ""),
                     code=entry["responseStatus"]["code"],
                 )
+
+
+class History:
+    """Every state that one object goes through while the context is open."""
+
+    def __init__(self, cluster: ApiServer, resource: ResourceType, namespace: str, name: str) -> None:
+        self._path = f"{resource.path(namespace)}?watch=true&fieldSelector=metadata.name={name}&timeoutSeconds=300"
+        self._cluster = cluster
+        self.states: list[JsonObject] = []
+
+    def __enter__(self) -> "History":
+        self._answer = self._cluster.stream(self._path)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._answer.shutdown()
+        self._reader.join(10)
+
+    def _read(self) -> None:
+        buffer = b""
+        with contextlib.suppress(ProtocolError):  # that is how it ends
+            for chunk in self._answer.stream(65536):
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                self.states += [json.loads(line)["object"] for line in lines if line]
+
+    def up_to(self, body: JsonObject) -> list[JsonObject]:
+        """All states until that one, when the watch has brought it."""
+        version = body["metadata"]["resourceVersion"]
+        eventually(f"version {version}", lambda: version in [s["metadata"]["resourceVersion"] for s in self.states])
+        return self.states[: [s["metadata"]["resourceVersion"] for s in self.states].index(version) + 1]
 
 
 def by_kind(requests: list[Request]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """A data supplier on this machine: an HTTP server with good data, and with every kind of trouble."""
 
 import base64
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -40,10 +41,8 @@ class Supplier:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 supplier.asked[self.path] += 1
-                try:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # whoever asked has had enough
                     self._answer()
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # whoever asked has had enough
 
             def _answer(self) -> None:
                 if supplier.broken:
