@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -114,6 +115,13 @@ SITUATIONS: dict[str, Callable[[], City]] = {
 }
 
 
+@cache
+def status_of(name: str) -> JsonObject:
+    """The status in a situation; read only."""
+    found: JsonObject = SITUATIONS[name]().installation["status"]
+    return found
+
+
 def golden_form(status: JsonObject) -> JsonObject:
     """With words for the revisions' ids, which every edit of the example changes."""
     text = json.dumps(status, ensure_ascii=False)
@@ -127,7 +135,7 @@ def golden_form(status: JsonObject) -> JsonObject:
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_golden_status(name: str) -> None:
-    status = golden_form(SITUATIONS[name]().installation["status"])
+    status = golden_form(status_of(name))
     path = GOLDEN / f"status-{name}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.mkdir(exist_ok=True)
@@ -144,8 +152,7 @@ def test_no_golden_file_is_left_over() -> None:
 
 @pytest.fixture(params=SITUATIONS)
 def status(request: pytest.FixtureRequest) -> JsonObject:
-    found: JsonObject = SITUATIONS[request.param]().installation["status"]
-    return found
+    return status_of(request.param)
 
 
 def by_type(status: JsonObject) -> dict[str, JsonObject]:
@@ -202,7 +209,7 @@ PROGRESS = {
 
 @pytest.mark.parametrize(("name", "progress"), PROGRESS.items(), ids=PROGRESS)
 def test_progress(name: str, progress: str) -> None:
-    assert SITUATIONS[name]().installation["status"]["progress"] == progress
+    assert status_of(name)["progress"] == progress
 
 
 READY = {
@@ -221,7 +228,7 @@ READY = {
 
 @pytest.mark.parametrize(("name", "expected"), READY.items(), ids=READY)
 def test_what_tools_are_told(name: str, expected: tuple[str, str, str, str]) -> None:
-    found = by_type(SITUATIONS[name]().installation["status"])
+    found = by_type(status_of(name))
     ready = found["Ready"]
     assert (ready["status"], ready["reason"], found["Reconciling"]["status"], found["Stalled"]["status"]) == expected
 

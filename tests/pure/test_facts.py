@@ -1,0 +1,185 @@
+"""From objects as the API server sends them to facts."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ddtas.cluster.facts import child, owner
+from ddtas.plan.snapshot import DeploymentFacts, JobFacts, PodFacts
+
+Json = dict[str, Any]
+
+
+def body(status: Json | None = None, spec: Json | None = None, **metadata: Any) -> Json:
+    labels = {
+        "ddtas.nl/installation": "flood",
+        "ddtas.nl/revision": "0123456789",
+        "ddtas.nl/component": "web",
+        "ddtas.nl/phase": "calibrate",
+    }
+    base = {"name": "n", "namespace": "city", "uid": "u", "resourceVersion": "42", "labels": labels}
+    found: Json = {"metadata": base | metadata, "spec": spec or {}}
+    return found if status is None else found | {"status": status}
+
+
+def condition(kind: str, status: str = "True", **more: str) -> Json:
+    return {"type": kind, "status": status, "lastTransitionTime": "2026-11-24T09:00:00Z"} | more
+
+
+DONE_AT = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+JOBS: dict[str, tuple[Json | None, JobFacts]] = {
+    "no status": (None, JobFacts("Running")),
+    "empty status": ({}, JobFacts("Running")),
+    "active": ({"active": 1, "startTime": "2026-11-24T08:00:00Z"}, JobFacts("Running")),
+    "complete": ({"conditions": [condition("Complete")]}, JobFacts("Complete", finished_at=DONE_AT)),
+    "about to be complete": ({"conditions": [condition("SuccessCriteriaMet")]}, JobFacts("Running")),
+    "complete, with its criteria": (
+        {"conditions": [condition("SuccessCriteriaMet"), condition("Complete")]},
+        JobFacts("Complete", finished_at=DONE_AT),
+    ),
+    "failed": (
+        {"conditions": [condition("Failed", reason="BackoffLimitExceeded", message="limit")]},
+        JobFacts("Failed", "BackoffLimitExceeded", "limit", DONE_AT),
+    ),
+    "about to fail": ({"conditions": [condition("FailureTarget", reason="DeadlineExceeded")]}, JobFacts("Running")),
+    "not failed": ({"conditions": [condition("Failed", "False")]}, JobFacts("Running")),
+    "suspended": ({"conditions": [condition("Suspended")]}, JobFacts("Running")),
+    "a long message": (
+        {"conditions": [condition("Failed", message="x" * 9999)]},
+        JobFacts("Failed", "", "x" * 500, DONE_AT),
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "facts"), JOBS.values(), ids=JOBS)
+def test_job(status: Json | None, facts: JobFacts) -> None:
+    assert child("Job", body(status)).facts == facts
+
+
+GOOD = {"observedGeneration": 3, "updatedReplicas": 2, "availableReplicas": 2, "replicas": 2}
+STUCK = condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="timed out")
+DEPLOYMENTS: dict[str, tuple[Json | None, DeploymentFacts]] = {
+    "no status": (None, DeploymentFacts(False)),
+    "available": (GOOD, DeploymentFacts(True)),
+    "more than wanted": (GOOD | {"updatedReplicas": 3, "availableReplicas": 3}, DeploymentFacts(True)),
+    "one not available": (GOOD | {"availableReplicas": 1}, DeploymentFacts(False)),
+    "one not updated": (GOOD | {"updatedReplicas": 1}, DeploymentFacts(False)),
+    "the status of an earlier generation": (GOOD | {"observedGeneration": 2}, DeploymentFacts(False)),
+    "stuck": (GOOD | {"availableReplicas": 0, "conditions": [STUCK]}, DeploymentFacts(False, "timed out")),
+    "stuck in an earlier generation": ({"observedGeneration": 2, "conditions": [STUCK]}, DeploymentFacts(False)),
+    "making progress": (
+        GOOD | {"availableReplicas": 1, "conditions": [condition("Progressing", message="ReplicaSet is progressing")]},
+        DeploymentFacts(False),
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "facts"), DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def test_deployment(status: Json | None, facts: DeploymentFacts) -> None:
+    assert child("Deployment", body(status, {"replicas": 2}, generation=3)).facts == facts
+
+
+def test_a_deployment_that_says_no_number_wants_one() -> None:
+    assert child("Deployment", body(GOOD | {"availableReplicas": 0}, generation=3)).facts == DeploymentFacts(False)
+    one = GOOD | {"updatedReplicas": 1, "availableReplicas": 1}
+    assert child("Deployment", body(one, generation=3)).facts == DeploymentFacts(True)
+
+
+def pod(phase: str = "Running", state: Json | None = None, **more: Any) -> Json:
+    return {"phase": phase, "containerStatuses": [{"state": state or {}, "restartCount": 0} | more]}
+
+
+ENDED = {"terminated": {"exitCode": 1, "reason": "Error", "message": "boom"}}
+PODS: dict[str, tuple[Json | None, PodFacts]] = {
+    "no status": (None, PodFacts("Pending")),
+    "no containers yet": ({"phase": "Pending"}, PodFacts("Pending")),
+    "empty list of containers": ({"phase": "Pending", "containerStatuses": []}, PodFacts("Pending")),
+    "evicted before it started": ({"phase": "Failed", "reason": "Evicted"}, PodFacts("Failed")),
+    "running": (pod(state={"running": {}}), PodFacts("Running")),
+    "waiting": (
+        pod("Pending", {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}),
+        PodFacts("Pending", waiting_reason="ImagePullBackOff", waiting_message="not found"),
+    ),
+    "a long waiting message": (
+        pod("Pending", {"waiting": {"reason": "ErrImagePull", "message": "x" * 9999}}),
+        PodFacts("Pending", waiting_reason="ErrImagePull", waiting_message="x" * 500),
+    ),
+    "ended well": (
+        pod("Succeeded", {"terminated": {"exitCode": 0, "reason": "Completed", "message": '{"metrics": {}}'}}),
+        PodFacts("Succeeded", exit_code=0, ended_reason="Completed", ended_message='{"metrics": {}}'),
+    ),
+    "a full result is not cut": (
+        pod("Succeeded", {"terminated": {"exitCode": 0, "message": "x" * 4096}}),
+        PodFacts("Succeeded", exit_code=0, ended_message="x" * 4096),
+    ),
+    "ended badly": (
+        pod("Failed", ENDED),
+        PodFacts("Failed", exit_code=1, ended_reason="Error", ended_message="boom"),
+    ),
+    "out of memory": (
+        pod("Failed", {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
+        PodFacts("Failed", exit_code=137, ended_reason="OOMKilled"),
+    ),
+    "never started": (
+        pod("Failed", {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}),
+        PodFacts("Failed"),
+    ),
+    "between two crashes": (
+        pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ENDED, restartCount=4),
+        PodFacts(
+            "Running",
+            waiting_reason="CrashLoopBackOff",
+            exit_code=1,
+            ended_reason="Error",
+            ended_message="boom",
+            restarts=4,
+        ),
+    ),
+    "no room": (
+        {"phase": "Pending", "conditions": [condition("PodScheduled", "False", reason="Unschedulable", message="0/1")]},
+        PodFacts("Pending", unschedulable="0/1"),
+    ),
+    "scheduled": (
+        {"phase": "Pending", "conditions": [condition("PodScheduled", message="x")]},
+        PodFacts("Pending"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "facts"), PODS.values(), ids=PODS)
+def test_pod(status: Json | None, facts: PodFacts) -> None:
+    assert child("Pod", body(status)).facts == facts
+
+
+def test_what_every_child_has() -> None:
+    found = child("ConfigMap", body() | {"data": {"a": "1"}})
+    assert found.key == ("ConfigMap", "n")
+    assert (found.uid, found.resource_version, found.revision) == ("u", 42, "0123456789")
+    assert (found.component, found.phase) == ("web", "calibrate")
+    assert (found.deleting, found.facts, found.data, found.applied) == (False, None, "", "")
+
+
+def test_a_child_that_is_being_deleted() -> None:
+    assert child("Secret", body(deletionTimestamp="2026-11-24T09:00:00Z")).deleting
+
+
+def test_a_child_without_our_labels_is_of_no_revision() -> None:
+    found = child("Service", body(labels={}))
+    assert (found.revision, found.component, found.phase) == ("", "", "")
+    without = body()
+    del without["metadata"]["labels"]
+    assert child("Service", without).revision == ""
+    assert owner(without) == ("city", "")
+
+
+def test_only_a_record_keeps_its_data() -> None:
+    record = body() | {"data": {"listing": "flood-twin"}}
+    assert json.loads(child("ControllerRevision", record).data) == {"listing": "flood-twin"}
+    assert child("Secret", record).data == ""
+
+
+def test_the_owner_is_told_by_label() -> None:
+    assert owner(body()) == ("city", "flood")
