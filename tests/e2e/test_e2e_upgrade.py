@@ -6,7 +6,7 @@ from itertools import groupby
 import e2e_apps as apps
 import pytest
 from e2e_city import City
-from e2e_kit import DEPLOYMENT, JOB, SERVICE, Cluster, JsonObject, Twin, condition, evidence
+from e2e_kit import DEPLOYMENT, JOB, POD, SERVICE, Cluster, JsonObject, Twin, condition, evidence
 
 from ddtas import names
 
@@ -138,3 +138,24 @@ def test_the_way_back_needs_no_new_run(
         assert {j["metadata"]["uid"] for j in twin.children(JOB, revision=serving)} == before
         assert [line for line in answers() if line.startswith("FAILED")] == []
         assert answers()[-1] == serving
+
+
+def test_a_source_that_moves_rolls_the_app_without_a_new_run_or_a_request_lost(
+    cluster: Cluster, city: City, twin: Twin, upgraded: JsonObject, answers: Callable[[], list[str]]
+) -> None:
+    """The same data at another address: the same revision, whose pods must be told."""
+    before = twin.ready()["status"]
+    (old,) = twin.children(POD, component="web")
+    jobs = {j["metadata"]["uid"] for j in twin.children(JOB)}
+    cluster.apply(apps.platform(twin.namespace, f"{city.endpoint}?moved"))
+
+    def rolled() -> bool:
+        pods = twin.children(POD, component="web")
+        return len(pods) == 1 and pods[0]["metadata"]["uid"] != old["metadata"]["uid"]
+
+    cluster.wait("new pod in place of the old one", rolled, twin.namespace)
+    after = twin.ready()["status"]
+    with cluster.explained(twin.namespace):
+        assert after["revision"] == after["servingRevision"] == before["revision"]
+        assert {j["metadata"]["uid"] for j in twin.children(JOB)} == jobs
+        assert [line for line in answers() if line.startswith("FAILED")] == []
