@@ -34,6 +34,7 @@ class WorkQueue(Generic[K]):
         self._urgent: deque[K] = deque()
         self._routine: deque[K] = deque()
         self._queued: set[K] = set()
+        self._patient: set[K] = set()  # of those queued, the ones that are in the routine line
         self._in_flight: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -53,9 +54,15 @@ class WorkQueue(Generic[K]):
             timer.cancel()
         if key in self._in_flight:
             self._again.add(key)
-        elif key not in self._queued:
+        elif key not in self._queued or (urgent and key in self._patient):
+            # A key that moves up leaves its place at the back, which is passed over when its turn comes.
             self._queued.add(key)
-            (self._urgent if urgent else self._routine).append(key)
+            if urgent:
+                self._patient.discard(key)
+                self._urgent.append(key)
+            else:
+                self._patient.add(key)
+                self._routine.append(key)
             self._ready.set()
 
     def start(self) -> None:
@@ -93,9 +100,14 @@ class WorkQueue(Generic[K]):
                 self._timers[key] = loop.call_later(again_after, self.add, key)
 
     def _next(self) -> K | None:
-        for line in (self._urgent, self._routine):
-            if line:
-                key = line.popleft()
+        if self._urgent:
+            key = self._urgent.popleft()
+            self._queued.discard(key)
+            return key
+        while self._routine:
+            key = self._routine.popleft()
+            if key in self._patient:
+                self._patient.discard(key)
                 self._queued.discard(key)
                 return key
         return None
