@@ -36,9 +36,15 @@ def child(kind: str, body: JsonObject) -> Child:
         phase=labels.get(names.LABEL_PHASE, ""),
         applied="" if kind == "Pod" else owned_digest(body),
         deleting="deletionTimestamp" in metadata,
+        owner_uid=_owner_uid(metadata),
         facts=facts,
         data=json.dumps(body.get("data")) if kind == "ControllerRevision" else "",
     )
+
+
+def _owner_uid(metadata: JsonObject) -> str:
+    owners = metadata.get("ownerReferences", ())
+    return next((str(o["uid"]) for o in owners if o["kind"] in ("Installation", "Job")), "")
 
 
 def owner(body: JsonObject) -> tuple[str, str]:

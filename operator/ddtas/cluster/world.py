@@ -135,9 +135,15 @@ class World:
         """The Installation that a child belongs to, by its label."""
         return self._owner_of.get((kind, namespace, name))
 
-    def children(self, owner: Name) -> dict[Key, Child]:
-        """The children of an Installation, by kind and name."""
-        return dict(self._children.get(owner, {}))
+    def children(self, owner: Name, uid: str) -> dict[Key, Child]:
+        """The children of an Installation, by kind and name.
+
+        Those of a namesake that was deleted before are not among them, though they have the same names: the garbage
+        collector is about to remove them, and what its runs showed is not evidence for this one.
+        """
+        found = self._children.get(owner, {})
+        owners = {"", uid} | {c.uid for c in found.values() if c.kind == "Job" and c.owner_uid in ("", uid)}
+        return {key: child for key, child in found.items() if child.owner_uid in owners}
 
     def child(self, owner: Name, key: Key) -> Child | None:
         """One child of an Installation."""

@@ -65,6 +65,8 @@ class Child:
     # Digest of the fields that our field manager owns, with the values they have now.
     applied: str = ""
     deleting: bool = False
+    # uid of the Installation (of a run's pod: the Job) that owns it; "" where no owner of these kinds is named.
+    owner_uid: str = ""
     facts: JobFacts | DeploymentFacts | PodFacts | None = None
     # Only of a ControllerRevision: its data, as JSON.
     data: str = ""
