@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from e2e_city import City
+from e2e_city import City, sweep
 from e2e_kit import KINDS, Cluster
 
-from ddtas_dev import deploy
+from ddtas_dev import deploy, paths
+from ddtas_dev.shell import locked
 
 EXAMPLE, FLOOD = "voorbeeldstad", "flood-twin"
 
@@ -45,8 +46,16 @@ def bare_cluster() -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(bare_cluster: Cluster, operator_image: str) -> Cluster:
+def alone() -> Iterator[None]:
+    """Two sessions would replace and kill each other's operator: the second one waits."""
+    with locked(paths.state() / "e2e.lock", "it runs the end-to-end tests"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(bare_cluster: Cluster, operator_image: str, alone: None) -> Cluster:
     """The cluster with the operator in it, as a user installs it."""
+    sweep(bare_cluster)
     deploy.install_operator(bare_cluster.kubeconfig, operator_image, replicas="1")
     bare_cluster.wait(
         "operator that leads",

@@ -1,5 +1,6 @@
 """Where the tests live: namespaces with a platform each, apps in the store, and one data supplier for all."""
 
+import re
 import secrets
 
 import e2e_apps as apps
@@ -7,6 +8,15 @@ from e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Twin
 
 # Namespaces and listings are named by the session, so that one that is still ending is never met again.
 SESSION = secrets.token_hex(2)
+_OURS = re.compile(r"e2e-[0-9a-f]{4}-")
+
+
+def sweep(cluster: Cluster) -> None:
+    """Take away what a session left that was killed."""
+    for kind in ("AppListing", "Namespace"):
+        for left in cluster.all(KINDS[kind]):
+            if _OURS.match(left["metadata"]["name"]):
+                cluster.delete(KINDS[kind], None, left["metadata"]["name"])
 
 
 class City:

@@ -249,6 +249,13 @@ class Twin:
         items = self.cluster.request("GET", f"{EVENT.path(self.namespace)}?{query}")["items"]
         return sorted(items, key=lambda e: (e["lastTimestamp"], e["metadata"]["name"]))
 
+    def told(self, reason: str) -> JsonObject:
+        """Wait for an Event: it is made after the status was written. The newest one with that reason."""
+        found: list[JsonObject] = self.cluster.wait(
+            f"Event {reason} of {self}", lambda: [e for e in self.events() if e["reason"] == reason], self.namespace
+        )
+        return found[-1]
+
     def ask(self, path: str, port: int = 8080, component: str = "web") -> tuple[int, bytes]:
         """A GET to its Service."""
         return self.cluster.ask(self.namespace, names.service(self.name, component), port, path)

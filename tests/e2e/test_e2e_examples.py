@@ -38,6 +38,7 @@ def test_each_condition_holds_and_came_after_the_one_before(serving: JsonObject)
 
 
 def test_the_events_tell_the_story_in_order(flood: Twin, serving: JsonObject) -> None:
+    flood.told("Serving")
     told = [e["reason"] for e in flood.events()]
     milestones = ("DataBound", "Provisioned", "Calibrating", "Calibrated", "Validating", "Validated", "Serving")
     assert [r for r in told if r in milestones] == list(milestones)
@@ -158,6 +159,7 @@ def test_the_one_that_overfits_serves_nothing(careless: Twin) -> None:
 
 
 def test_describe_tells_what_a_person_needs_at_three_in_the_morning(cluster: Cluster, careless: Twin) -> None:
+    careless.told("ThresholdNotMet")
     told = cluster.kubectl("describe", "inst", "-n", careless.namespace, careless.name)
     listed = cluster.kubectl("get", "inst", "-n", careless.namespace, careless.name)
     message = careless.condition("Validated")["message"]
