@@ -196,7 +196,7 @@ class Reconciler:
             platform=platform.fault if isinstance(platform, Unreadable) else platform,
             observations=self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
             secrets=world.secrets(metadata.namespace),
-            children=world.children(owner),
+            children=world.children(owner, metadata.uid),
             rendered=self._rendered.get(owner, {}),
         )
 
@@ -255,9 +255,12 @@ def _probe_digest(source: DataSource) -> str:
 
 
 def _seed(platform: MunicipalityPlatform, source: DataSource) -> Observation | None:
-    """What the platform's status still knows from before a restart."""
+    """What the platform's status still knows from before a restart.
+
+    That credentials were missing is no look: once they are there, the source is looked at for the first time.
+    """
     known = next((s for s in platform.status.data_sources if s.name == source.name), None)
-    if known is None or known.probe is None:
+    if known is None or known.probe is None or known.reason == Reason.CREDENTIALS_MISSING:
         return None
     return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since)
 
