@@ -5,6 +5,7 @@ No container runs on a fake node. How a run ends is told by its container's argu
 its pod gets the annotation GO. Containers that really run are the end-to-end layer's.
 """
 
+import base64
 import json
 from typing import Any
 
@@ -129,4 +130,5 @@ def installation(namespace: str, name: str, app: str, **spec: Any) -> JsonObject
 def credentials(namespace: str, name: str, **values: str) -> JsonObject:
     """A Secret that the operator may read."""
     metadata = {"name": name, "namespace": namespace, "labels": {"ddtas.nl/credentials": "true"}}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
