@@ -1100,3 +1100,95 @@ def test_a_window_at_the_beginning_of_time_is_no_crash() -> None:
         }
     )
     assert said(city.settle())["DataBound"] == ("False", "RequirementNotMet")
+
+
+# ---- at the edges of the rules ----
+
+FITS: dict[str, Any] = {
+    "limits that are just enough": lambda c: platform_spec(c).update(limits={"cpu": "0.1", "memory": "192Mi"}),
+    "no limits": lambda c: platform_spec(c).pop("limits"),
+    "the minimum version itself": lambda c: setattr(c, "kubernetes_version", "1.30"),
+    "a version of more digits": lambda c: setattr(c, "kubernetes_version", "1.100"),
+    "a newer major version": lambda c: setattr(c, "kubernetes_version", "2.0"),
+    "a provider's version": lambda c: setattr(c, "kubernetes_version", "v1.33+"),
+    "scores just high enough": scores(6, 6, 6, 6, 6, 6),
+    "its own namespace for workloads": lambda c: platform_spec(c).update(workloadNamespace="voorbeeldstad"),
+    "a deprecated version": lambda c: version_body(c).update(state="Deprecated"),
+}
+
+
+@pytest.mark.parametrize("change", FITS.values(), ids=FITS)
+def test_what_is_just_good_enough_is_accepted(change: Any) -> None:
+    city = City()
+    change(city)
+    assert said(city.settle())["Accepted"] == ("True", "Accepted")
+
+
+def test_an_old_version_is_compared_by_number() -> None:
+    city = City(kubernetes_version="1.9")
+    assert said(city.settle())["Accepted"] == ("False", "PlatformUnsuitable")
+
+
+def test_replicas_count_against_the_limits() -> None:
+    city = City()
+    version_body(city)["components"][0]["replicas"] = 10
+    platform_spec(city)["limits"] = {"cpu": "999m", "memory": "2Gi"}
+    plan = city.settle()
+    assert said(plan)["Accepted"] == ("False", "PlatformUnsuitable")
+    assert "1 cpu, spec.limits allow 999m" in plan.finding("Accepted").message
+
+
+def test_a_version_that_is_withdrawn_keeps_serving_where_it_serves() -> None:
+    city = City()
+    city.serving()
+    version_body(city)["state"] = "Withdrawn"
+    assert said(city.settle()) == ALL_TRUE
+
+
+def test_what_is_being_deleted_is_not_removed_again() -> None:
+    city = City()
+    old = city.settle().revision
+    key = ("Job", f"flood-{old}-calibrate")
+    city.children[key] = replace(city.children[key], deleting=True)
+    city.edit(parameters={"seed": 2})
+    prune = city.decide().prune
+    assert key not in prune
+    assert ("Secret", f"flood-{old}-discharge-series") in prune
+
+
+def test_each_service_leads_to_its_own_component() -> None:
+    city = City()
+    web = version_body(city)["components"][0]
+    version_body(city)["components"].append(copy.deepcopy(web) | {"name": "tiles"})
+    plan = city.serving()
+    selectors = {d.key[1]: d.manifest["spec"]["selector"] for d in plan.desired if d.key[0] == "Service"}
+    pods = {
+        d.manifest["spec"]["template"]["metadata"]["labels"][names.LABEL_COMPONENT]: d.manifest
+        for d in plan.desired
+        if d.key[0] == "Deployment"
+    }
+    assert set(selectors) == {"flood-web", "flood-tiles"}
+    for name, selector in selectors.items():
+        matching = [
+            component
+            for component, m in pods.items()
+            if selector.items() <= m["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert matching == [name.removeprefix("flood-")]
+
+
+def test_an_app_cannot_point_its_pods_elsewhere_than_to_their_bindings() -> None:
+    city = City()
+    own = [
+        {"name": "SERVICE_BINDING_ROOT", "value": "/elsewhere"},
+        {"name": "A", "value": "1"},
+        {"name": "B", "value": ""},
+    ]
+    version_body(city)["calibration"]["env"] = own
+    job = next(d.manifest for d in city.settle().desired if d.key[0] == "Job")
+    (container,) = pod_spec(job)["containers"]
+    assert {e["name"]: e["value"] for e in container["env"]} == {
+        "SERVICE_BINDING_ROOT": "/bindings",
+        "DDTAS_CONFIG": "/etc/ddtas",
+        "A": "1",
+    }
