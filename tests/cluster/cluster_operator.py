@@ -28,8 +28,7 @@ class Rights:
         rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         self._file = folder / "rbac.yaml"
         self._file.write_text(rendered)
-        said = cluster.kubectl("apply", "--server-side", "-f", str(self._file))
-        assert "serverside-applied" in said, said
+        self.grant()
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(yaml.safe_dump(self._access()))
 
@@ -45,6 +44,11 @@ class Rights:
             "current-context": "tests",
         }
 
+    def grant(self) -> None:
+        """Give them, also for a second time."""
+        said = self._cluster.kubectl("apply", "--server-side", "-f", str(self._file))
+        assert "serverside-applied" in said, said
+
     def withdraw(self) -> None:
         """Remove what has no namespace; the rest goes with it."""
         self._cluster.kubectl("delete", "clusterrole,clusterrolebinding", self._release, "--wait=false")
@@ -55,7 +59,7 @@ class Operator:
 
     def __init__(self, rights: Rights, namespace: str, folder: Path, **settings: str) -> None:
         self.name = f"operator-{SESSION}-{len(list(folder.glob('*.log')))}"
-        self.port = _free_port()
+        self.port = free_port()
         self._log = folder / f"{self.name}.log"
         self._environment = {
             "PATH": os.environ["PATH"],
@@ -123,7 +127,8 @@ class Operator:
             self._process = None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
