@@ -51,22 +51,22 @@ class Informer:
         self._on_object = on_object
         self._on_gone = on_gone
         self._known: dict[tuple[str, str], str] = {}
+        self._version = ""  # up to which all events were seen; none before the first list
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
         """Run until cancelled. Trouble with the API server is logged, and ends with it."""
         pause = 0.0
-        version = ""
         while True:
             try:
-                if not version:
-                    version = await self._list()
+                if not self._version:
+                    self._version = await self._list()
                     self.synced.set()
-                version = await self._watch(version)
+                await self._watch()
                 pause = 0.0
             except ClusterError as error:
                 if error.status == _GONE:
-                    version = ""
+                    self._version = ""
                     continue
                 pause = min(_MAX_PAUSE_SECONDS, max(1.0, pause * 2))
                 log.warning("watch of %s interrupted: %s", self._resource.kind, error)
@@ -85,12 +85,12 @@ class Informer:
             self._on_gone(self._resource, namespace, name)
         return str(answer["metadata"]["resourceVersion"])
 
-    async def _watch(self, version: str) -> str:
-        events = self._client.watch(self._resource, self._namespace, self._selector, version)
+    async def _watch(self) -> None:
+        events = self._client.watch(self._resource, self._namespace, self._selector, self._version)
         async with contextlib.aclosing(events):
             async for event in events:
-                version = self._take(event["type"], event["object"])
-        return version
+                # Kept at once: after a watch that broke off, no event must be seen for a second time.
+                self._version = self._take(event["type"], event["object"])
 
     def _take(self, what: str, body: JsonObject) -> str:
         if what == "ERROR":
