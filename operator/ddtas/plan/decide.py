@@ -98,7 +98,7 @@ def _not_yet(step: str, reason: Reason, message: str) -> Finding:
 
 @dataclass
 class _Revision:
-    """One revision with what is known of it; `stage` grows as its steps succeed."""
+    """One revision with what is known of it; `desired` grows as its steps succeed."""
 
     snapshot: Snapshot
     renderer: Renderer
@@ -190,9 +190,7 @@ class _Revision:
 
     def assess(self, phase: str, run: Run, must_not_see: tuple[Window, ...]) -> Evidence | None:
         job, pods = self.job(phase), self.pods(phase=phase)
-        known = None
-        if self.known is not None:
-            known = self.known.calibration if phase == CALIBRATE else self.known.validation
+        known = self.calibration if phase == CALIBRATE else self.validation
         finished = job.facts.finished_at if job is not None and isinstance(job.facts, JobFacts) else None
         lost = finished is not None and self.snapshot.now - finished > _LOST_AFTER
         result = evidence.assess(known, job, pods, run, must_not_see, lost)

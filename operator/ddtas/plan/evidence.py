@@ -21,7 +21,6 @@ from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 MAX_RESULT_BYTES = 4096
 
 CALIBRATE, VALIDATE, SERVE = "calibrate", "validate", "serve"
-PHASES = (CALIBRATE, VALIDATE)
 
 # Evidence with such a reason may still be overtaken: the kubelet goes on pulling, and the Job on running.
 _PROVISIONAL = frozenset({Reason.IMAGE_PULL_FAILED})

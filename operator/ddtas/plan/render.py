@@ -9,6 +9,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ddtas import names
@@ -81,9 +82,9 @@ class Renderer:
     owner: Owner
     inputs: RevisionInputs
 
-    @property
+    @cached_property
     def revision(self) -> str:
-        """The revision's id."""
+        """The revision's id. Kept: it is a digest of the whole version, and each child's name and labels have it."""
         return self.inputs.id
 
     @property
