@@ -13,6 +13,7 @@ JsonObject = dict[str, Any]
 
 GO = "tests.ddtas.nl/go"
 API = "ddtas.nl/v1alpha1"
+OURS = {"ddtas-tests": "true"}  # on what has no namespace, so that it can be swept
 CALIBRATION = {"start": "2013-01-01", "end": "2014-12-31"}
 VALIDATION = {"start": "2015-01-01", "end": "2016-12-31"}
 EXTENT = {"start": "2012-01-01", "end": "2016-12-31"}  # of the data, and what its contract promises
@@ -92,7 +93,7 @@ def listing(name: str, *versions: JsonObject, **spec: Any) -> JsonObject:
         "review": [{"criterion": c, "score": 8, "reviewedOn": "2026-06-01"} for c in CRITERIA],
         "versions": list(versions or [version()]),
     }
-    return {"apiVersion": API, "kind": "AppListing", "metadata": {"name": name}, "spec": body | spec}
+    return {"apiVersion": API, "kind": "AppListing", "metadata": {"name": name, "labels": OURS}, "spec": body | spec}
 
 
 def source(endpoint: str, name: str = "gauge", **more: Any) -> JsonObject:

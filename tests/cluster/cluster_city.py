@@ -1,5 +1,6 @@
 """A city for one test: a namespace with a platform, an app in the store, and an operator of its own."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,12 @@ class City:
             return ""
         return str(self.cluster.request("GET", path)["spec"].get("holderIdentity") or "")
 
-    def settled(self, since: int | None = None) -> None:
-        """Wait until the operator has made no request but those of its Lease and watches for two seconds."""
-        import time
+    def settled(self, seconds: float = 2.0) -> None:
+        """Wait until the operator has made no request, but those of its Lease, for so long."""
 
         def quiet() -> bool:
             mark = self.cluster.mark()
-            time.sleep(2)
+            time.sleep(seconds)
             return not [r for r in self.cluster.requests(self.rights.user, mark) if r.kind != "leases"]
 
         eventually("pause", quiet)

@@ -22,6 +22,8 @@ __all__ = ["KINDS", "NAMESPACE", "ApiServer", "JsonObject", "Refused", "Request"
 REPO = Path(__file__).parents[2]
 SESSION = secrets.token_hex(2)  # in the name of whatever is not namespaced: two sessions do not meet
 
+OURS = "ddtas-tests"  # the label of what has no namespace
+
 # Generous, for a busy machine with two cores. A test that passes waits less.
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 0.1
@@ -90,9 +92,13 @@ class ApiServer(Cluster):
 
     def make_namespace(self, name: str) -> str:
         """A namespace like that of a municipality: Pod Security "restricted"."""
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", "ddtas-tests": SESSION}
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", OURS: SESSION}
         self.request("POST", NAMESPACE.path(), {"metadata": {"name": name, "labels": labels}})
         return name
+
+    def sweep(self) -> None:
+        """Take away everything that tests made and did not take away themselves."""
+        self.kubectl("delete", "namespaces,listing,clusterroles,clusterrolebindings", "-l", OURS, "--wait=false")
 
     def stream(self, path: str) -> Any:
         """A GET whose answer goes on."""

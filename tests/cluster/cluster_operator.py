@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import yaml
-from cluster_kit import REPO, SESSION, ApiServer, JsonObject, eventually
+from cluster_kit import OURS, REPO, SESSION, ApiServer, JsonObject, eventually
 
 GRACE_SECONDS = 30  # what Kubernetes gives a pod
 
@@ -48,6 +48,7 @@ class Rights:
         """Give them, also for a second time."""
         said = self._cluster.kubectl("apply", "--server-side", "-f", str(self._file))
         assert "serverside-applied" in said, said
+        self._cluster.kubectl("label", "clusterrole,clusterrolebinding", self._release, f"{OURS}=true")
 
     def withdraw(self) -> None:
         """Remove what has no namespace; the rest goes with it."""
@@ -116,6 +117,13 @@ class Operator:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(GRACE_SECONDS)
+        self._process = None
+        return code
+
+    def ended(self, seconds: float) -> int:
+        """Wait until it ends by itself; the exit code."""
+        assert self._process is not None
+        code = self._process.wait(seconds)
         self._process = None
         return code
 

@@ -10,6 +10,9 @@ from cluster_kit import NAMESPACE, REPO, SESSION, ApiServer
 from cluster_operator import Rights
 from cluster_supplier import Supplier
 
+from ddtas_dev import paths
+from ddtas_dev.shell import locked
+
 _COUNT = pytest.StashKey[int]()
 
 
@@ -20,15 +23,23 @@ def _given(variable: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[ApiServer]:
+def alone() -> Iterator[None]:
+    """All operators see all AppListings: two sessions would count each other's requests. The second one waits."""
+    with locked(paths.state() / "cluster-tests.lock", "it runs the cluster tests"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(alone: None) -> Iterator[ApiServer]:
     """The API server with our CRDs, which are what this checkout has, and with the Stages of the tests."""
     server = ApiServer(_given("DDTAS_TEST_KUBECONFIG"), Path(_given("DDTAS_TEST_AUDIT_LOG")))
     for what, count in ((REPO / "crds", 3), (Path(__file__).with_name("stages.yaml"), 2)):
         said = server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(what))
         assert said.count("serverside-applied") == count, said
     server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(REPO / "crds"))
+    server.sweep()  # what a session left that was killed
     yield server
-    server.kubectl("delete", "namespaces,listing", "-l", f"ddtas-tests={SESSION}", "--wait=false")
+    server.sweep()
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_each_example_is_accepted(cluster: ApiServer, space: str, body: JsonObje
     if "namespace" in mine["metadata"]:
         mine["metadata"]["namespace"] = space
     else:
-        mine["metadata"] |= {"name": f"example-{SESSION}", "labels": {"ddtas-tests": SESSION}}
+        mine["metadata"] |= {"name": f"example-{SESSION}", "labels": apps.OURS}
     assert cluster.dry_run(mine) == ""
     cluster.apply(mine)
     live = cluster.get(KINDS[mine["kind"]], mine["metadata"].get("namespace"), mine["metadata"]["name"])

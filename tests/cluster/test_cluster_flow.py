@@ -161,7 +161,7 @@ def eventually_idle(city: City) -> None:
             == "True"
         ),
     )
-    city.settled()
+    city.settled(3)  # two seconds after the first list, all is listed once more
 
 
 def test_runs_that_end_badly_each_have_their_reason(city: City) -> None:
@@ -184,3 +184,58 @@ def test_runs_that_end_badly_each_have_their_reason(city: City) -> None:
     assert "exit code 3: no such file" in condition(made[0].body(), "Calibrated")["message"]
     city.settled()
     assert city.cluster.children(city.namespace, KINDS["Deployment"]) == []
+
+
+# As a listing may well have it, and as the API server does not store it.
+ODD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "{{ prefix }}-side", annotations: {note: "{{ parameters.objective }}"}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: "{{ prefix }}-side"}}
+  template:
+    metadata: {labels: {app: "{{ prefix }}-side"}}
+    spec:
+      automountServiceAccountToken: false
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers:
+        - name: side
+          image: localhost/nothing:1
+          ports: [{containerPort: 9000}]
+          env: [{name: EMPTY, value: ""}]
+          resources: {requests: {cpu: 0.5, memory: 1024Mi}, limits: {cpu: 1000m, memory: 1.0Gi}}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: {drop: [ALL]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: "{{ prefix }}-side"}
+spec: {selector: {app: "{{ prefix }}-side"}, ports: [{port: 9000}]}
+"""
+
+
+def test_a_template_that_the_api_server_stores_otherwise_is_applied_once(city: City) -> None:
+    operator = city.start()
+    mark = city.cluster.mark()
+    flood = city.everything(apps.version(templates=[{"name": "side", "manifest": ODD}]))
+    flood.served()
+    city.settled()
+
+    def sent(since: int) -> list[str]:
+        requests = city.cluster.requests(city.rights.user, since)
+        return [r.kind for r in requests if r.writes and r.name.endswith("-side")]
+
+    assert sorted(sent(mark)) == ["deployments", "services"]
+
+    def versions() -> dict[str, str]:
+        return {d["metadata"]["name"]: d["metadata"]["resourceVersion"] for d in flood.children(KINDS["Deployment"])}
+
+    before, mark = versions(), city.cluster.mark()
+    operator.kill()
+    operator.start()
+    city.settled()
+    assert versions() == before, "it was changed by a restart"
+    assert len(sent(mark)) <= 1, "what the API server made of it is learnt again, once"

@@ -136,3 +136,15 @@ def test_a_standby_writes_nothing_and_follows_a_leader_that_vanished(city: City)
     flood.release("validate")
     flood.served()
     assert before.items() <= jobs_of(flood).items()
+
+
+def test_a_process_that_lost_the_lease_ends(city: City) -> None:
+    """It must not do one thing more: another one may be at work. Kubernetes starts it anew."""
+    operator = city.start(leader_election="true")
+    city.cluster.wait("leader", lambda: city.lease() == operator.name)
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{city.namespace}/leases/ddtas-operator"
+    usurped = {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}}
+    city.cluster.request("PATCH", path, usurped, "application/merge-patch+json")
+    assert operator.ended(60) == 1
+    assert city.lease() == "somebody-else"
+    assert "the Lease was lost" in operator.output
