@@ -30,6 +30,7 @@ PROBES = Counter(
     "ddtas_probes_total", "Looks at data sources, by kind and outcome.", ["kind", "reason"], registry=REGISTRY
 )
 PROBE_BYTES = Counter("ddtas_probe_bytes_total", "Bytes read from data sources.", ["kind"], registry=REGISTRY)
+PROBE_REQUESTS = Counter("ddtas_probe_requests_total", "Requests to data sources.", ["kind"], registry=REGISTRY)
 PROBE_SECONDS = Histogram(
     "ddtas_probe_duration_seconds",
     "Time that one look took.",

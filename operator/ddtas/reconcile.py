@@ -236,13 +236,14 @@ class Reconciler:
 
 def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:
     """What to probe; None where the credentials are not complete."""
-    if source.credentials is None:
-        return Target(source.kind, source.endpoint, source.contract)
-    secret = secrets.get(source.credentials.secret_name)
-    if secret is None or any(key not in secret.data for key in source.credentials.keys):
-        return None
-    values = {key: _decoded(secret.data[key]) for key in source.credentials.keys}
-    return Target(source.kind, source.endpoint, source.contract, source.credentials.scheme, values)
+    auth = source.credentials
+    values: dict[str, str] = {}
+    if auth is not None:
+        secret = secrets.get(auth.secret_name)
+        if secret is None or any(key not in secret.data for key in auth.keys):
+            return None
+        values = {key: _decoded(secret.data[key]) for key in auth.keys + auth.optional_keys if key in secret.data}
+    return Target(source.kind, source.endpoint, source.contract, source.physical_name, auth, values)
 
 
 def _decoded(value: str) -> str:
@@ -251,7 +252,8 @@ def _decoded(value: str) -> str:
 
 def _probe_digest(source: DataSource) -> str:
     """Of what a probe depends on. Credentials are not in it: they change who may look, not what is there."""
-    return digest([source.kind, source.endpoint, source.contract.dump(), source.credentials is None])[:16]
+    auth = source.credentials.dump() if source.credentials else None
+    return digest([source.kind, source.endpoint, source.physical_name, source.contract.dump(), auth])[:16]
 
 
 def _seed(platform: MunicipalityPlatform, source: DataSource) -> Observation | None:
@@ -262,7 +264,9 @@ def _seed(platform: MunicipalityPlatform, source: DataSource) -> Observation | N
     known = next((s for s in platform.status.data_sources if s.name == source.name), None)
     if known is None or known.probe is None or known.reason == Reason.CREDENTIALS_MISSING:
         return None
-    return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since)
+    looked_at = known.looked_at or known.since
+    looked_at = known.looked_at or known.since
+    return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, looked_at)
 
 
 async def _render(request: RenderRequest) -> tuple[Manifest, ...] | TemplateError:

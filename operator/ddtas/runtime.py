@@ -16,7 +16,7 @@ from ddtas.cluster.leader import Election
 from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
 from ddtas.cluster.world import Collection, Name, World
 from ddtas.errors import ClusterError
-from ddtas.probes import AddressPolicy, Limits
+from ddtas.probes import AddressPolicy, Limits, Look
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
 from ddtas.reconcile import ObjectKey, Reconciler
 from ddtas.settings import Settings
@@ -253,9 +253,11 @@ async def _insist(request: Callable[[], Awaitable[T]]) -> T:
             pause = min(30.0, pause * 2)
 
 
-def _count_probe(kind: str, reason: str, seconds: float, size: int) -> None:
+def _count_probe(look: Look, reason: str, seconds: float) -> None:
+    kind = look.target.kind
     metrics.PROBES.labels(kind, reason).inc()
-    metrics.PROBE_BYTES.labels(kind).inc(size)
+    metrics.PROBE_REQUESTS.labels(kind).inc(look.requests)
+    metrics.PROBE_BYTES.labels(kind).inc(look.received)
     metrics.PROBE_SECONDS.labels(kind).observe(seconds)
 
 

@@ -17,10 +17,10 @@ import pytest
 from aiohttp.base_protocol import BaseProtocol
 
 from ddtas import __version__
-from ddtas.api.datasource import DataContract, DataKind, FieldType
+from ddtas.api.datasource import Credentials, DataContract, DataKind, FieldType
 from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Target
+from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
 from ddtas.probes.http import Answer
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -78,15 +78,16 @@ def redirect(location: str, status: str = "302 Found") -> bytes:
     return response(b"", f"Location: {location}", status=status)
 
 
-def target(endpoint: str, **kwargs: object) -> Target:
-    return Target(kind=DataKind.HTTP_CSV, endpoint=endpoint, contract=CONTRACT, **kwargs)  # type: ignore[arg-type]
+def target(endpoint: str, scheme: str | None = None, credentials: dict[str, str] | None = None) -> Target:
+    auth = Credentials.model_validate({"secretName": "data", "scheme": scheme}) if scheme else None
+    return Target(kind=DataKind.HTTP_CSV, endpoint=endpoint, contract=CONTRACT, auth=auth, secret=credentials)
 
 
 async def probe(endpoint: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> SourceFacts:
     to = endpoint if isinstance(endpoint, Target) else target(endpoint)
     # The outer time-out only keeps a broken probe from hanging the suite.
     async with asyncio.timeout(30):
-        return await REGISTRY[DataKind.HTTP_CSV](to, limits, policy)
+        return await REGISTRY[DataKind.HTTP_CSV](Look(to, limits, policy))
 
 
 async def failure(endpoint: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> ProbeError:
@@ -112,11 +113,14 @@ async def test_reads_a_good_csv() -> None:
     assert facts == SourceFacts(
         fields=(MeasuredField(name="day", type=FieldType.DATE), MeasuredField(name="level", type=FieldType.NUMBER)),
         records=2,
+        sampled=2,
         first="2024-01-01",
         last="2024-01-02",
         time_resolution="P1D",
         size_bytes=len(GOOD),
+        latency_milliseconds=facts.latency_milliseconds,
     )
+    assert facts.latency_milliseconds is not None
     assert server.requests[0].startswith("GET /data.csv?year=2024 HTTP/1.1\r\n")
     assert server.header("User-Agent") == f"ddtas-operator/{__version__} (+data source probe)"
     assert server.header("Accept-Encoding") == "identity"
@@ -218,6 +222,7 @@ async def test_an_endless_body_ends_at_the_cap_with_the_facts_so_far() -> None:
         facts = await probe(server.url(), Limits(deadline_seconds=10, max_bytes=100_000))
     assert [entry.type for entry in facts.fields] == ["date", "integer"]
     assert (facts.records, facts.last, facts.size_bytes) == (None, None, None)
+    assert facts.why_unknown("records") == "only the first 100000 bytes were read"
 
 
 async def test_an_endless_body_ends_at_the_deadline_too() -> None:
@@ -229,7 +234,8 @@ async def test_an_endless_body_ends_at_the_deadline_too() -> None:
 async def test_the_event_loop_gets_a_turn_between_two_pieces() -> None:
     content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16, loop=asyncio.get_running_loop())
     content.feed_data(b"x" * 30_000)
-    answer = Answer(SimpleNamespace(headers={}, content=content), max_bytes=2**20)  # type: ignore[arg-type]
+    look = Look(target("http://data.example/"), LIMITS, LOOPBACK)
+    answer = Answer(SimpleNamespace(status=200, url="", headers={}, content=content), look)  # type: ignore[arg-type]
     turns: list[str] = []
     for _ in range(2):
         asyncio.get_running_loop().call_soon(turns.append, "turn")
@@ -598,7 +604,3 @@ def test_a_target_never_shows_its_secrets() -> None:
     hidden = target(f"https://u:{SECRET}@host/x?k={SECRET}", scheme="Bearer", credentials={"token": SECRET})
     assert repr(hidden) == "Target(http-csv https://host/x)"
     assert SECRET not in f"{hidden}"
-
-
-def test_every_kind_has_a_probe() -> None:
-    assert set(REGISTRY) == set(DataKind)

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ddtas.api.datasource import DataContract, DataKind
+from ddtas.api.datasource import Credentials, DataContract, DataKind
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
@@ -27,8 +28,8 @@ def target(endpoint: str = "http://data.example/levels.csv", token: str | None =
         kind=DataKind.HTTP_CSV,
         endpoint=endpoint,
         contract=CONTRACT,
-        scheme="Bearer" if token else None,
-        credentials={"token": token} if token else None,
+        auth=Credentials(secret_name="data", scheme="Bearer") if token else None,
+        secret={"token": token} if token else None,
     )
 
 
@@ -51,14 +52,15 @@ class Bench:
         return ProbeScheduler(
             AddressPolicy(),
             on_change=self.changes.append,
-            on_probe=lambda kind, reason, seconds, size: self.counted.append((kind, reason, size)),
+            on_probe=lambda look, reason, seconds: self.counted.append((look.target.kind, reason, look.received)),
             registry={DataKind.HTTP_CSV: self.probe},
             now=lambda: self.time,
             random=lambda: self.random,
             **kwargs,  # type: ignore[arg-type]
         )
 
-    async def probe(self, target: Target, limits: Limits, policy: AddressPolicy) -> SourceFacts:
+    async def probe(self, look: Look) -> SourceFacts:
+        target = look.target
         self.looks.append(target)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -67,6 +69,7 @@ class Bench:
                 await self.hold(target)
             if isinstance(self.result, Exception):
                 raise self.result
+            look.received += 10
             return self.result
         finally:
             self.in_flight -= 1
@@ -105,7 +108,9 @@ async def bench() -> AsyncIterator[Bench]:
 async def test_a_new_source_is_looked_at_at_once_and_then_every_interval(bench: Bench) -> None:
     assert bench.scheduler.observation(LEVELS, "d1") is None
     assert await bench.ensure() == 1
-    assert bench.scheduler.observation(LEVELS, "d1") == Observation("d1", "Reachable", "Reachable", None, FACTS, START)
+    assert bench.scheduler.observation(LEVELS, "d1") == Observation(
+        "d1", "Reachable", "Reachable", None, FACTS, START, START
+    )
     assert bench.changes == [LEVELS]
     assert [await bench.after(seconds) for seconds in (299, 1, 299, 1)] == [0, 1, 0, 1]
     assert bench.changes == [LEVELS]  # nothing new
@@ -164,7 +169,7 @@ async def test_a_new_source_is_unreachable_at_the_first_failure(bench: Bench) ->
     bench.result = DOWN
     await bench.ensure()
     assert bench.scheduler.observation(LEVELS, "d1") == Observation(
-        "d1", "Unreachable", "Unreachable", "down", None, START
+        "d1", "Unreachable", "Unreachable", "down", None, START, START
     )
     assert bench.changes == [LEVELS]
     assert bench.counted == [(DataKind.HTTP_CSV, "Unreachable", 0)]
@@ -191,7 +196,8 @@ async def test_the_third_failure_in_a_row_counts(bench: Bench) -> None:
     for pause in (300, 5, 10):
         assert await bench.after(pause) == 1
     seen = bench.scheduler.observation(LEVELS, "d1")
-    assert seen == Observation("d1", "Unreachable", "Unreachable", "down", None, START + timedelta(seconds=315))
+    then = START + timedelta(seconds=315)
+    assert seen == Observation("d1", "Unreachable", "Unreachable", "down", None, then, then)
     assert bench.changes == [LEVELS, LEVELS]
     bench.result = FACTS
     await bench.after(20)
@@ -222,15 +228,6 @@ async def test_another_reason_is_news_and_the_same_is_not(bench: Bench) -> None:
     seen = bench.scheduler.observation(LEVELS, "d1")
     assert seen is not None
     assert (seen.reason, seen.message, seen.since) == ("HttpError", "HTTP 500", START + timedelta(seconds=5))
-
-
-async def test_partial_facts_come_with_an_explanation(bench: Bench) -> None:
-    bench.result = SourceFacts(first="2024-01-01")
-    await bench.ensure()
-    seen = bench.scheduler.observation(LEVELS, "d1")
-    assert seen is not None
-    assert "only the first 8388608 bytes" in (seen.message or "")
-    assert bench.counted == [(DataKind.HTTP_CSV, "Reachable", 8388608)]
 
 
 async def test_an_unexpected_error_is_unknown_and_not_the_end(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -355,7 +352,7 @@ async def test_new_credentials_are_tried_at_once_when_the_old_ones_failed(bench:
     await bench.ensure(to=target(token="old"))
     bench.result = FACTS
     assert await bench.ensure(to=target(token="new")) == 1
-    assert bench.looks[-1].credentials == {"token": "new"}
+    assert bench.looks[-1].secret == {"token": "new"}
     assert bench.state() == ("Reachable", "Reachable")
 
 
@@ -363,7 +360,7 @@ async def test_new_credentials_wait_when_the_old_ones_work(bench: Bench) -> None
     await bench.ensure(to=target(token="old"))
     assert await bench.ensure(to=target(token="new")) == 0
     assert await bench.after(300) == 1
-    assert bench.looks[-1].credentials == {"token": "new"}
+    assert bench.looks[-1].secret == {"token": "new"}
 
 
 async def test_new_credentials_during_a_look_are_tried_after_it(bench: Bench) -> None:
@@ -375,7 +372,7 @@ async def test_new_credentials_during_a_look_are_tried_after_it(bench: Bench) ->
     assert len(bench.looks) == 1
     release.set()
     await bench.settle()
-    assert [look.credentials for look in bench.looks] == [{"token": "old"}, {"token": "new"}]
+    assert [look.secret for look in bench.looks] == [{"token": "old"}, {"token": "new"}]
 
 
 async def test_what_is_gone_is_not_looked_at(bench: Bench) -> None:
@@ -445,12 +442,13 @@ async def test_a_look_that_takes_longer_than_the_interval_is_not_doubled(bench: 
 
 
 async def test_after_a_restart_what_was_known_stands_and_looks_are_spread(bench: Bench) -> None:
-    known = Observation("d1", "Reachable", "Reachable", None, FACTS, START - timedelta(days=1))
+    known = Observation("d1", "Reachable", "Reachable", None, FACTS, START - timedelta(days=1), START)
     bench.random = 0.25
     bench.scheduler.ensure(LEVELS, "d1", target(), seed=known)
     assert bench.scheduler.observation(LEVELS, "d1") is known
     assert [await bench.after(74), await bench.after(1)] == [0, 1]
-    assert bench.scheduler.observation(LEVELS, "d1") == known  # `since` too
+    seen = bench.scheduler.observation(LEVELS, "d1")
+    assert seen == replace(known, looked_at=START + timedelta(seconds=75))  # `since` stays
     assert bench.changes == []
     bench.result = DOWN
     await bench.after(300)
@@ -459,7 +457,7 @@ async def test_after_a_restart_what_was_known_stands_and_looks_are_spread(bench:
 
 @pytest.mark.parametrize(("digest", "state"), [("d0", "Reachable"), ("d1", "Unknown")])
 async def test_a_seed_that_says_nothing_is_not_believed(bench: Bench, digest: str, state: str) -> None:
-    bench.scheduler.ensure(LEVELS, "d1", target(), seed=Observation(digest, state, "x", None, None, START))  # type: ignore[arg-type]
+    bench.scheduler.ensure(LEVELS, "d1", target(), seed=Observation(digest, state, "x", None, None, START, START))  # type: ignore[arg-type]
     assert bench.scheduler.observation(LEVELS, "d1") is None
     await bench.settle()
     assert bench.state() == ("Reachable", "Reachable")

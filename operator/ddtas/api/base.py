@@ -39,6 +39,15 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Unit = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=40)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=1024)]
+Endpoint = Annotated[str, StringConstraints(pattern=r"^(https?|postgresql|mqtts?)://[^\s]+$", max_length=1024)]
+# A coordinate reference system: EPSG:28992, OGC:CRS84, or its URI or URN at opengis.net.
+Crs = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(EPSG:\d{4,6}|OGC:CRS84h?|https?://www\.opengis\.net/def/crs/\S+|urn:ogc:def:crs:\S+)$",
+        max_length=120,
+    ),
+]
 SemVer = Annotated[
     str,
     StringConstraints(
@@ -55,6 +64,9 @@ IsoDate = Annotated[
     AfterValidator(_valid_date),
     WithJsonSchema({"type": "string", "format": "date", "maxLength": 10}),
 ]
+Moment = Annotated[
+    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$", max_length=20)
+]  # a day, or a second in UTC
 Timestamp = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20)]
 Image = Annotated[

@@ -76,6 +76,8 @@ KINDS: tuple[Kind, ...] = (
             _REASON,
             _column("Municipality", ".spec.municipality.name"),
             _column("Sources", ".status.sources"),
+            _column("Conformant", ".status.conformant"),
+            _column("Apps", ".status.apps"),
             _MESSAGE,
             _AGE,
         ),

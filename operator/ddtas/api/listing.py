@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from ddtas.api.base import (
     LIST_SET,
     Conditions,
+    Crs,
     Decimal,
     Duration,
     FieldName,
@@ -29,7 +30,18 @@ from ddtas.api.base import (
     cel,
     list_map,
 )
-from ddtas.api.datasource import AccessRights, DataKind, FieldType, ServiceLevelProperty
+from ddtas.api.datasource import (
+    AccessRights,
+    DataKind,
+    Extent,
+    FieldType,
+    GeometryType,
+    LegalBasis,
+    Operator,
+    QualityRule,
+    SecurityClass,
+    ServiceLevelProperty,
+)
 
 
 class Criterion(StrEnum):
@@ -41,41 +53,6 @@ class Criterion(StrEnum):
     ECONOMIC = "Economic"
     TECHNICAL = "Technical"
     MANAGEMENT = "Management"
-
-
-class Operator(StrEnum):
-    """Comparison of a measured value with a bound; names of the Open Data Contract Standard v3.1."""
-
-    MUST_BE = "mustBe"
-    MUST_BE_GREATER_THAN = "mustBeGreaterThan"
-    MUST_BE_GREATER_OR_EQUAL_TO = "mustBeGreaterOrEqualTo"
-    MUST_BE_LESS_THAN = "mustBeLessThan"
-    MUST_BE_LESS_OR_EQUAL_TO = "mustBeLessOrEqualTo"
-
-    @property
-    def symbol(self) -> str:
-        """As in a message: "NSE 0.24, must be > 0.50"."""
-        return {
-            Operator.MUST_BE: "=",
-            Operator.MUST_BE_GREATER_THAN: ">",
-            Operator.MUST_BE_GREATER_OR_EQUAL_TO: "≥",
-            Operator.MUST_BE_LESS_THAN: "<",
-            Operator.MUST_BE_LESS_OR_EQUAL_TO: "≤",
-        }[self]
-
-    def holds(self, value: float, bound: float) -> bool:
-        """Whether `value` satisfies the bound."""
-        match self:
-            case Operator.MUST_BE:
-                return value == bound
-            case Operator.MUST_BE_GREATER_THAN:
-                return value > bound
-            case Operator.MUST_BE_GREATER_OR_EQUAL_TO:
-                return value >= bound
-            case Operator.MUST_BE_LESS_THAN:
-                return value < bound
-            case Operator.MUST_BE_LESS_OR_EQUAL_TO:
-                return value <= bound
 
 
 class Builder(Model):
@@ -179,22 +156,60 @@ class RequiredServiceLevel(Model):
     unit: Unit
 
 
+class Coverage(Model):
+    """The part of an area that the data must cover: the municipality's own, unless an extent is given."""
+
+    minimum_percent: Annotated[int, Field(ge=1, le=100)]
+    extent: Extent | None = None
+
+
 class DataRequirement(Model):
-    """What the app needs of a city's data: the same for each city."""
+    """What the app needs of a city's data: the same for each city. What is left out is not asked for."""
 
     name: PartName
     description: Text
     theme: Line | None = None
-    kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)]
-    fields: Annotated[tuple[RequiredField, ...], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
+    entity: Line | None = None
+    kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
+    # The contract's version: comparators that must all hold, such as ">=1.2.0 <2.0.0".
+    contract_version: (
+        Annotated[
+            str,
+            StringConstraints(
+                pattern=r"^(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*( +(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*)*$", max_length=120
+            ),
+        ]
+        | None
+    ) = None
+    fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    geometry_types: (
+        Annotated[tuple[GeometryType, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
+    ) = None
+    # One of these is enough.
+    crs: Annotated[tuple[Crs, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
+    coverage: Coverage | None = None
     time_resolution: Duration | None = None
     minimum_records: Annotated[int, Field(ge=1)] | None = None
+    maximum_size_bytes: Annotated[int, Field(ge=1)] | None = None
+    # The newest record may be at most this old.
+    freshness: Duration | None = None
     # The days that the data must cover run from the calibration window's start, less this, to the validation's end.
     warm_up_days: Annotated[int, Field(ge=0, le=36600)] | None = None
+    # False for data without a history, such as a map or the state of now: it need not cover the windows.
+    history: bool | None = None
+    quality: Annotated[tuple[QualityRule, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
     purpose: Line | None = None
+    legal_bases: (
+        Annotated[tuple[LegalBasis, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
+    ) = None
     access_rights: (
         Annotated[tuple[AccessRights, ...], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)] | None
     ) = None
+    # The heaviest class that the app is fit to handle.
+    maximum_security_class: SecurityClass | None = None
+    licences: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
+    # True where the origin of the data must be on record.
+    provenance: bool | None = None
     service_levels: Annotated[
         tuple[RequiredServiceLevel, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()
@@ -397,4 +412,4 @@ class AppListing(Resource):
     status: AppListingStatus = AppListingStatus()
 
 
-__all__ = ["AppListing", "AppListingSpec", "AppListingStatus", "Name", "Scalar", "Verdict", "Version"]
+__all__ = ["AppListing", "AppListingSpec", "AppListingStatus", "Name", "Operator", "Scalar", "Verdict", "Version"]

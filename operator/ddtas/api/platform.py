@@ -7,21 +7,36 @@ from pydantic import ConfigDict, Field, StringConstraints
 from ddtas.api.base import (
     LIST_SET,
     Conditions,
+    Crs,
+    Endpoint,
     FieldName,
-    IsoDate,
     Line,
     Model,
+    Moment,
     Name,
     Quantity,
     Resource,
+    SemVer,
     Text,
     Timestamp,
-    Url,
+    Verdict,
     cel,
     list_map,
 )
 from ddtas.api.base import Parameters as ParameterValues
-from ddtas.api.datasource import AccessRights, Credentials, DataContract, DataKind, FieldType, ServiceLevelPromise
+from ddtas.api.datasource import (
+    AccessRights,
+    Area,
+    Credentials,
+    DataContract,
+    DataKind,
+    Extent,
+    FieldType,
+    GeometryType,
+    LegalBasis,
+    SecurityClass,
+    ServiceLevelPromise,
+)
 
 
 class Municipality(Model):
@@ -29,22 +44,48 @@ class Municipality(Model):
 
     name: Line
     code: Annotated[str, StringConstraints(pattern=r"^GM\d{4}$", max_length=6)]
+    # What data must cover where an app asks for coverage.
+    area: Area | None = None
 
 
 class DataSource(Model):
     """Data that the city offers to apps."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "self.kind == 'postgresql' ? self.endpoint.startsWith('postgresql://')"
+                " : self.kind == 'mqtt' ? self.endpoint.startsWith('mqtt') : self.endpoint.startsWith('http')",
+                "the endpoint must be a postgresql:// URL for kind postgresql, mqtt:// or mqtts:// for kind mqtt, and "
+                "http:// or https:// for all others",
+            ),
+            (
+                "has(self.physicalName)"
+                " || !(self.kind in ['ogc-api-features', 'wfs', 'ngsi-ld', 'postgresql', 'mqtt'])",
+                "this kind needs a physicalName: the collection, feature type, entity type, schema.table or topic",
+            ),
+        )
+    )
+
     name: Name
     title: Line
     theme: Line | None = None
     kind: DataKind
-    endpoint: Url
+    endpoint: Endpoint
+    # What the data is called where it is kept: collection, feature type, entity type, schema.table, topic filter.
+    physical_name: Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=200)] | None = None
     supplier: Line | None = None
+    # Where the data comes from, as a text or a reference (dct:provenance).
+    provenance: Line | None = None
     contract: DataContract
     access_rights: AccessRights
+    security_class: SecurityClass | None = None
     licence: Line
     # What the data may be used for (purpose limitation); a requirement's purpose must be one of these.
     purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)]
+    legal_basis: LegalBasis | None = None
+    # Reference of the processing activity in the municipality's register.
+    processing_activity: Line | None = None
     service_levels: Annotated[
         tuple[ServiceLevelPromise, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()
@@ -64,7 +105,7 @@ class MunicipalityPlatformSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "!has(self.dataSources) || self.dataSources.all(s, !s.endpoint.matches('^https?://[^/?#]*@'))",
+                "!has(self.dataSources) || self.dataSources.all(s, !s.endpoint.matches('^[a-z]+://[^/?#]*@'))",
                 "an endpoint must not hold a user name or password: name a Secret in credentials",
             )
         )
@@ -73,7 +114,7 @@ class MunicipalityPlatformSpec(Model):
     municipality: Municipality
     # Local platforms run their workloads beside themselves, so this must be the platform's own namespace.
     workload_namespace: Name | None = None
-    data_sources: Annotated[tuple[DataSource, ...], Field(max_length=100, json_schema_extra=list_map("name"))] = ()
+    data_sources: Annotated[tuple[DataSource, ...], Field(max_length=500, json_schema_extra=list_map("name"))] = ()
     parameters: ParameterValues = Field(default_factory=dict)
     limits: Limits | None = None
 
@@ -87,18 +128,41 @@ class MeasuredField(Model):
 
     name: FieldName
     type: FieldType
+    # Records without a value, among those that were looked at.
     empty: int = 0
+    # As the source itself names it, where its protocol has units.
+    unit: Annotated[str, StringConstraints(max_length=60)] | None = None
+
+
+class UnknownFact(Model):
+    """A fact that could not be found, and why."""
+
+    fact: Annotated[str, StringConstraints(max_length=40)]
+    reason: Annotated[str, StringConstraints(max_length=200)]
 
 
 class SourceFacts(Model):
-    """What a probe found. A fact that it could not find is absent, and counts as Unknown."""
+    """What a probe found. A fact that it could not find is absent, counts as Unknown, and `unknown` says why."""
 
     fields: Annotated[tuple[MeasuredField, ...], Field(max_length=128, json_schema_extra=list_map("name"))] = ()
+    geometry_type: GeometryType | None = None
+    # That the data can be had in; the first is the one that it is kept in.
+    crs: Annotated[tuple[Crs, ...], Field(max_length=16)] = ()
+    extent: Extent | None = None
     records: int | None = None
-    first: IsoDate | None = None
-    last: IsoDate | None = None
+    # Records that were looked at one by one: what `empty` of a field is a part of.
+    sampled: int | None = None
+    first: Moment | None = None
+    last: Moment | None = None
     time_resolution: Annotated[str, StringConstraints(max_length=32)] | None = None
     size_bytes: int | None = None
+    # Until the first byte of the first answer.
+    latency_milliseconds: int | None = None
+    unknown: Annotated[tuple[UnknownFact, ...], Field(max_length=16, json_schema_extra=list_map("fact"))] = ()
+
+    def why_unknown(self, fact: str) -> str | None:
+        """Why a fact (named as in this class, in camelCase) could not be found; None where nothing is said of it."""
+        return next((u.reason for u in self.unknown if u.fact == fact), None)
 
 
 class DataSourceStatus(Model):
@@ -111,7 +175,22 @@ class DataSourceStatus(Model):
     reason: Annotated[str, StringConstraints(max_length=60)]
     message: Text | None = None
     since: Timestamp
+    # When the facts were found. Facts that only moved on with time are renewed at most once an hour.
+    looked_at: Timestamp | None = None
+    # Whether the data is what its contract promises, and where it is not.
+    conformant: Verdict | None = None
+    faults: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)] = ()
     facts: SourceFacts | None = None
+
+
+class ListingFit(Model):
+    """Whether an app of the store could run here, by its newest version that may be installed."""
+
+    name: Name
+    version: SemVer
+    verdict: Verdict
+    # One line a requirement or platform property that stands in the way, or is not known yet.
+    missing: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)] = ()
 
 
 class MunicipalityPlatformStatus(Model):
@@ -120,9 +199,12 @@ class MunicipalityPlatformStatus(Model):
     observed_generation: int | None = None
     conditions: Conditions = ()
     data_sources: Annotated[
-        tuple[DataSourceStatus, ...], Field(max_length=100, json_schema_extra=list_map("name"))
+        tuple[DataSourceStatus, ...], Field(max_length=500, json_schema_extra=list_map("name"))
     ] = ()
     sources: Annotated[str, StringConstraints(max_length=20)] | None = None
+    conformant: Annotated[str, StringConstraints(max_length=20)] | None = None
+    listings: Annotated[tuple[ListingFit, ...], Field(max_length=200, json_schema_extra=list_map("name"))] = ()
+    apps: Annotated[str, StringConstraints(max_length=20)] | None = None
 
 
 class MunicipalityPlatform(Resource):

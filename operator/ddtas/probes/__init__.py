@@ -10,9 +10,9 @@ from types import MappingProxyType
 from ddtas.api.datasource import DataKind
 from ddtas.probes import http_csv
 from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Limits, Probe, Reason, Target
+from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
-__all__ = ["REGISTRY", "AddressPolicy", "Limits", "Probe", "Reason", "Target"]
+__all__ = ["REGISTRY", "AddressPolicy", "Limits", "Look", "Probe", "Reason", "Target"]
 
 REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
     {

@@ -1,12 +1,12 @@
 """What every probe shares: what to look at, how far to go, and how it can fail."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
-from ddtas.api.datasource import DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.api.datasource import Credentials, DataContract, DataKind
+from ddtas.api.platform import SourceFacts, UnknownFact
+from ddtas.errors import ProbeError
 from ddtas.probes.addresses import AddressPolicy
 
 
@@ -40,6 +40,15 @@ class Reason(StrEnum):
     MALFORMED_DATA = "MalformedData"
     """The answer tries to be the right thing, but cannot be read."""
 
+    ENTITY_NOT_FOUND = "EntityNotFound"
+    """The server has no collection, type, table, topic or object of that name."""
+
+    ERROR_REPORTED = "ErrorReported"
+    """The server reports an error in the way of its own protocol, possibly with a status that says all is well."""
+
+    TOO_MANY_REQUESTS = "TooManyRequests"
+    """More requests would be needed than one look may make."""
+
     INTERNAL_ERROR = "InternalError"
     """The probe itself failed. That says nothing about the source, so its state is Unknown."""
 
@@ -52,15 +61,17 @@ class Target:
         kind: how its data is fetched.
         endpoint: URL.
         contract: what the data supplier promises about it.
-        scheme: how the credentials are sent; None without credentials.
-        credentials: the keys of the Secret: `username` and `password` for Basic, `token` for Bearer.
+        physical_name: collection, feature type, table, topic; None where the endpoint says it all.
+        auth: which credentials, and how they are used; None without credentials.
+        secret: values of the credentials Secret, by its keys.
     """
 
     kind: DataKind
     endpoint: str
     contract: DataContract
-    scheme: Literal["Basic", "Bearer"] | None = None
-    credentials: Mapping[str, str] | None = None
+    physical_name: str | None = None
+    auth: Credentials | None = None
+    secret: Mapping[str, str] | None = None
 
     @property
     def place(self) -> str:
@@ -78,18 +89,71 @@ class Limits:
 
     Attributes:
         deadline_seconds: for everything together, name lookup and redirects included.
-        max_bytes: of the body; reading ends there, and facts that need the end stay unknown.
+        max_bytes: of all bodies together; reading ends there, and facts that need the end stay unknown.
+        max_document_bytes: of one document that must be read whole to be understood (JSON, XML).
         max_row_characters: of one record of a table.
-        max_redirects: that are followed.
+        max_redirects: that are followed, for each request.
+        max_requests: that are sent, redirects not counted.
     """
 
     deadline_seconds: float = 20
     max_bytes: int = 8 * 1024 * 1024
+    max_document_bytes: int = 2 * 1024 * 1024
     max_row_characters: int = 64 * 1024
     max_redirects: int = 5
+    max_requests: int = 12
 
 
-Probe = Callable[[Target, Limits, AddressPolicy], Awaitable[SourceFacts]]
+@dataclass
+class Look:
+    """One look at a source: what to look at, how far to go, and what it cost so far.
+
+    Attributes:
+        target: the source.
+        limits: of this look.
+        policy: which addresses may be connected to.
+        requests: sent so far.
+        received: bytes of data received so far.
+        latency_milliseconds: until the first byte of the first answer; None before.
+    """
+
+    target: Target
+    limits: Limits
+    policy: AddressPolicy
+    requests: int = 0
+    received: int = 0
+    latency_milliseconds: int | None = None
+    _unknown: dict[str, str] = field(default_factory=dict)
+
+    def count_request(self) -> None:
+        """One more request is about to be sent.
+
+        Raises:
+            ProbeError: TooManyRequests.
+        """
+        if self.requests >= self.limits.max_requests:
+            raise ProbeError(
+                Reason.TOO_MANY_REQUESTS,
+                f"{self.target.place} would take more than {self.limits.max_requests} requests to look at: give the "
+                "endpoint of the service itself",
+            )
+        self.requests += 1
+
+    def not_found(self, fact: str, reason: str) -> None:
+        """Say why a fact (named as in SourceFacts, in camelCase) is unknown. The first reason stands."""
+        self._unknown.setdefault(fact, printable(reason, 200))
+
+    def facts(self, found: SourceFacts) -> SourceFacts:
+        """What was found, with the latency and what could not be found."""
+        unknown = tuple(UnknownFact(fact=fact, reason=why) for fact, why in sorted(self._unknown.items()))
+        return found.model_copy(update={"latency_milliseconds": self.latency_milliseconds, "unknown": unknown})
+
+    def error(self, reason: Reason, what: str) -> ProbeError:
+        """An error about this source: "<place> <what>"; `what` ends with what to do next."""
+        return ProbeError(reason, f"{self.target.place} {what}")
+
+
+Probe = Callable[[Look], Awaitable[SourceFacts]]
 """Looks at a source once, within the limits; raises ProbeError with a Reason when it cannot be read."""
 
 

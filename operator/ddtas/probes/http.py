@@ -1,34 +1,42 @@
-"""One bounded HTTP GET.
+"""Bounded HTTP: one visit to a server, of a few requests.
 
-What bounds it: a total deadline, a cap on the bytes of the body, on the headers and on the redirects. The address
-policy is asked about the address of each socket, after DNS: a rebinding name, a decimal or hexadecimal host and an
-IPv4 address inside an IPv6 one all come by there, at every hop.
+What bounds a visit: one deadline, a cap on the bytes of all bodies together, on headers, redirects and the number of
+requests. The address policy is asked about the address of each socket, after DNS: a rebinding name, a decimal or
+hexadecimal host and an IPv4 address inside an IPv6 one all come by there, at every hop. Credentials go to the origin
+(scheme, host and port) of the endpoint, and nowhere else.
 """
 
 import asyncio
-import base64
 import functools
 import http
+import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
+from xml.etree.ElementTree import Element, ParseError
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
 from yarl import URL
 
 from ddtas import __version__
 from ddtas.errors import ProbeError
+from ddtas.probes import credentials
 from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Limits, Reason, Target, printable
+from ddtas.probes.base import Look, Reason, printable
 
 _CHUNK_BYTES = 16 * 1024  # small enough that working through one does not hold up the event loop
 _HEADER_BYTES = 8 * 1024  # of one header; aiohttp itself bounds their number
+_DEPTH = 64  # of nested JSON; the parser itself is recursive
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+USER_AGENT = f"ddtas-operator/{__version__} (+data source probe)"
 _HEADERS = {
-    "User-Agent": f"ddtas-operator/{__version__} (+data source probe)",
+    "User-Agent": USER_AGENT,
     # A few compressed kilobytes can hold gigabytes, so compression is neither asked for nor undone.
     "Accept-Encoding": "identity",
 }
@@ -38,66 +46,319 @@ _LOOKUPS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="probe-dns")
 
 
 class Answer:
-    """A successful answer, its body not yet read.
+    """A successful answer (HTTP 200, or 206 where a range was asked for), its body not yet read.
 
     Attributes:
+        status: 200 or 206.
+        url: where it came from, after redirects.
+        headers: of the answer; hostile input.
         media_type: `Content-Type` without parameters, in lower case; empty when there is none.
         received: bytes of the body so far.
         complete: the body was read to its end; False while reading, and when the cap ended it.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, max_bytes: int) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, look: Look) -> None:
+        self.status = response.status
+        self.url = str(response.url)
+        self.headers = response.headers
         self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self.received = 0
         self.complete = False
         self._content = response.content
-        self._max_bytes = max_bytes
+        self._look = look
 
     async def read(self) -> bytes:
         """The next piece of the body, at most 16 KiB; empty at its end, and at the cap."""
         # Pieces that are in the buffer already would otherwise come without giving the event loop a turn.
         await asyncio.sleep(0)
-        room = self._max_bytes - self.received
+        room = self._look.limits.max_bytes - self._look.received
         chunk = await self._content.read(min(room, _CHUNK_BYTES) or 1)  # at the cap: is there more?
         self.complete = not chunk
         if not room:
             return b""
         self.received += len(chunk)
+        self._look.received += len(chunk)
         return chunk
 
 
-@asynccontextmanager
-async def get(target: Target, limits: Limits, policy: AddressPolicy, accept: str) -> AsyncIterator[Answer]:
-    """GET the endpoint; the deadline runs until the context is left.
+@dataclass(frozen=True)
+class Document:
+    """A document that was read whole.
 
-    Args:
-        target: endpoint and credentials.
-        limits: deadline, cap and number of redirects.
-        policy: which addresses may be connected to.
-        accept: media types, for the `Accept` header.
+    Attributes:
+        value: JSON as Python values; of XML the root element.
+        url: where it came from, after redirects: what its relative links are relative to.
+        headers: of the answer; hostile input, like everything here.
+    """
+
+    value: Any = field(repr=False)
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class Visit:
+    """A visit to the server of a source."""
+
+    def __init__(self, look: Look, session: aiohttp.ClientSession, authorization: Mapping[str, str]) -> None:
+        self.look = look
+        self._session = session
+        self._authorization = authorization
+
+    @asynccontextmanager
+    async def get(
+        self,
+        url: str | None = None,
+        *,
+        accept: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Answer]:
+        """GET a URL: the endpoint where none is given, or one relative to it.
+
+        Args:
+            url: absolute, or relative to the endpoint as a directory ("collections" is below it).
+            accept: media types, for the `Accept` header.
+            query: is added to the query that the URL has.
+            headers: besides; they go where the credentials go, as signatures do.
+
+        Raises:
+            ProbeError: with every reason but MalformedData, EntityNotFound, InternalError and Reachable. A status
+                other than 200 (or 206) is HttpError, or Unauthorized; `NotFoundError` for 404 and 410.
+        """
+        look = self.look
+        look.count_request()
+        start = self.resolve(url).update_query(query or {})
+        asked = asyncio.get_running_loop().time()
+        response = await self._follow(start, accept, headers or {})
+        if look.latency_milliseconds is None:
+            look.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - asked))
+        try:
+            self._check(response, partial="Range" in (headers or {}))
+            yield Answer(response, look)
+        finally:
+            response.close()  # not release(): that would read on
+
+    async def json(
+        self,
+        url: str | None = None,
+        *,
+        accept: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Document:
+        """GET a JSON document of at most `max_document_bytes`, numbers finite, nested at most 64 deep.
+
+        Raises:
+            ProbeError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken or too long.
+        """
+        async with self.get(url, accept=accept, query=query, headers=headers) as answer:
+            if answer.media_type.endswith(("html", "xml")):
+                raise self._unexpected(f"{printable(answer.media_type, 60)} instead of JSON")
+            body = await self._whole(answer)
+            if body.lstrip()[:1] == b"<":
+                raise self._unexpected("HTML or XML instead of JSON")
+            try:
+                value = json.loads(body, parse_constant=_refuse)
+            except (ValueError, RecursionError):
+                raise self.look.error(
+                    Reason.MALFORMED_DATA, "answers with JSON that cannot be read: ask the data supplier"
+                ) from None
+            if _deeper_than(value, _DEPTH):
+                raise self.look.error(
+                    Reason.MALFORMED_DATA, f"answers with JSON nested more than {_DEPTH} deep: ask the data supplier"
+                )
+            return Document(value, answer.url, answer.headers)
+
+    async def xml(
+        self,
+        url: str | None = None,
+        *,
+        accept: str = "application/xml, text/xml;q=0.9",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Document:
+        """GET an XML document of at most `max_document_bytes`, without a DTD, entities or external references.
+
+        Raises:
+            ProbeError: as `get`; UnexpectedContent where it is not XML, MalformedData where it is broken, too long, or
+                has what it may not have.
+        """
+        async with self.get(url, accept=accept, query=query, headers=headers) as answer:
+            if answer.media_type.endswith(("html", "json")):
+                raise self._unexpected(f"{printable(answer.media_type, 60)} instead of XML")
+            body = await self._whole(answer)
+            try:
+                root: Element = ElementTree.fromstring(body, forbid_dtd=True)
+            except DefusedXmlException:
+                raise self.look.error(
+                    Reason.MALFORMED_DATA, "answers with XML that has a DTD or entities, which are refused"
+                ) from None
+            except (ParseError, ValueError, LookupError):
+                raise self.look.error(
+                    Reason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
+                ) from None
+            return Document(root, answer.url, answer.headers)
+
+    def resolve(self, url: str | None) -> URL:
+        """The absolute form of a URL that may be relative to the endpoint as a directory.
+
+        Raises:
+            ProbeError: AddressForbidden when it is no http(s) URL.
+        """
+        endpoint = self._parse(self.look.target.endpoint)
+        if url is None:
+            return endpoint
+        below = endpoint if endpoint.path.endswith("/") else endpoint.with_path(endpoint.path + "/", keep_query=True)
+        return self._parse(url, below)
+
+    async def _whole(self, answer: Answer) -> bytes:
+        most = self.look.limits.max_document_bytes
+        body = bytearray()
+        while chunk := await answer.read():
+            body += chunk
+            if len(body) > most:
+                break
+        if not answer.complete:
+            raise self.look.error(
+                Reason.MALFORMED_DATA,
+                f"answers with a document of more than {min(most, self.look.limits.max_bytes)} bytes where a short one "
+                "was expected: ask the data supplier",
+            )
+        return bytes(body)
+
+    async def _follow(self, url: URL, accept: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """The first answer that is no redirect.
+
+        Redirects are followed by hand: aiohttp would send credentials on in cases where we do not.
+        """
+        origin = self._parse(self.look.target.endpoint).origin()
+        trusted = url.origin() == origin
+        most = self.look.limits.max_redirects
+        for _ in range(most + 1):
+            sent = {"Accept": accept} | ({**self._authorization, **headers} if trusted else {})
+            response = await self._session.get(url, headers=sent, allow_redirects=False)
+            if response.status not in _REDIRECTS:
+                return response
+            response.close()
+            url = self._parse(response.headers.get("Location", ""), url, redirect=True)
+            trusted = trusted and url.origin() == origin  # for good: a redirect back is another server's choice of path
+        raise self.look.error(
+            Reason.TOO_MANY_REDIRECTS, f"redirects more than {most} times: give the URL of the data itself"
+        )
+
+    def _parse(self, text: str, base: URL | None = None, *, redirect: bool = False) -> URL:
+        """An absolute http(s) URL without user info, which aiohttp would send as credentials."""
+        try:
+            url = base.join(URL(text)) if base else URL(text)
+            if url.scheme in ("http", "https") and url.host and text:
+                return url.with_user(None)
+        except ValueError:  # no URL at all; its text says too much about a secret or a payload to show
+            pass
+        culprit = "redirects to what is" if redirect else "links to what is" if base else "is"
+        raise self.look.error(
+            Reason.ADDRESS_FORBIDDEN, f"{culprit} not a http or https URL: give the URL of the data itself"
+        )
+
+    def _check(self, response: aiohttp.ClientResponse, *, partial: bool) -> None:
+        """Refuse every answer but 200 (where a range was asked for: or 206) without compression."""
+        if response.status in (401, 403):
+            advice = (
+                "correct the Secret named in credentials (they are not sent on when a redirect leaves the server)"
+                if self.look.target.auth
+                else "name a Secret in credentials"
+            )
+            raise self.look.error(Reason.UNAUTHORIZED, f"answers {_status(response.status)}: {advice}")
+        if response.status in (404, 410):
+            raise NotFoundError(
+                Reason.HTTP_ERROR,
+                f"{self.look.target.place} answers {_status(response.status)}: correct the endpoint, or ask the data "
+                "supplier",
+            )
+        if response.status != http.HTTPStatus.OK and not (
+            partial and response.status == http.HTTPStatus.PARTIAL_CONTENT
+        ):
+            raise self.look.error(
+                Reason.HTTP_ERROR,
+                f"answers {_status(response.status)}: correct the endpoint, or ask the data supplier",
+            )
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            raise self._unexpected(
+                f"compressed data ({printable(encoding, 20)}), which was not asked for: serve it uncompressed to "
+                "clients that ask for Accept-Encoding identity"
+            )
+
+    def _unexpected(self, what: str) -> ProbeError:
+        return self.look.error(Reason.UNEXPECTED_CONTENT, f"answers with {what}")
+
+
+class NotFoundError(ProbeError):
+    """HTTP 404 or 410: a probe may know better than `HttpError` what is not there."""
+
+
+@asynccontextmanager
+async def visit(look: Look) -> AsyncIterator[Visit]:
+    """Visit the server of a source; the deadline runs until the context is left.
 
     Raises:
-        ProbeError: with every reason but MalformedData, InternalError and Reachable.
+        ProbeError: with every reason but InternalError and Reachable.
     """
-    gate = _Gate(policy)
-    authorization = _authorization(target)
+    gate = _Gate(look.policy)
+    seconds = look.limits.deadline_seconds
     try:
-        async with asyncio.timeout(limits.deadline_seconds), _session(gate, accept) as session:
-            response = await _follow(session, target, authorization, limits.max_redirects)
-            try:
-                _check(response, target, authorization)
-                yield Answer(response, limits.max_bytes)
-            finally:
-                response.close()  # not release(): that would read on
+        async with asyncio.timeout(seconds), _session(gate, credentials.tls(look)) as session:
+            authorization = credentials.headers(look)
+            visiting = Visit(look, session, authorization)
+            if look.target.auth is not None and look.target.auth.scheme == "OAuth2ClientCredentials":
+                visiting = Visit(look, session, await _token(visiting))
+            yield visiting
     except TimeoutError:
-        raise ProbeError(
+        raise look.error(
             Reason.TOO_SLOW,
-            f"{target.place} was not read within {limits.deadline_seconds:g} seconds: ask its supplier for a faster "
-            "server, or for a smaller extract",
+            f"was not read within {seconds:g} seconds: ask its supplier for a faster server, or for a smaller extract",
         ) from None
     except (aiohttp.ClientError, ConnectionError) as error:
         # `from None`: what aiohttp says can hold the query, or bytes that the server sent.
-        raise _explain(error, gate, target) from None
+        raise _explain(error, gate, look) from None
+
+
+async def _token(visiting: Visit) -> dict[str, str]:
+    """An access token by the OAuth 2.0 client credentials grant (RFC 6749, section 4.4), for this visit alone.
+
+    The client's id and secret go by HTTP Basic to the token URL, which the platform team has named, and nowhere else:
+    a redirect is not followed.
+    """
+    look = visiting.look
+    assert look.target.auth is not None  # noqa: S101 - the caller looked
+    look.count_request()
+    url = visiting._parse(look.target.auth.token_url or "")
+    form = {"grant_type": "client_credentials"}
+    if look.target.auth.scope:
+        form["scope"] = look.target.auth.scope
+    response = await visiting._session.post(
+        url,
+        data=form,
+        headers={"Accept": "application/json", **credentials.client(look)},
+        allow_redirects=False,
+    )
+    refused = look.error(
+        Reason.UNAUTHORIZED,
+        "could not be looked at: the token URL gives no access token: correct the Secret, tokenUrl and scope in "
+        "credentials",
+    )
+    try:
+        if response.status != http.HTTPStatus.OK:
+            raise refused
+        body = await visiting._whole(Answer(response, look))
+    finally:
+        response.close()
+    try:
+        token = json.loads(body)["access_token"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        raise refused from None
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+        raise refused
+    return {"Authorization": f"Bearer {token}"}
 
 
 class _Gate:
@@ -115,34 +376,68 @@ class _Gate:
         return socket.socket(family, kind, protocol)
 
 
+async def lookup(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[Any, ...]]:
+    """The addresses of a host, as `socket.getaddrinfo` gives them, in a thread of the probes' own.
+
+    Raises:
+        OSError: the name is not in DNS, or no name at all.
+    """
+    ask = functools.partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
+    except UnicodeError:
+        raise OSError(None, "not a host name") from None
+
+
+async def permitted(look: Look, host: str, port: int) -> str:
+    """The first address of a host that may be connected to, for clients that make sockets of their own.
+
+    They must connect to this address and not look the name up again: the answer may be another by then.
+
+    Raises:
+        ProbeError: Unreachable when the host is not in DNS, AddressForbidden when no address may be connected to.
+    """
+    try:
+        found = [str(info[4][0]) for info in await lookup(host, port)]
+    except OSError:
+        raise look.error(Reason.UNREACHABLE, "has a host that is not in DNS: correct the endpoint") from None
+    refusals = {address: look.policy.refusal(address) for address in found}
+    allowed = next((address for address, refusal in refusals.items() if refusal is None), None)
+    if allowed is None:
+        raise forbidden(look, {f"{address} ({refusal})" for address, refusal in refusals.items()})
+    return allowed
+
+
+def forbidden(look: Look, refusals: set[str]) -> ProbeError:
+    """The error for addresses, each with its refusal, that may not be connected to."""
+    return look.error(
+        Reason.ADDRESS_FORBIDDEN,
+        f"leads to {', '.join(sorted(refusals)[:4])}, where probes may not connect to: correct the endpoint, or ask "
+        "the platform team to allow that range",
+    )
+
+
 class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        lookup = functools.partial(
-            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
-        try:
-            found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, lookup)
-        except UnicodeError:
-            raise OSError(None, "not a host name") from None
         return [
             ResolveResult(hostname=host, host=str(address[0]), port=port, family=of, proto=protocol, flags=0)
-            for of, _, protocol, _, address in found
+            for of, _, protocol, _, address in await lookup(host, port, family)
         ]
 
     async def close(self) -> None:
         """Nothing to close: the threads are shared."""
 
 
-def _session(gate: _Gate, accept: str) -> aiohttp.ClientSession:
+def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
     """A session for one look, so that nothing (connections, cookies, DNS answers) goes over to another source."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            socket_factory=gate.socket, resolver=_Resolver(), use_dns_cache=False, force_close=True
+            socket_factory=gate.socket, resolver=_Resolver(), use_dns_cache=False, force_close=True, ssl=tls or True
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={**_HEADERS, "Accept": accept},
+        headers=_HEADERS,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the one deadline is around everything
         trust_env=False,
         auto_decompress=False,
@@ -151,86 +446,22 @@ def _session(gate: _Gate, accept: str) -> aiohttp.ClientSession:
     )
 
 
-async def _follow(
-    session: aiohttp.ClientSession, target: Target, authorization: str | None, max_redirects: int
-) -> aiohttp.ClientResponse:
-    """The first answer that is no redirect.
-
-    Redirects are followed by hand: aiohttp would send credentials on in cases where we do not.
-    """
-    url = _parse(target.endpoint, target)
-    origin = url.origin()
-    for _ in range(max_redirects + 1):
-        if url.origin() != origin:
-            authorization = None  # for good: a redirect back is another server's choice of path
-        headers = {"Authorization": authorization} if authorization else {}
-        response = await session.get(url, headers=headers, allow_redirects=False)
-        if response.status not in _REDIRECTS:
-            return response
-        response.close()
-        url = _parse(response.headers.get("Location", ""), target, url)
-    raise ProbeError(
-        Reason.TOO_MANY_REDIRECTS,
-        f"{target.place} redirects more than {max_redirects} times: give the URL of the data itself",
-    )
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
-def _parse(text: str, target: Target, base: URL | None = None) -> URL:
-    """An absolute http(s) URL without user info, which aiohttp would send as credentials."""
-    try:
-        url = base.join(URL(text)) if base else URL(text)
-        if url.scheme in ("http", "https") and url.host and text:
-            return url.with_user(None)
-    except ValueError:  # no URL at all; its text says too much about a secret or a payload to show
-        pass
-    culprit = f"{target.place} redirects to what" if base else target.place
-    raise ProbeError(Reason.ADDRESS_FORBIDDEN, f"{culprit} is not a http or https URL: give the URL of the data itself")
-
-
-def _authorization(target: Target) -> str | None:
-    """The value of the Authorization header, or None without credentials."""
-    if target.scheme is None:
-        return None
-    given = target.credentials or {}
-    needed = ("username", "password") if target.scheme == "Basic" else ("token",)
-    # A newline at the end of a Secret's value is a common slip. It must not get into a header.
-    bad = [name for name in needed if not given.get(name, "").isprintable() or not given.get(name)]
-    if target.scheme == "Basic" and ":" in given.get("username", ""):
-        bad.append("username")
-    if target.scheme == "Bearer" and not given.get("token", "").isascii():
-        bad.append("token")
-    if bad:
-        raise ProbeError(
-            Reason.UNAUTHORIZED,
-            f"the credentials for {target.place} cannot be sent: {bad[0]} is missing, or has characters that it may "
-            "not have (a newline at the end?): correct the Secret",
-        )
-    if target.scheme == "Bearer":
-        return f"Bearer {given['token']}"
-    return f"Basic {base64.b64encode('{username}:{password}'.format_map(given).encode()).decode()}"
-
-
-def _check(response: aiohttp.ClientResponse, target: Target, authorization: str | None) -> None:
-    """Refuse every answer but 200 without compression."""
-    if response.status in (401, 403):
-        advice = (
-            "correct the Secret named in credentials (they are not sent on when a redirect leaves the server)"
-            if authorization
-            else "name a Secret in credentials"
-        )
-        raise ProbeError(Reason.UNAUTHORIZED, f"{target.place} answers {_status(response.status)}: {advice}")
-    if response.status != http.HTTPStatus.OK:
-        raise ProbeError(
-            Reason.HTTP_ERROR,
-            f"{target.place} answers {_status(response.status)}: correct the endpoint, or ask the data supplier",
-        )
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise ProbeError(
-            Reason.UNEXPECTED_CONTENT,
-            f"{target.place} answers with compressed data ({printable(encoding, 20)}), which was not asked for: "
-            "serve it uncompressed to clients that ask for Accept-Encoding identity",
-        )
+def _deeper_than(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            item
+            for holder in level
+            if isinstance(holder, (dict, list))
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _status(status: int) -> str:
@@ -241,15 +472,11 @@ def _status(status: int) -> str:
         return f"HTTP {status}"
 
 
-def _explain(error: Exception, gate: _Gate, target: Target) -> ProbeError:
+def _explain(error: Exception, gate: _Gate, look: Look) -> ProbeError:
     """What an aiohttp error means. Nothing in it varies from look to look, or the status would change each time."""
-    where = target.place
+    where = look.target.place
     if isinstance(error, aiohttp.ClientConnectorError) and gate.refusals:
-        return ProbeError(
-            Reason.ADDRESS_FORBIDDEN,
-            f"{where} leads to {', '.join(sorted(gate.refusals)[:4])}, where probes may not connect to: correct the "
-            "endpoint, or ask the platform team to allow that range",
-        )
+        return forbidden(look, gate.refusals)
     if isinstance(error, aiohttp.InvalidURL):
         return ProbeError(
             Reason.ADDRESS_FORBIDDEN, f"{where} leads to a host that is no valid name or address: correct the endpoint"

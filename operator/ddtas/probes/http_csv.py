@@ -10,8 +10,7 @@ import io
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
 from ddtas.probes import http
-from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Limits, Reason, Target, printable
+from ddtas.probes.base import Limits, Look, Reason, Target, printable
 from ddtas.probes.table import Table
 
 # Servers name CSV in many ways (text/plain, application/octet-stream, or not at all), so only what surely is
@@ -21,7 +20,7 @@ _OTHER_TYPES = ("image/", "audio/", "video/", "multipart/")
 _OTHER_STARTS = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
-async def probe(target: Target, limits: Limits, policy: AddressPolicy) -> SourceFacts:
+async def probe(look: Look) -> SourceFacts:
     """Read a CSV once and tell its facts.
 
     When the byte cap ends the reading, `records`, `size_bytes` and the last date (of a table that starts with its
@@ -30,14 +29,26 @@ async def probe(target: Target, limits: Limits, policy: AddressPolicy) -> Source
     Raises:
         ProbeError: with a Reason.
     """
-    async with http.get(target, limits, policy, accept="text/csv, */*;q=0.1") as answer:
-        _check_media_type(answer.media_type, target)
-        reader = _Reader(target, limits)
-        while chunk := await answer.read():
-            reader.feed(chunk)
-        if answer.complete:
-            reader.finish()
-        return reader.facts(answer.received if answer.complete else None)
+    async with http.visit(look) as visit, visit.get(accept="text/csv, */*;q=0.1") as answer:
+        return look.facts(await read(answer, look))
+
+
+async def read(answer: http.Answer, look: Look) -> SourceFacts:
+    """Read a CSV from an answer, to its end or to the cap.
+
+    Raises:
+        ProbeError: UnexpectedContent or MalformedData, or what reading raises.
+    """
+    _check_media_type(answer.media_type, look.target)
+    reader = _Reader(look.target, look.limits)
+    while chunk := await answer.read():
+        reader.feed(chunk)
+    if answer.complete:
+        reader.finish()
+    else:
+        for fact in ("records", "sizeBytes", "last"):
+            look.not_found(fact, f"only the first {look.limits.max_bytes} bytes were read")
+    return reader.facts(answer.received if answer.complete else None)
 
 
 class _Reader:

@@ -20,7 +20,7 @@ from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
 from ddtas.probes import REGISTRY
 from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Limits, Probe, Reason, Target
+from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Observation:
         message: what is wrong and what to do next; what was left out of the facts; or None.
         facts: of the last successful look, as long as the source counts as Reachable.
         since: since when state and reason are what they are.
+        looked_at: when it was looked at last.
     """
 
     digest: str
@@ -59,10 +60,17 @@ class Observation:
     message: str | None
     facts: SourceFacts | None
     since: datetime
+    looked_at: datetime
 
     def differs(self, other: "Observation | None") -> bool:
-        """True when the other one does not say the same, times aside."""
-        return other is None or replace(self, since=other.since) != other
+        """True when the other one does not say the same; how quick the answer was, and when, is no news."""
+        return other is None or _steady(self) != _steady(other)
+
+
+def _steady(observation: Observation) -> tuple[object, ...]:
+    facts = observation.facts
+    steady = facts.model_copy(update={"latency_milliseconds": None}) if facts else None
+    return (observation.digest, observation.state, observation.reason, observation.message, steady)
 
 
 class _Watch:
@@ -87,7 +95,7 @@ class ProbeScheduler:
         limits: Limits = Limits(),  # noqa: B008 (immutable)
         *,
         on_change: Callable[[SourceKey], None],
-        on_probe: Callable[[DataKind, str, float, int], None] | None = None,
+        on_probe: Callable[[Look, str, float], None] | None = None,
         interval_seconds: float = 300,
         concurrency: int = 16,
         registry: Mapping[DataKind, Probe] = REGISTRY,
@@ -100,7 +108,7 @@ class ProbeScheduler:
             policy: which addresses probes may connect to.
             limits: of each look.
             on_change: called with the key when an observation says something else than the one before.
-            on_probe: called after each look with kind, reason, seconds and bytes (0 when it failed).
+            on_probe: called after each look with what it cost, its reason, and its seconds.
             interval_seconds: between two looks at a source that can be read.
             concurrency: looks at once.
             registry: the probe of each kind.
@@ -238,24 +246,26 @@ class ProbeScheduler:
     async def _look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
         clock = asyncio.get_running_loop().time
         started = clock()
-        seen = await self._probe(watch.digest, target)
+        look = Look(target, self._limits, self._policy)
+        seen = await self._probe(watch.digest, look)
         try:
             if self._watches.get(key) is watch:
                 self._note(key, watch, seen)
             if self._on_probe:
-                self._on_probe(target.kind, seen.reason, clock() - started, self._bytes(seen.facts))
+                self._on_probe(look, seen.reason, clock() - started)
         except Exception:  # of a callback; the next look comes all the same
             log.exception("After the probe of data source %s", "/".join(key))
 
-    async def _probe(self, digest: str, target: Target) -> Observation:
+    async def _probe(self, digest: str, look: Look) -> Observation:
         """Look once. Whatever happens becomes an observation."""
+        target = look.target
         state: State = "Unreachable"
         facts = None
         message: str | None
         try:
             async with asyncio.timeout(self._limits.deadline_seconds + _GRACE_SECONDS):
-                facts = await self._registry[target.kind](target, self._limits, self._policy)
-            state, reason, message = "Reachable", str(Reason.REACHABLE), self._left_out(facts)
+                facts = await self._registry[target.kind](look)
+            state, reason, message = "Reachable", str(Reason.REACHABLE), None
         except ProbeError as error:
             reason, message = error.reason, error.message
         except TimeoutError:
@@ -264,17 +274,8 @@ class ProbeScheduler:
             log.exception("The probe of %r failed unexpectedly", target)
             state, reason = "Unknown", Reason.INTERNAL_ERROR
             message = f"the probe of {target.place} failed unexpectedly: report it, with the operator's log"
-        return Observation(digest, state, str(reason), message, facts, self._now())
-
-    def _left_out(self, facts: SourceFacts) -> str | None:
-        if facts.size_bytes is not None:
-            return None
-        return f"only the first {self._limits.max_bytes} bytes were read: what depends on the rest is unknown"
-
-    def _bytes(self, facts: SourceFacts | None) -> int:
-        if facts is None:
-            return 0
-        return self._limits.max_bytes if facts.size_bytes is None else facts.size_bytes
+        now = self._now()
+        return Observation(digest, state, str(reason), message, facts, now, now)
 
     def _note(self, key: SourceKey, watch: _Watch, seen: Observation) -> None:
         """Take over what was seen, unless it may be a blip."""

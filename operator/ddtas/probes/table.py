@@ -1,31 +1,32 @@
 """Facts about a table, from its rows as they come by. Pure, and in constant memory: no row is kept."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Sequence
 
 from ddtas.api.datasource import DataContract, FieldType
 from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
+from ddtas.probes.axis import Axis, Moment, day, iso, timestamp
 from ddtas.probes.base import Reason, printable
 
 MAX_COLUMNS = 128  # what the status of a source can hold
-_MAX_STEPS = 64  # different steps between dates that are counted; a regular series has few
 _SHOWN_CHARACTERS = 40
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")  # FieldName of the API
 _PATTERNS = {  # the narrowest first
     FieldType.INTEGER: re.compile(r"[+-]?[0-9]+"),
     FieldType.NUMBER: re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+    FieldType.BOOLEAN: re.compile(r"true|false", re.IGNORECASE),
 }
 _WIDER = {
     FieldType.INTEGER: FieldType.NUMBER,
     FieldType.NUMBER: FieldType.STRING,
+    FieldType.BOOLEAN: FieldType.STRING,
     FieldType.DATE: FieldType.STRING,
+    FieldType.TIMESTAMP: FieldType.STRING,
 }
+_MOMENTS: dict[FieldType, Callable[[str], Moment | None]] = {FieldType.DATE: day, FieldType.TIMESTAMP: timestamp}
 _NAN = frozenset({"NaN", "nan", "NAN"})
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Table:
@@ -71,15 +72,16 @@ class Table:
                 depend on its end are unknown.
         """
         complete = size_bytes is not None
-        dates = self._dates()
+        axis = self._axis()
         return SourceFacts(
             fields=tuple(
                 MeasuredField(name=column.name, type=self._type(column), empty=column.empty) for column in self._columns
             ),
             records=self._records if complete else None,
-            first=_iso(dates.first) if dates and (complete or dates.rising) else None,
-            last=_iso(dates.last) if dates and (complete or dates.falling) else None,
-            time_resolution=dates.resolution() if dates else None,
+            sampled=self._records,
+            first=iso(axis.first) if axis and (complete or axis.rising) else None,
+            last=iso(axis.last) if axis and (complete or axis.falling) else None,
+            time_resolution=axis.resolution() if axis else None,
             size_bytes=size_bytes,
         )
 
@@ -107,25 +109,25 @@ class Table:
         promised = (field.type for field in self._contract.fields if field.name == column.name)
         return column.type or next(promised, FieldType.STRING)
 
-    def _dates(self) -> "_Dates | None":
-        """The time axis: the first column that should hold dates, else the first that does."""
-        promised = {field.name for field in self._contract.fields if field.type == FieldType.DATE}
+    def _axis(self) -> Axis | None:
+        """The time axis: the first column that should hold days or moments, else the first that does."""
+        promised = {field.name for field in self._contract.fields if field.type in _MOMENTS}
         candidates = [column for column in self._columns if column.name in promised] or [
-            column for column in self._columns if column.type == FieldType.DATE
+            column for column in self._columns if column.type in _MOMENTS
         ]
-        return candidates[0].dates if candidates and candidates[0].type == FieldType.DATE else None
+        return candidates[0].axis if candidates and candidates[0].type in _MOMENTS else None
 
 
 class _Column:
     """One column: its narrowest type so far, and its empty values."""
 
-    __slots__ = ("dates", "empty", "name", "type")
+    __slots__ = ("axis", "empty", "name", "type")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.empty = 0
         self.type: FieldType | None = None
-        self.dates = _Dates()
+        self.axis = Axis()
 
     def add(self, values: Sequence[str]) -> None:
         filled = [value for value in values if value and value not in _NAN]
@@ -138,82 +140,18 @@ class _Column:
             self.type = _WIDER[self.type]
 
     def _fits(self, values: Sequence[str]) -> bool:
-        if self.type is FieldType.DATE:
-            days = [day for day in map(_day, values) if day]
-            self.dates.add(days)
-            return len(days) == len(values)
+        read = _MOMENTS.get(self.type) if self.type else None
+        if read is not None:
+            moments = [moment for moment in map(read, values) if moment]
+            self.axis.add(moments)
+            return len(moments) == len(values)
         pattern = _PATTERNS.get(self.type) if self.type else None
         return pattern is None or all(map(pattern.fullmatch, values))
 
 
 def _narrowest(value: str) -> FieldType:
-    if _day(value):
+    if day(value):
         return FieldType.DATE
+    if timestamp(value):
+        return FieldType.TIMESTAMP
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(value)), FieldType.STRING)
-
-
-class _Dates:
-    """The dates of a column in their order: the extremes, the direction, and how often each step occurs."""
-
-    __slots__ = ("_previous", "_steps", "falling", "first", "last", "rising")
-
-    def __init__(self) -> None:
-        self.first: date | None = None
-        self.last: date | None = None
-        self.rising = True
-        self.falling = True
-        self._previous: date | None = None
-        self._steps: Counter[str] = Counter()
-
-    def add(self, days: Sequence[date]) -> None:
-        if not days:
-            return
-        self.first = min(days) if self.first is None else min(self.first, *days)
-        self.last = max(days) if self.last is None else max(self.last, *days)
-        previous = self._previous or days[0]
-        for day in days:
-            if day > previous:
-                self.falling = False
-                self._count(_step(previous, day))
-            elif day < previous:
-                self.rising = False
-                self._count(_step(day, previous))
-            previous = day  # the same day once more is another record of it, and no step
-        self._previous = previous
-
-    def _count(self, step: str) -> None:
-        self._steps[step if step in self._steps or len(self._steps) < _MAX_STEPS else "other"] += 1
-
-    def resolution(self) -> str | None:
-        """The step that most steps are, as an ISO 8601 duration; None when there is no such step."""
-        if not self._steps:
-            return None
-        step, times = self._steps.most_common(1)[0]
-        return step if step != "other" and 2 * times > self._steps.total() else None
-
-
-def _day(value: str) -> date | None:
-    # fromisoformat alone takes other forms of ISO 8601 too (2024-W01-1, 20240101).
-    if not _DATE.fullmatch(value):
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        return None
-
-
-def _step(earlier: date, later: date) -> str:
-    """The step between two different days: P1M and P1Y by the calendar, all others in days."""
-    months = 12 * (later.year - earlier.year) + later.month - earlier.month
-    same_place = earlier.day == later.day or (_ends_month(earlier) and _ends_month(later))
-    if same_place and months in (1, 12):
-        return "P1M" if months == 1 else "P1Y"
-    return f"P{(later - earlier).days}D"
-
-
-def _ends_month(day: date) -> bool:
-    return day == date.max or (day + timedelta(days=1)).month != day.month
-
-
-def _iso(day: date | None) -> str | None:
-    return day.isoformat() if day else None

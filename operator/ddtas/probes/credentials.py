@@ -1,0 +1,94 @@
+"""Credentials as HTTP and TLS take them.
+
+What a Secret holds is checked before it is used: a newline at the end of a value is a common slip, and must not get
+into a header.
+"""
+
+import base64
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+
+from ddtas.probes.base import Look, Reason
+
+_DEFAULT_API_KEY_HEADER = "X-Api-Key"
+
+
+def headers(look: Look) -> dict[str, str]:
+    """The headers that authorise each request; none for schemes that work otherwise.
+
+    Raises:
+        ProbeError: Unauthorized when a value is missing, or cannot be sent.
+    """
+    auth = look.target.auth
+    if auth is None:
+        return {}
+    match auth.scheme:
+        case "Basic":
+            return {"Authorization": _basic(look, "username", "password")}
+        case "Bearer":
+            return {"Authorization": f"Bearer {_value(look, 'token', ascii_only=True)}"}
+        case "ApiKey":
+            return {auth.header or _DEFAULT_API_KEY_HEADER: _value(look, "api-key", ascii_only=True)}
+        case "OAuth2ClientCredentials" | "MutualTLS" | "SigV4":
+            return {}
+
+
+def client(look: Look) -> dict[str, str]:
+    """The headers for the token URL of OAuth 2.0.
+
+    Raises:
+        ProbeError: as `headers`.
+    """
+    return {"Authorization": _basic(look, "client-id", "client-secret")}
+
+
+def tls(look: Look) -> ssl.SSLContext | None:
+    """How TLS is spoken; None for the ordinary way, with the public certificate authorities.
+
+    Raises:
+        ProbeError: Unauthorized when a certificate or key in the Secret cannot be read.
+    """
+    secret: Mapping[str, str] = look.target.secret or {}
+    wants_client = look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
+    if not wants_client and "ca.crt" not in secret:
+        return None
+    try:
+        context = ssl.create_default_context(cadata=secret.get("ca.crt") or None)
+        if wants_client:
+            _load_client(context, secret["tls.crt"], secret["tls.key"])
+    except (ssl.SSLError, ValueError, KeyError, OSError):
+        # What OpenSSL says of a key is nobody's business.
+        raise look.error(
+            Reason.UNAUTHORIZED,
+            "could not be looked at: a certificate or key of its Secret is missing or cannot be read: correct tls.crt, "
+            "tls.key and ca.crt (PEM; the key without a passphrase)",
+        ) from None
+    return context
+
+
+def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """OpenSSL takes a client's certificate from a file only: one that nobody else can read, for this moment."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # made with mode 0600
+        file.write(f"{certificate}\n{key}\n")
+        file.flush()
+        # A passphrase would be asked for at the terminal.
+        context.load_cert_chain(os.fspath(file.name), password="")
+
+
+def _basic(look: Look, user: str, password: str) -> str:
+    name, word = _value(look, user, forbidden=":"), _value(look, password)
+    return f"Basic {base64.b64encode(f'{name}:{word}'.encode()).decode()}"
+
+
+def _value(look: Look, key: str, *, forbidden: str = "", ascii_only: bool = False) -> str:
+    value = (look.target.secret or {}).get(key, "")
+    usable = value and value.isprintable() and not (ascii_only and not value.isascii())
+    if not usable or any(character in value for character in forbidden):
+        raise look.error(
+            Reason.UNAUTHORIZED,
+            f"could not be looked at: {key} of its Secret is missing, or has characters that it may not have (a "
+            "newline at the end?): correct the Secret",
+        )
+    return value
