@@ -126,7 +126,7 @@ def test_facts_that_need_the_end_are_absent_when_there_is_more(
 
 
 @given(
-    st.lists(st.axis(min_value=date(1900, 1, 1), max_value=date(2100, 1, 1)), min_size=1, max_size=20),
+    st.lists(st.dates(min_value=date(1900, 1, 1), max_value=date(2100, 1, 1)), min_size=1, max_size=20),
     st.randoms(use_true_random=False),
 )
 def test_first_and_last_do_not_depend_on_the_order(days: list[date], random) -> None:  # type: ignore[no-untyped-def]
