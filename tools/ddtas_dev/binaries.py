@@ -99,6 +99,7 @@ MODULES: tuple[Module, ...] = (
         version_variable="helm.sh/helm/v4/internal/version.version",
     ),
     Module("kind", {"kind": "sigs.k8s.io/kind"}),
+    Module("versitygw", {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}),
 )
 
 
