@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-from ddtas_dev import binaries, checks, cluster, images
+from ddtas_dev import binaries, checks, cluster, images, servers_debian, servers_python, servers_registry
 from ddtas_dev.console import DevError, say
 from ddtas_dev.paths import REPO
 
-LAYERS = ("pure", "cluster", "e2e")
+LAYERS = ("pure", "protocols", "cluster", "e2e")
+ON_A_CLUSTER = ("cluster", "e2e")
 
 
 def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> int:
@@ -24,7 +25,10 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         raise DevError(
             f"there is nothing to run: no test in {', '.join(f'tests/{layer}' for layer in layers or LAYERS)}"
         )
-    tools = binaries.ensure("kubectl", "helm") if chosen != ["pure"] else {}
+    if "protocols" in chosen:
+        for servers in (servers_debian, servers_python, servers_registry):
+            servers.ensure()
+    tools = binaries.ensure("kubectl", "helm") if set(chosen) & set(ON_A_CLUSTER) else {}
     folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
     environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
     with contextlib.ExitStack() as started:
