@@ -35,7 +35,9 @@ def ensure() -> tuple[str | Path, ...]:
         with locked(target.parent / ".lock", "it is building the SensorThings server"):
             if not target.exists():
                 _build(target)
-    return ("java", "-cp", os.pathsep.join((str(target / "classes"), f"{target}/lib/*")), MAIN)
+    # A small server that is up soon, not one for heavy use.
+    options = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    return ("java", *options, "-cp", os.pathsep.join((str(target / "classes"), f"{target}/lib/*")), MAIN)
 
 
 def _key() -> str:

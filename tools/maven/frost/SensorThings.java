@@ -126,10 +126,12 @@ public final class SensorThings {
         response.getHeaders().forEach(exchange.getResponseHeaders()::set);
         String contentType = response.getContentType();
         exchange.getResponseHeaders().set("Content-Type", contentType == null ? "application/json" : contentType);
-        exchange.sendResponseHeaders(response.getCode() == 0 ? 200 : response.getCode(), body.length == 0 ? -1 : body.length);
-        try (var out = exchange.getResponseBody()) {
-            out.write(body);
+        boolean empty = body.length == 0 || exchange.getRequestMethod().equals("HEAD");
+        exchange.sendResponseHeaders(response.getCode() == 0 ? 200 : response.getCode(), empty ? -1 : body.length);
+        if (!empty) {
+            exchange.getResponseBody().write(body);
         }
+        exchange.close();
     }
 
     private static String decoded(String text) {
