@@ -108,6 +108,8 @@ def _settings(server: SensorThingsServer, database: Database, directory: Path) -
         "serviceRootUrl": server.url,
         "tempPath": directory,
         "defaultCount": "false",
+        # The part of it that speaks MQTT is not there: it must not say so in its landing page.
+        "mqtt.Enabled": "false",
         "plugins.coreModel.enable": "true",
         "plugins.coreModel.idType": "LONG",
         "persistence.persistenceManagerImplementationClass": (
