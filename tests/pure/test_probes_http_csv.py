@@ -5,9 +5,6 @@ import base64
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,88 +12,30 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 from aiohttp.base_protocol import BaseProtocol
+from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, Handler, look_at, redirect, refusal, response, serving
+from probes_kit import target as kit_target
 
 from ddtas import __version__
-from ddtas.api.datasource import Credentials, DataContract, DataKind, FieldType
+from ddtas.api.datasource import DataContract, FieldType
 from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.http import Answer
 
-LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
-LIMITS = Limits(deadline_seconds=5)
-HASTE = Limits(deadline_seconds=0.3)
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
 GOOD = b"day,level\r\n2024-01-01,1.5\r\n2024-01-02,2\r\n"
-SECRET = "s3cr3t-v4lue"
-
-Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass
-class Server:
-    """A server that says whatever the test wants, and remembers what it was asked."""
-
-    port: int = 0
-    requests: list[str] = field(default_factory=list)
-
-    def url(self, host: str = "127.0.0.1", path: str = "/data.csv", scheme: str = "http") -> str:
-        return f"{scheme}://{host}:{self.port}{path}"
-
-    def header(self, name: str, request: int = -1) -> str | None:
-        for line in self.requests[request].split("\r\n")[1:]:
-            key, _, value = line.partition(": ")
-            if key.lower() == name.lower():
-                return value
-        return None
-
-
-@asynccontextmanager
-async def serving(answer: bytes | Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    server = Server()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            server.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-            if isinstance(answer, bytes):
-                writer.write(answer)
-                await writer.drain()
-            else:
-                await answer(writer)
-        writer.close()
-
-    async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls) as listener:
-        server.port = listener.sockets[0].getsockname()[1]
-        yield server
-
-
-def response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]).encode() + body
-
-
-def redirect(location: str, status: str = "302 Found") -> bytes:
-    return response(b"", f"Location: {location}", status=status)
 
 
 def target(endpoint: str, scheme: str | None = None, credentials: dict[str, str] | None = None) -> Target:
-    auth = Credentials.model_validate({"secretName": "data", "scheme": scheme}) if scheme else None
-    return Target(kind=DataKind.HTTP_CSV, endpoint=endpoint, contract=CONTRACT, auth=auth, secret=credentials)
+    return kit_target(endpoint, scheme, credentials, contract=CONTRACT)
 
 
 async def probe(endpoint: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> SourceFacts:
-    to = endpoint if isinstance(endpoint, Target) else target(endpoint)
-    # The outer time-out only keeps a broken probe from hanging the suite.
-    async with asyncio.timeout(30):
-        return await REGISTRY[DataKind.HTTP_CSV](Look(to, limits, policy))
+    return await look_at(endpoint if isinstance(endpoint, Target) else target(endpoint), limits, policy)
 
 
 async def failure(endpoint: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        await probe(endpoint, limits, policy)
-    assert SECRET not in caught.value.message
-    assert caught.value.message.isprintable()
-    assert len(caught.value.message) < 600
-    return caught.value
+    return await refusal(endpoint if isinstance(endpoint, Target) else target(endpoint), limits, policy)
 
 
 async def verdict(answer: bytes | Handler, limits: Limits = LIMITS) -> ProbeError:
