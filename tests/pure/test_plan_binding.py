@@ -7,6 +7,7 @@ import pytest
 from builders import (
     CALIBRATION_WINDOW,
     FACTS,
+    NOW,
     REACHABLE,
     UNREACHABLE,
     VALIDATION_WINDOW,
@@ -21,14 +22,16 @@ from ddtas.api.base import Verdict, Window
 from ddtas.api.installation import Check, Windows
 from ddtas.api.listing import DataRequirement
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts
-from ddtas.plan.binding import bind, match, missing, needed_days, verdict
+from ddtas.plan.binding import bind, match, verdict
+from ddtas.plan.checks import Circumstances, needed_days
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
-WINDOWS = Windows(
+PERIODS = Windows(
     calibration=Window.model_validate(CALIBRATION_WINDOW), validation=Window.model_validate(VALIDATION_WINDOW)
 )
+WINDOWS = Circumstances(PERIODS, NOW)
 NOT_PROBED = None
 PROBE_FAILED = SourceObservation("Unknown", "InternalError", "the probe itself failed")
 
@@ -159,7 +162,9 @@ CHECKS: dict[str, tuple[str, DataRequirement, DataSource, SourceObservation | No
     "service level": (LEVEL, R, S, SEEN_IT, MET, UNKNOWN),
     "service level, at the bound": (LEVEL, R, level(value="95"), SEEN_IT, MET, UNKNOWN),
     "service level, too low": (LEVEL, R, level(value="94.9"), SEEN_IT, NOT_MET, UNKNOWN),
-    "service level, another unit": (LEVEL, R, level(unit="permille"), SEEN_IT, UNKNOWN, UNKNOWN),
+    "service level, another unit": (LEVEL, R, level(value="990", unit="permille"), SEEN_IT, MET, UNKNOWN),
+    "service level, too low in another unit": (LEVEL, R, level(unit="permille"), SEEN_IT, NOT_MET, UNKNOWN),
+    "service level, a unit of something else": (LEVEL, R, level(unit="m"), SEEN_IT, UNKNOWN, UNKNOWN),
     "service level, no promise": (LEVEL, R, source(serviceLevels=[]), SEEN_IT, UNKNOWN, UNKNOWN),
 }
 
@@ -210,13 +215,12 @@ def test_only_what_is_asked_for_is_checked() -> None:
 def test_verdict_of_all_checks(pairs: list[tuple[Verdict, Verdict]], expected: Verdict) -> None:
     checks = [Check(name=f"c{i}", declared=d, measured=m, message="m") for i, (d, m) in enumerate(pairs)]
     assert verdict(checks) is expected
-    assert (missing(checks) == ()) is (expected is MET)
 
 
 def test_needed_days_cover_both_windows_and_the_warm_up() -> None:
-    assert str(needed_days(requirement(warmUpDays=365), WINDOWS)) == "2012-01-02…2016-12-31"
-    swapped = Windows(calibration=WINDOWS.validation, validation=WINDOWS.calibration)
-    assert needed_days(requirement(), swapped) == needed_days(requirement(), WINDOWS)
+    assert str(needed_days(requirement(warmUpDays=365), PERIODS)) == "2012-01-02…2016-12-31"
+    swapped = Windows(calibration=PERIODS.validation, validation=PERIODS.calibration)
+    assert needed_days(requirement(), swapped) == needed_days(requirement(), PERIODS)
 
 
 # ---- which one ----

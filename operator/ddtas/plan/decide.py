@@ -9,7 +9,7 @@ the target's Services lead to the target.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ from ddtas.api.listing import Run
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
 from ddtas.plan import binding, evidence, rules
+from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
@@ -230,34 +231,54 @@ def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[tuple[Wi
     return tuple(wiring), ""
 
 
-def _bind(
-    snapshot: Snapshot, accepted: rules.Accepted
-) -> tuple[Finding, tuple[Binding, ...], tuple[BoundSource, ...] | None, tuple[Wiring, ...] | None]:
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What binding came to.
+
+    Attributes:
+        finding: for the condition DataBound.
+        shown: for the status.
+        bound: for the revision; None where a requirement is not met.
+        wiring: the bound sources as they are now; None where one of them is gone or lacks its credentials.
+        until: when this changes although nothing is heard, because the newest record has become too old.
+    """
+
+    finding: Finding
+    shown: tuple[Binding, ...] = ()
+    bound: tuple[BoundSource, ...] | None = None
+    wiring: tuple[Wiring, ...] | None = None
+    until: datetime | None = None
+
+
+def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
+    """Find a source for each requirement of an accepted version."""
     spec, requirements = snapshot.installation.spec, accepted.version.data_requirements
     unknown = sorted({b.requirement for b in spec.bindings} - {r.name for r in requirements})
     if unknown:
         has = ", ".join(r.name for r in requirements)
         text = f"spec.bindings: the app has no requirement {', '.join(unknown)}; it has {has}"
-        return _not_yet(DATA_BOUND, Reason.BINDING_INVALID, text), (), None, None
-    sources = accepted.platform.spec.data_sources
+        return Bindings(_not_yet(DATA_BOUND, Reason.BINDING_INVALID, text))
+    platform = accepted.platform.spec
+    circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
     answers = [
-        binding.bind(r, sources, snapshot.observations, accepted.windows, spec.choice(r.name)) for r in requirements
+        binding.bind(r, platform.data_sources, snapshot.observations, circumstances, spec.choice(r.name))
+        for r in requirements
     ]
     shown = tuple(a.binding for a in answers)
     # A source that needs a Secret that is not there cannot be probed either: the Secret is what to name.
     for answer in answers:
         candidate = answer.binding.data_source or next((n.data_source for n in answer.binding.near_misses), None)
-        if candidate is None or accepted.platform.spec.source(candidate) is None:
+        if candidate is None or platform.source(candidate) is None:
             continue
         if answer.reason not in (Reason.BOUND, Reason.PROBING, Reason.DATA_SOURCE_UNREACHABLE):
             continue
         bound = BoundSource(requirement=answer.binding.requirement, data_source=candidate, contract_version="")
         wiring, lacking = _wire(snapshot, [bound])
         if wiring is None:
-            return _not_yet(DATA_BOUND, Reason.CREDENTIALS_MISSING, lacking), shown, None, None
+            return Bindings(_not_yet(DATA_BOUND, Reason.CREDENTIALS_MISSING, lacking), shown)
     for answer in answers:
         if answer.reason is not Reason.BOUND:
-            return _not_yet(DATA_BOUND, answer.reason, answer.message[:2000]), shown, None, None
+            return Bindings(_not_yet(DATA_BOUND, answer.reason, answer.message[:2000]), shown)
     bindings = tuple(
         BoundSource(
             requirement=b.requirement, data_source=b.data_source or "", contract_version=b.contract_version or ""
@@ -265,7 +286,10 @@ def _bind(
         for b in shown
     )
     wiring, _ = _wire(snapshot, bindings)
-    return _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers)), shown, bindings, wiring
+    finding = _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
+    # One that is past already has been said: there is nothing to wait for.
+    until = min((a.until for a in answers if a.until is not None), default=None)
+    return Bindings(finding, shown, bindings, wiring, until)
 
 
 def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | None) -> Finding:
@@ -421,28 +445,36 @@ def _retry_token(snapshot: Snapshot) -> str | None:
     return token or snapshot.installation.status.last_retry
 
 
-def _target(snapshot: Snapshot, owner: Owner) -> tuple[list[Finding], tuple[Binding, ...], _Revision | None]:
+def _target(snapshot: Snapshot, owner: Owner) -> tuple[list[Finding], Bindings | None, _Revision | None]:
     """Accept and bind: from the spec to the revision that it asks for."""
     accepted = rules.accept(snapshot)
     if isinstance(accepted, rules.Refusal):
-        return [_not_yet(ACCEPTED, accepted.reason, accepted.message[:2000])], (), None
+        return [_not_yet(ACCEPTED, accepted.reason, accepted.message[:2000])], None, None
     listing, version = accepted.listing.metadata.name, accepted.version
-    findings = [_true(ACCEPTED, Reason.ACCEPTED, f"listing {listing}, version {version.version}")]
-    finding, shown, bindings, wiring = _bind(snapshot, accepted)
-    findings.append(finding)
-    if bindings is None:
-        return findings, shown, None
+    bindings = bind(snapshot, accepted)
+    text = f"listing {listing}, version {version.version}"
+    findings = [_true(ACCEPTED, Reason.ACCEPTED, text), bindings.finding]
+    if bindings.bound is None:
+        return findings, bindings, None
     inputs = RevisionInputs(
         listing=listing,
         version=version,
         municipality=accepted.platform.spec.municipality,
         parameters=accepted.parameters,
-        bindings=bindings,
+        bindings=bindings.bound,
         windows=accepted.windows,
         retry=_retry_token(snapshot),
     )
     known = snapshot.installation.status.evidence(inputs.id)
-    return findings, shown, _Revision(snapshot, Renderer(owner, inputs), wiring, known)
+    return findings, bindings, _Revision(snapshot, Renderer(owner, inputs), bindings.wiring, known)
+
+
+def _requeue_after(snapshot: Snapshot, target: _Revision | None, bindings: Bindings | None) -> float | None:
+    """Seconds until something may change of which nothing will be heard."""
+    waits = [target.requeue_after] if target is not None and target.requeue_after is not None else []
+    if bindings is not None and bindings.until is not None:
+        waits.append(max(0.0, (bindings.until - snapshot.now).total_seconds()) + 1)
+    return min(waits, default=None)
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -486,14 +518,14 @@ def decide(snapshot: Snapshot) -> Plan:
         desired=tuple(desired.values()),
         prune=_prune(snapshot, alive) if target is not None else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),
-        bindings=bindings,
+        bindings=bindings.shown if bindings is not None else (),
         revisions=tuple(statuses),
         revision=target.id if target else None,
         serving=serving,
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
         retry=_retry_token(snapshot),
-        requeue_after=target.requeue_after if target else None,
+        requeue_after=_requeue_after(snapshot, target, bindings),
         suspended=snapshot.installation.spec.suspend,
     )
 

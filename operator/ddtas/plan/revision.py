@@ -59,6 +59,7 @@ class RevisionInputs(Model):
             # Defaults are left out, so that a field that a later operator adds does not change existing ids.
             exclude_defaults=True,
             exclude={
+                "municipality": {"area"},
                 "version": {"state", "data_requirements", "data_products", "parameters", "platform_requirements"},
             },
         )

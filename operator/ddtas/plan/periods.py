@@ -1,0 +1,63 @@
+"""Durations and moments as texts (ISO 8601): how long, how old, and how to say it."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+_DURATION = re.compile(
+    r"P(?:(?P<Y>\d+)Y)?(?:(?P<M>\d+)M)?(?:(?P<W>\d+)W)?(?:(?P<D>\d+)D)?"
+    r"(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+)S)?)?"
+)
+_WORDS = {
+    "P1Y": "yearly",
+    "P1M": "monthly",
+    "P7D": "weekly",
+    "P1W": "weekly",
+    "P1D": "daily",
+    "PT24H": "daily",
+    "PT1H": "hourly",
+    "PT1M": "once a minute",
+}
+_DAYS_A_MONTH = 30.436875  # the mean of the Gregorian calendar
+
+
+def parts(duration: str) -> tuple[int, int] | None:
+    """A duration as (months, seconds), which do not convert into each other; None for what is no duration."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        return None
+    n = {unit: int(value or 0) for unit, value in match.groupdict().items()}
+    seconds = 86400 * (7 * n["W"] + n["D"]) + 3600 * n["h"] + 60 * n["m"] + n["s"]
+    return 12 * n["Y"] + n["M"], seconds
+
+
+def same(duration: str, other: str) -> bool:
+    """Whether two durations are one: P1D and PT24H are."""
+    return duration == other or (parts(duration) is not None and parts(duration) == parts(other))
+
+
+def span(duration: str) -> timedelta | None:
+    """A duration as a length of time, a month at its mean length; None for what is none, or is beyond all measure."""
+    found = parts(duration)
+    if found is None:
+        return None
+    try:
+        return timedelta(days=found[0] * _DAYS_A_MONTH, seconds=found[1])
+    except OverflowError:
+        return None
+
+
+def rhythm(duration: str) -> str:
+    """A duration between records, for a person: "hourly (PT1H)"."""
+    word = _WORDS.get(duration)
+    return f"{word} ({duration})" if word else f"every {duration}"
+
+
+def end_of(moment: str) -> datetime | None:
+    """The end of a moment (a day or a second); None for what is none."""
+    try:
+        if "T" in moment:
+            return datetime.fromisoformat(moment).astimezone(UTC)
+        day = date.fromisoformat(moment)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
