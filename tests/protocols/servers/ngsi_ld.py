@@ -6,11 +6,11 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import ngsi_ld_recorded
+from . import dataset, ngsi_ld_recorded
 from .process import HOST, Server, free_port, http_answers, running
 
 ENTITY_TYPE = "WaterLevelObserved"
@@ -34,9 +34,9 @@ class NgsiLdServer(Server):
 
 
 @contextlib.contextmanager
-def ngsi_ld(directory: Path) -> Iterator[NgsiLdServer]:
-    """Run it with the 25 entities of ``entities()``, the newest observed at the last whole hour."""
-    newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+def ngsi_ld(directory: Path, newest: datetime | None = None) -> Iterator[NgsiLdServer]:
+    """Run it with the 25 entities of ``entities()``, the first observed at ``newest``, now if none."""
+    newest = dataset.newest_hour(newest)
     port = free_port()
     url = f"http://{HOST}:{port}"
     server = NgsiLdServer(url=url, host=HOST, port=port, log=directory / "ngsi-ld.log", newest=newest)

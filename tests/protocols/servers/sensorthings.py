@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ddtas_dev import servers_registry
 
+from . import dataset
 from .http_client import ask
+from .postgresql import OWNER, PostgreSQLServer
 from .process import HOST, Server, ServerError, free_port, running, tcp_answers
 
 HOURS = 240
@@ -20,25 +22,6 @@ UNIT = {"name": "metre", "symbol": "m", "definition": "http://qudt.org/vocab/uni
 # Name, longitude and latitude (WGS 84).
 PLACES = (("Hofvijver", 4.3128, 52.0801), ("Laakhaven", 4.3220, 52.0655), ("Loosduinse Vaart", 4.2652, 52.0632))
 _MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
-
-
-class Database(Protocol):
-    """An empty database with PostGIS, and an account that may make tables and functions in it."""
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def port(self) -> int: ...
-
-    @property
-    def database(self) -> str: ...
-
-    @property
-    def user(self) -> str: ...
-
-    @property
-    def password(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -75,32 +58,49 @@ class SensorThingsServer(Server):
 
 
 @contextlib.contextmanager
-def sensorthings(directory: Path, database: Database, credentials: Basic | None = None) -> Iterator[SensorThingsServer]:
-    """Run it on a database: 3 Things, each with a Location and a Datastream of 240 Observations, up to the last hour.
+def sensorthings(
+    directory: Path,
+    postgresql: PostgreSQLServer,
+    credentials: Basic | None = None,
+    newest: datetime | None = None,
+) -> Iterator[SensorThingsServer]:
+    """Run it: 3 Things, each with a Location and a Datastream of 240 Observations, one an hour up to ``newest``.
 
-    ``database`` must be empty, and cannot be used again. Raises ServerError.
+    Its data lie in a database of their own in ``postgresql``, dropped afterwards. ``newest`` is now
+    when not given; every request must show ``credentials`` when there are any. Raises ServerError.
     """
-    newest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     port = free_port()
     server = SensorThingsServer(
         url=f"http://{HOST}:{port}",
         host=HOST,
         port=port,
         log=directory / "sensorthings.log",
-        newest=newest,
+        newest=dataset.newest_hour(newest),
         credentials=credentials,
     )
     directory.mkdir(parents=True, exist_ok=True)
-    settings = directory / "sensorthings.properties"
-    settings.write_text(_settings(server, database, directory))
-    settings.chmod(0o600)
-    command = [*servers_registry.sensorthings_server(), settings]
-    with running(command, log=server.log, ready=tcp_answers(port)):
-        _load(server)
-        yield server
+    with _database(postgresql, f"sensorthings_{port}") as database:
+        settings = directory / "sensorthings.properties"
+        settings.write_text(_settings(server, f"{postgresql.host}:{postgresql.port}/{database}", directory))
+        settings.chmod(0o600)
+        command = [*servers_registry.sensorthings_server(), settings]
+        with running(command, log=server.log, ready=tcp_answers(port)):
+            _load(server)
+            yield server
 
 
-def _settings(server: SensorThingsServer, database: Database, directory: Path) -> str:
+@contextlib.contextmanager
+def _database(postgresql: PostgreSQLServer, name: str) -> Iterator[str]:
+    """A new database with PostGIS."""
+    postgresql.execute(f"CREATE DATABASE {name}", database="postgres")
+    try:
+        postgresql.execute("CREATE EXTENSION postgis", database=name)
+        yield name
+    finally:
+        postgresql.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+
+
+def _settings(server: SensorThingsServer, database: str, directory: Path) -> str:
     values = {
         "http.port": server.port,
         "http.user": server.credentials.user if server.credentials else "",
@@ -117,9 +117,9 @@ def _settings(server: SensorThingsServer, database: Database, directory: Path) -
         ),
         "persistence.autoUpdateDatabase": "true",
         "persistence.db.driver": "org.postgresql.Driver",
-        "persistence.db.url": f"jdbc:postgresql://{database.host}:{database.port}/{database.database}",
-        "persistence.db.username": database.user,
-        "persistence.db.password": database.password,
+        "persistence.db.url": f"jdbc:postgresql://{database}",
+        "persistence.db.username": OWNER.user,
+        "persistence.db.password": OWNER.password,
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
