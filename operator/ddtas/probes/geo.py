@@ -14,6 +14,7 @@ from ddtas.api.datasource import Extent, GeometryType
 
 CRS84 = "OGC:CRS84"
 
+_DEGREES = frozenset({CRS84, "OGC:CRS84h", "EPSG:4326"})
 _CRS = TypeAdapter(Crs)
 _MAX_DECIMALS = 7  # of a degree: about a centimetre
 _MAX_SIZE = 1e12  # no coordinate on Earth is bigger, in any unit that is in use
@@ -66,10 +67,13 @@ def decimal(number: Any) -> str | None:
 def extent(crs: str, box: Sequence[Any]) -> Extent | None:
     """An extent from minimum x, minimum y, maximum x, maximum y; None when that is no rectangle.
 
-    A box in degrees that crosses the antimeridian (its west is east of its east) is no rectangle either.
+    A box in degrees that crosses the antimeridian (its west is east of its east) is no rectangle either, and one with
+    a longitude or latitude that cannot be: metres, mostly, under the wrong name.
     """
     corners = [decimal(number) for number in box]
     if len(corners) != 4 or None in corners or not (box[0] <= box[2] and box[1] <= box[3]):
+        return None
+    if crs in _DEGREES and not (box[0] >= -180 and box[2] <= 180 and box[1] >= -90 and box[3] <= 90):
         return None
     return Extent.model_validate({"crs": crs, "bbox": corners})
 

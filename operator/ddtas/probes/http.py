@@ -10,6 +10,7 @@ import asyncio
 import functools
 import http
 import json
+import math
 import socket
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -149,7 +150,8 @@ class Visit:
         """GET a JSON document of at most `max_document_bytes`, numbers finite, nested at most 64 deep.
 
         Raises:
-            ProbeError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken or too long.
+            ProbeError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken;
+                `TooLongError`.
         """
         async with self.get(url, accept=accept, query=query, headers=headers) as answer:
             if answer.media_type.endswith(("html", "xml")):
@@ -158,7 +160,7 @@ class Visit:
             if body.lstrip()[:1] == b"<":
                 raise self._unexpected("HTML or XML instead of JSON")
             try:
-                value = json.loads(body, parse_constant=_refuse)
+                value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
             except (ValueError, RecursionError):
                 raise self.look.error(
                     Reason.MALFORMED_DATA, "answers with JSON that cannot be read: ask the data supplier"
@@ -180,8 +182,8 @@ class Visit:
         """GET an XML document of at most `max_document_bytes`, without a DTD, entities or external references.
 
         Raises:
-            ProbeError: as `get`; UnexpectedContent where it is not XML, MalformedData where it is broken, too long, or
-                has what it may not have.
+            ProbeError: as `get`; UnexpectedContent where it is not XML, MalformedData where it is broken, or has what
+                it may not have; `TooLongError`.
         """
         async with self.get(url, accept=accept, query=query, headers=headers) as answer:
             if answer.media_type.endswith(("html", "json")):
@@ -219,10 +221,10 @@ class Visit:
             if len(body) > most:
                 break
         if not answer.complete:
-            raise self.look.error(
+            raise TooLongError(
                 Reason.MALFORMED_DATA,
-                f"answers with a document of more than {min(most, self.look.limits.max_bytes)} bytes where a short one "
-                "was expected: ask the data supplier",
+                f"{self.look.target.place} answers with a document of more than "
+                f"{min(most, self.look.limits.max_bytes)} bytes where a short one was expected: ask the data supplier",
             )
         return bytes(body)
 
@@ -294,6 +296,10 @@ class Visit:
 
 class NotFoundError(ProbeError):
     """HTTP 404 or 410: a probe may know better than `HttpError` what is not there."""
+
+
+class TooLongError(ProbeError):
+    """A document is longer than one may be: a probe may ask for less."""
 
 
 @asynccontextmanager
@@ -448,6 +454,13 @@ def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999
+        raise ValueError("too big a number")
+    return number
 
 
 def _deeper_than(value: Any, depth: int) -> bool:
