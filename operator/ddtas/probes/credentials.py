@@ -28,9 +28,9 @@ def headers(look: Look) -> dict[str, str]:
         case "Basic":
             return {"Authorization": _basic(look, "username", "password")}
         case "Bearer":
-            return {"Authorization": f"Bearer {_value(look, 'token', ascii_only=True)}"}
+            return {"Authorization": f"Bearer {value(look, 'token', ascii_only=True)}"}
         case "ApiKey":
-            return {auth.header or _DEFAULT_API_KEY_HEADER: _value(look, "api-key", ascii_only=True)}
+            return {auth.header or _DEFAULT_API_KEY_HEADER: value(look, "api-key", ascii_only=True)}
         case "OAuth2ClientCredentials" | "MutualTLS" | "SigV4":
             return {}
 
@@ -78,17 +78,28 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 
 def _basic(look: Look, user: str, password: str) -> str:
-    name, word = _value(look, user, forbidden=":"), _value(look, password)
+    name, word = value(look, user, forbidden=":"), value(look, password)
     return f"Basic {base64.b64encode(f'{name}:{word}'.encode()).decode()}"
 
 
-def _value(look: Look, key: str, *, forbidden: str = "", ascii_only: bool = False) -> str:
-    value = (look.target.secret or {}).get(key, "")
-    usable = value and value.isprintable() and not (ascii_only and not value.isascii())
-    if not usable or any(character in value for character in forbidden):
+def value(look: Look, key: str, *, forbidden: str = "", ascii_only: bool = False) -> str:
+    """One value of the Secret.
+
+    Args:
+        look: whose Secret.
+        key: of the value.
+        forbidden: characters that it may not have, besides those that cannot be printed.
+        ascii_only: it may have no others.
+
+    Raises:
+        ProbeError: Unauthorized when it is missing, empty, or cannot be sent.
+    """
+    found = (look.target.secret or {}).get(key, "")
+    usable = found and found.isprintable() and not (ascii_only and not found.isascii())
+    if not usable or any(character in found for character in forbidden):
         raise look.error(
             Reason.UNAUTHORIZED,
             f"could not be looked at: {key} of its Secret is missing, or has characters that it may not have (a "
             "newline at the end?): correct the Secret",
         )
-    return value
+    return found

@@ -10,7 +10,7 @@ from ddtas.probes.axis import Axis, day, iso, timestamp
 
 MAX_FIELDS = 128  # what the status of a source can hold
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")  # FieldName of the API
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")  # FieldName of the API
 _TIMES = (FieldType.DATE, FieldType.TIMESTAMP)
 
 
@@ -29,7 +29,7 @@ class Records:
         """Look at one record: names to JSON values (None and "" count as no value)."""
         for name, value in record.items():
             field = self._fields.get(name)
-            if field is None and len(self._fields) < MAX_FIELDS and isinstance(name, str) and _NAME.fullmatch(name):
+            if field is None and len(self._fields) < MAX_FIELDS and isinstance(name, str) and NAME.fullmatch(name):
                 field = self._fields[name] = _Field()
             if field is not None:
                 field.add(value)
