@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ddtas.api.datasource import DataKind
-from ddtas.probes import http_csv
+from ddtas.probes import http_csv, ogc_api_features
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
@@ -17,5 +17,6 @@ __all__ = ["REGISTRY", "AddressPolicy", "Limits", "Look", "Probe", "Reason", "Ta
 REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
     {
         DataKind.HTTP_CSV: http_csv.probe,
+        DataKind.OGC_API_FEATURES: ogc_api_features.probe,
     }
 )
