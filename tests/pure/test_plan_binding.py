@@ -321,17 +321,41 @@ def test_a_bound_source_comes_with_its_contract_and_every_check() -> None:
     assert answer.binding.near_misses == ()
 
 
-def test_near_misses_are_ordered_by_what_is_missing_and_bounded() -> None:
-    far = named("far", theme="air", accessRights="non-public", purposes=["tax"])
-    others = [named(f"wrong-{i}", theme="air") for i in range(6)]
-    answer = bind(requirement(), [far, *others, WRONG], SEEN | {o.name: REACHABLE for o in others}, WINDOWS, None)
-    assert [n.data_source for n in answer.binding.near_misses] == ["wrong", "wrong-0", "wrong-1", "wrong-2", "wrong-3"]
-    assert answer.binding.near_misses[0].missing == ("needs water; the source says air",)
-    two = bind(requirement(), [far, WRONG], SEEN, WINDOWS, None)
-    assert [(n.data_source, len(n.missing)) for n in two.binding.near_misses] == [("wrong", 1), ("far", 3)]
-    assert two.message == (
+def test_near_misses_are_ordered_by_what_it_takes_to_mend_them_and_bounded() -> None:
+    """The data first, then what a person has to decide, and other data last; what takes most is named first."""
+    offered = [
+        named("other-1", theme="air"),
+        named("other-2", theme="air", accessRights="non-public", purposes=["tax"]),
+        named("short", contract=contract(records=5).contract.dump()),
+        named("for-others", purposes=["tax"]),
+        named("for-nobody", purposes=["tax"], accessRights="non-public"),
+        named("away"),
+    ]
+    seen = dict.fromkeys((s.name for s in offered), REACHABLE) | {"away": UNREACHABLE}
+    answer = bind(requirement(), offered, seen, WINDOWS, None)
+    assert [n.data_source for n in answer.binding.near_misses] == [
+        "away",
+        "short",
+        "for-others",
+        "for-nobody",
+        "other-1",
+    ]
+    missing = {n.data_source: n.missing for n in answer.binding.near_misses}
+    assert missing["other-1"] == ("needs water; the source says air",)
+    assert missing["short"] == ("needs 1096 records; the contract says 5",)
+    assert missing["for-others"] == ("needs purpose flood-prevention; the source says tax",)
+    assert len(missing["for-nobody"]) == 2
+    assert missing["away"][0] == "TooSlow: no answer within 20 s"
+
+    alone = bind(requirement(), [WRONG], SEEN, WINDOWS, None)
+    assert alone.message == (
         "requirement discharge-series: no data source fits; nearest is wrong: needs water; the source says air"
     )
+
+
+def test_a_chosen_source_is_checked_in_full_whatever_it_is_about() -> None:
+    answer = bind(requirement(), [WRONG], SEEN, WINDOWS, "wrong")
+    assert len(answer.binding.checks) == 13
 
 
 def test_ambiguity_names_all_that_fit() -> None:

@@ -68,15 +68,35 @@ class _Candidate:
         self.source = source
         self.outcomes = outcomes
         self.verdict = verdict(outcomes)
-        # What fails first, by how much it takes to mend it; then what is not known; then the name, to be stable.
-        failed = sum(o.distance for o in outcomes if o.fails)
-        unknown = sum(not o.fails and not o.holds for o in outcomes)
-        self.distance = (failed, unknown, source.name)
+        # What it is about; what fails, by how much it takes to mend it; what is not known; the name, to be stable.
+        foreign = failed = unknown = 0
+        for outcome in outcomes:
+            if outcome.fails:
+                foreign += outcome.distance == checks.OTHER_DATA
+                failed += outcome.distance
+            elif not outcome.holds:
+                unknown += 1
+        self.distance = (foreign, failed, unknown, source.name)
 
     def missing(self) -> tuple[str, ...]:
         """What stands between the source and a fit, in words: what takes most to mend first."""
         lacking = sorted((o for o in self.outcomes if not o.holds), key=lambda o: (not o.fails, -o.distance))
         return tuple(o.say() for o in lacking[:_MAX_MISSING])
+
+
+def _candidate(
+    requirement: DataRequirement,
+    source: DataSource,
+    observation: SourceObservation | None,
+    circumstances: Circumstances,
+    *,
+    chosen: bool,
+) -> _Candidate:
+    """A source with its checks; one that is about something else is not looked at any further, unless it was chosen."""
+    identity = checks.identity(requirement, source)
+    if not chosen and any(o.declared is NOT_MET for o in identity):
+        return _Candidate(source, identity)
+    return _Candidate(source, checks.all_of(requirement, source, observation, circumstances))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +137,7 @@ def bind(
     """
     candidates = sorted(
         (
-            _Candidate(s, checks.all_of(requirement, s, observations.get(s.name), circumstances))
+            _candidate(requirement, s, observations.get(s.name), circumstances, chosen=choice is not None)
             for s in sources
             if choice is None or s.name == choice
         ),

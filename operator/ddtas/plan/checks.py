@@ -38,6 +38,8 @@ _FITS = {
     FieldType.NUMBER: frozenset({FieldType.NUMBER, FieldType.INTEGER}),
 } | {t: frozenset({t}) for t in FieldType if t not in (FieldType.STRING, FieldType.NUMBER)}
 
+_CLASSES = list(SecurityClass)
+
 # How far a failed check is from being mended. Other data altogether; what a person has to decide; the data itself.
 OTHER_DATA, A_DECISION, THE_DATA, A_DETAIL = 100, 20, 5, 2
 _SLOW = 2  # times the bound on latency, before a measured one counts against a source: networks have their moods
@@ -91,11 +93,14 @@ def needed_days(requirement: DataRequirement, windows: Windows) -> Window:
     """The days that the data must cover: both windows, and the warm-up before the first."""
     start = min(windows.calibration.start, windows.validation.start)
     end = max(windows.calibration.end, windows.validation.end)
-    if not requirement.warm_up_days:
-        return Window.model_construct(start=start, end=end)
+    return _days(start, end, requirement.warm_up_days or 0)
+
+
+@lru_cache(maxsize=1024)
+def _days(start: str, end: str, before: int) -> Window:
     earliest = date.fromisoformat(start)
-    first = earliest - min(timedelta(days=requirement.warm_up_days), earliest - date.min)
-    return Window.model_construct(start=first.isoformat(), end=end)
+    first = earliest - min(timedelta(days=before), earliest - date.min)
+    return Window(start=first.isoformat(), end=end)
 
 
 def reachable(observation: SourceObservation | None) -> Outcome:
@@ -120,50 +125,59 @@ def _kind(requirement: DataRequirement, source: DataSource, facts: SourceFacts |
     )
 
 
-def _declared(name: str, holds: bool | None, distance: int, wanted: str, found: str) -> Outcome:
-    """A check of what only a person can declare."""
-    return Outcome(name, _of(holds), UNKNOWN, lambda: _needs(wanted, found, None), distance)
+def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tuple[str, object]]) -> Outcome:
+    """A check of what only a person can declare; `say` gives what is wanted, and what the source says."""
+
+    def message() -> str:
+        wanted, found = say()
+        return _needs(wanted, f"the source says {found or 'nothing'}", None)
+
+    return Outcome(name, _of(holds), UNKNOWN, message, distance)
 
 
-def _declarations(r: DataRequirement, source: DataSource) -> Iterator[Outcome]:
-    said = "the source says"
+def identity(r: DataRequirement, source: DataSource) -> list[Outcome]:
+    """What the data is about. A source that is about something else needs no further check."""
+    outcomes = []
     if r.theme is not None:
         holds = None if source.theme is None else source.theme == r.theme
-        yield _declared("theme", holds, OTHER_DATA, r.theme, f"{said} {source.theme or 'nothing'}")
+        outcomes.append(_declared("theme", holds, OTHER_DATA, lambda: (str(r.theme), source.theme)))
     if r.entity is not None:
         entity = source.contract.entity
         holds = None if entity is None else entity == r.entity
-        yield _declared("entity", holds, OTHER_DATA, r.entity, f"the contract says {entity or 'nothing'}")
+        outcomes.append(_declared("entity", holds, OTHER_DATA, lambda: (str(r.entity), entity)))
+    return outcomes
+
+
+def _declarations(r: DataRequirement, source: DataSource) -> Iterator[Outcome]:
     if r.contract_version is not None:
         version = source.contract.version
-        holds = within(version, r.contract_version)
-        text = f"the contract has version {version}"
-        yield _declared("contract version", holds, THE_DATA, f"contract {r.contract_version}", text)
+        wanted = f"contract {r.contract_version}"
+        yield _declared("contract version", within(version, r.contract_version), THE_DATA, lambda: (wanted, version))
     if r.access_rights is not None:
-        holds = source.access_rights in r.access_rights
-        wanted = ", ".join(sorted(r.access_rights))
-        yield _declared("access rights", holds, A_DECISION, wanted, f"the source is {source.access_rights}")
+        rights = r.access_rights
+        holds: bool | None = source.access_rights in rights
+        yield _declared("access rights", holds, A_DECISION, lambda: (" or ".join(sorted(rights)), source.access_rights))
     if r.purpose is not None:
-        holds = r.purpose in source.purposes
-        yield _declared("purpose", holds, A_DECISION, r.purpose, f"the source allows {', '.join(source.purposes)}")
-    if r.legal_bases is not None:
-        holds = None if source.legal_basis is None else source.legal_basis in r.legal_bases
-        wanted = f"legal basis {' or '.join(sorted(r.legal_bases))}"
-        yield _declared("legal basis", holds, A_DECISION, wanted, f"{said} {source.legal_basis or 'nothing'}")
-    if r.maximum_security_class is not None:
-        most, given = r.maximum_security_class, source.security_class
-        classes = list(SecurityClass)
-        holds = None if given is None else classes.index(given) <= classes.index(most)
+        purpose = r.purpose
+        holds = purpose in source.purposes
         yield _declared(
-            "security class", holds, A_DECISION, f"security class {most} at the most", f"{said} {given or 'nothing'}"
+            "purpose", holds, A_DECISION, lambda: (f"purpose {purpose}", ", ".join(sorted(source.purposes)))
         )
+    if r.legal_bases is not None:
+        bases, given = r.legal_bases, source.legal_basis
+        holds = None if given is None else given in bases
+        yield _declared("legal basis", holds, A_DECISION, lambda: (f"legal basis {' or '.join(sorted(bases))}", given))
+    if r.maximum_security_class is not None:
+        most, own = r.maximum_security_class, source.security_class
+        holds = None if own is None else _CLASSES.index(own) <= _CLASSES.index(most)
+        yield _declared("security class", holds, A_DECISION, lambda: (f"security class {most} at the most", own))
     if r.licences is not None:
-        holds = _plain(source.licence) in {_plain(licence) for licence in r.licences}
-        yield _declared("licence", holds, A_DECISION, f"licence {' or '.join(r.licences)}", f"{said} {source.licence}")
+        licences = r.licences
+        holds = _plain(source.licence) in {_plain(licence) for licence in licences}
+        yield _declared("licence", holds, A_DECISION, lambda: (f"licence {' or '.join(licences)}", source.licence))
     if r.provenance:
         holds = source.provenance is not None
-        text = source.provenance or "the source does not say where its data comes from"
-        yield _declared("provenance", holds, A_DETAIL, "provenance on record", text)
+        yield _declared("provenance", holds, A_DETAIL, lambda: ("provenance on record", source.provenance))
 
 
 def _plain(licence: str) -> str:
@@ -298,7 +312,9 @@ def coverage(
         if area is None:
             return _needs(f"{percent}% of {where}", "the platform has no spec.municipality.area", None)
         by_contract = (
-            f"the contract's extent has {promised:.0f}%" if promised is not None else "the contract gives none"
+            f"the contract's extent has {promised:.0f}%"
+            if promised is not None
+            else "the contract's extent is not known"
         )
         in_data = f"the data has {measured:.0f}%" if measured is not None else _found(None, facts, "extent")
         return _needs(f"{percent}% of {where}", by_contract, in_data)
@@ -509,7 +525,7 @@ def all_of(
     """Every check that a requirement asks for, in a fixed order."""
     facts = observation.facts if observation is not None and observation.state == "Reachable" else None
     contract = source.contract
-    outcomes = [_kind(r, source, facts), reachable(observation), *_declarations(r, source)]
+    outcomes = [_kind(r, source, facts), reachable(observation), *identity(r, source), *_declarations(r, source)]
     if r.fields:
         promised = {f.name: f for f in contract.fields}
         outcomes += [field(f, promised.get(f.name), facts) for f in r.fields]

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _DURATION = re.compile(
     r"P(?:(?P<Y>\d+)Y)?(?:(?P<M>\d+)M)?(?:(?P<W>\d+)W)?(?:(?P<D>\d+)D)?"
@@ -20,6 +21,7 @@ _WORDS = {
 _DAYS_A_MONTH = 30.436875  # the mean of the Gregorian calendar
 
 
+@lru_cache(maxsize=1024)
 def parts(duration: str) -> tuple[int, int] | None:
     """A duration as (months, seconds), which do not convert into each other; None for what is no duration."""
     match = _DURATION.fullmatch(duration)
@@ -35,6 +37,7 @@ def same(duration: str, other: str) -> bool:
     return duration == other or (parts(duration) is not None and parts(duration) == parts(other))
 
 
+@lru_cache(maxsize=1024)
 def span(duration: str) -> timedelta | None:
     """A duration as a length of time, a month at its mean length; None for what is none, or is beyond all measure."""
     found = parts(duration)

@@ -1,0 +1,496 @@
+"""Each check beyond the example's own: what is declared and what was measured, as a table."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from builders import CALIBRATION_WINDOW, VALIDATION_WINDOW, platform_body
+
+from ddtas.api.base import Verdict, Window
+from ddtas.api.datasource import Area
+from ddtas.api.installation import Check, Windows
+from ddtas.api.listing import DataRequirement
+from ddtas.api.platform import DataSource, MeasuredField, SourceFacts, UnknownFact
+from ddtas.plan import periods, space, units
+from ddtas.plan.binding import match
+from ddtas.plan.checks import Circumstances, within
+from ddtas.plan.snapshot import SourceObservation
+
+MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
+NOW = datetime(2026, 6, 2, 12, tzinfo=UTC)
+# A square of 10 km in the projection of the Netherlands.
+CITY = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000, 90000 450000, 90000 460000, 80000 460000, 80000 450000))")
+HERE = Circumstances(
+    Windows(calibration=Window.model_validate(CALIBRATION_WINDOW), validation=Window.model_validate(VALIDATION_WINDOW)),
+    NOW,
+    CITY,
+)
+NOWHERE = Circumstances(HERE.windows, NOW, None)
+
+
+def requirement(**asks: Any) -> DataRequirement:
+    return DataRequirement.model_validate(
+        {"name": "levels", "description": "d", "kinds": ["postgresql", "http-csv"], "history": False} | asks
+    )
+
+
+def source(contract: dict[str, Any] | None = None, **declares: Any) -> DataSource:
+    body = platform_body()["spec"]["dataSources"][0]
+    kept = {k: body[k] for k in ("name", "title", "kind", "endpoint", "accessRights", "licence", "purposes")}
+    return DataSource.model_validate(kept | {"contract": {"version": "1.4.2"} | (contract or {})} | declares)
+
+
+def seen(**facts: Any) -> SourceObservation:
+    return SourceObservation("Reachable", "Reachable", "", SourceFacts(**facts))
+
+
+def extent(crs: str, *bbox: object) -> dict[str, Any]:
+    return {"crs": crs, "bbox": [str(value) for value in bbox]}
+
+
+WHOLE = extent("EPSG:28992", 79000, 449000, 91000, 461000)
+HALF = extent("EPSG:28992", 80000, 450000, 85000, 460000)
+WHOLE_WGS84 = extent("OGC:CRS84", 4.2, 51.9, 4.6, 52.2)
+ELSEWHERE = extent("EPSG:28992", 200000, 500000, 210000, 510000)
+NO_NULLS = {
+    "name": "complete",
+    "metric": "nullValues",
+    "field": "level",
+    "operator": "mustBeLessOrEqualTo",
+    "value": "5",
+    "unit": "percent",
+}
+ENOUGH = {
+    "name": "enough",
+    "metric": "rowCount",
+    "operator": "mustBeGreaterOrEqualTo",
+    "value": "100",
+    "unit": "rows",
+}
+TEMPERATURE = {"name": "t", "type": "number", "unit": "Cel"}
+RAIN = {"name": "rain", "type": "number", "unit": "mm"}
+
+
+def level(value: str, unit: str, operator: str = "mustBeLessOrEqualTo", name: str = "latency") -> dict[str, Any]:
+    return {"serviceLevels": [{"property": name, "operator": operator, "value": value, "unit": unit}]}
+
+
+def promise(value: str, unit: str, name: str = "latency") -> dict[str, Any]:
+    return {"serviceLevels": [{"property": name, "value": value, "unit": unit}]}
+
+
+# id: check, requirement, source, facts → declared, measured
+TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None, Verdict, Verdict]] = {
+    # what only a person can declare
+    "entity": ("entity", {"entity": "Gauge"}, source({"entity": "Gauge"}), seen(), MET, UNKNOWN),
+    "entity, another": ("entity", {"entity": "Gauge"}, source({"entity": "Tree"}), seen(), NOT_MET, UNKNOWN),
+    "entity, none": ("entity", {"entity": "Gauge"}, source(), seen(), UNKNOWN, UNKNOWN),
+    "version": ("contract version", {"contractVersion": ">=1.2.0 <2.0.0"}, source(), seen(), MET, UNKNOWN),
+    "version, too old": ("contract version", {"contractVersion": ">=1.5.0"}, source(), seen(), NOT_MET, UNKNOWN),
+    "version, exact": ("contract version", {"contractVersion": "1.4.2"}, source(), seen(), MET, UNKNOWN),
+    "version, exact, another": ("contract version", {"contractVersion": "=1.4.3"}, source(), seen(), NOT_MET, UNKNOWN),
+    "legal basis": (
+        "legal basis",
+        {"legalBases": ["public-task", "consent"]},
+        source(legalBasis="public-task"),
+        seen(),
+        MET,
+        UNKNOWN,
+    ),
+    "legal basis, another": (
+        "legal basis",
+        {"legalBases": ["consent"]},
+        source(legalBasis="public-task"),
+        seen(),
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "legal basis, none": ("legal basis", {"legalBases": ["consent"]}, source(), seen(), UNKNOWN, UNKNOWN),
+    "class": ("security class", {"maximumSecurityClass": "BBN2"}, source(securityClass="BBN2"), None, MET, UNKNOWN),
+    "class, lighter": (
+        "security class",
+        {"maximumSecurityClass": "BBN2"},
+        source(securityClass="BBN1"),
+        None,
+        MET,
+        UNKNOWN,
+    ),
+    "class, heavier": (
+        "security class",
+        {"maximumSecurityClass": "BBN2"},
+        source(securityClass="BBN3"),
+        None,
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "class, none": ("security class", {"maximumSecurityClass": "BBN2"}, source(), None, UNKNOWN, UNKNOWN),
+    "licence": ("licence", {"licences": ["CC0-1.0", "cc-by-4.0"]}, source(), None, MET, UNKNOWN),
+    "licence, another": ("licence", {"licences": ["CC0-1.0"]}, source(), None, NOT_MET, UNKNOWN),
+    "provenance": ("provenance", {"provenance": True}, source(provenance="gauges"), None, MET, UNKNOWN),
+    "provenance, none": ("provenance", {"provenance": True}, source(), None, NOT_MET, UNKNOWN),
+    # units
+    "unit, written otherwise": (
+        "field rain",
+        {"fields": [RAIN]},
+        source({"fields": [RAIN | {"unit": "L/m2"}]}),
+        seen(fields=(MeasuredField(name="rain", type="number"),)),
+        MET,
+        MET,
+    ),
+    "unit, another size": (
+        "field rain",
+        {"fields": [RAIN]},
+        source({"fields": [RAIN | {"unit": "cm"}]}),
+        seen(fields=(MeasuredField(name="rain", type="number", unit="cm"),)),
+        NOT_MET,
+        NOT_MET,
+    ),
+    "unit, another measure": (
+        "field rain",
+        {"fields": [RAIN]},
+        source({"fields": [TEMPERATURE]}),
+        None,
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "unit, another zero": (
+        "field t",
+        {"fields": [TEMPERATURE]},
+        source({"fields": [TEMPERATURE | {"unit": "K"}]}),
+        seen(fields=(MeasuredField(name="t", type="number", unit="degC"),)),
+        NOT_MET,
+        MET,
+    ),
+    "unit, not known": (
+        "field rain",
+        {"fields": [RAIN]},
+        source({"fields": [RAIN | {"unit": "m+NAP"}]}),
+        seen(fields=(MeasuredField(name="rain", type="number", unit="bucketfuls"),)),
+        UNKNOWN,
+        UNKNOWN,
+    ),
+    "field, the data tells none": ("field rain", {"fields": [RAIN]}, source({"fields": [RAIN]}), seen(), MET, UNKNOWN),
+    # space
+    "geometry": (
+        "geometry type",
+        {"geometryTypes": ["Point", "MultiPoint"]},
+        source({"geometryType": "Point"}),
+        seen(geometry_type="Polygon"),
+        MET,
+        NOT_MET,
+    ),
+    "geometry, unknown": ("geometry type", {"geometryTypes": ["Point"]}, source(), seen(), UNKNOWN, UNKNOWN),
+    "crs": ("crs", {"crs": ["EPSG:28992"]}, source({"crs": "EPSG:28992"}), seen(crs=("EPSG:28992",)), MET, MET),
+    "crs, as URI and URN": (
+        "crs",
+        {"crs": ["EPSG:28992"]},
+        source({"crs": "http://www.opengis.net/def/crs/EPSG/0/28992"}),
+        seen(crs=("OGC:CRS84", "urn:ogc:def:crs:EPSG::28992")),
+        MET,
+        MET,
+    ),
+    "crs, the order of axes aside": ("crs", {"crs": ["EPSG:4326"]}, source({"crs": "OGC:CRS84"}), None, MET, UNKNOWN),
+    "crs, another": (
+        "crs",
+        {"crs": ["EPSG:28992"]},
+        source({"crs": "EPSG:3857"}),
+        seen(crs=("EPSG:4326",)),
+        NOT_MET,
+        NOT_MET,
+    ),
+    "crs, with heights is another": (
+        "crs",
+        {"crs": ["EPSG:28992"]},
+        source({"crs": "EPSG:7415"}),
+        None,
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "crs, not known": ("crs", {"crs": ["EPSG:28992"]}, source({"crs": "EPSG:999999"}), seen(), UNKNOWN, UNKNOWN),
+    "coverage": (
+        "coverage",
+        {"coverage": {"minimumPercent": 100}},
+        source({"extent": WHOLE}),
+        seen(extent=HALF),
+        MET,
+        NOT_MET,
+    ),
+    "coverage, in degrees": (
+        "coverage",
+        {"coverage": {"minimumPercent": 99}},
+        source({"extent": WHOLE_WGS84}),
+        seen(extent=ELSEWHERE),
+        MET,
+        NOT_MET,
+    ),
+    "coverage, half is enough": (
+        "coverage",
+        {"coverage": {"minimumPercent": 50}},
+        source(),
+        seen(extent=HALF),
+        UNKNOWN,
+        MET,
+    ),
+    "coverage, of an extent of the app's": (
+        "coverage",
+        {"coverage": {"minimumPercent": 60, "extent": WHOLE}},
+        source({"extent": HALF}),
+        None,
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "coverage, crs not known": (
+        "coverage",
+        {"coverage": {"minimumPercent": 1}},
+        source({"extent": extent("EPSG:999999", 0, 0, 1, 1)}),
+        seen(extent=extent("EPSG:28992", "1e9", 0, 1, 1) | {"bbox": ["9" * 30, "0", "1", "1"]}),
+        UNKNOWN,
+        NOT_MET,
+    ),
+    # time
+    "resolution, written otherwise": (
+        "time resolution",
+        {"timeResolution": "P1D"},
+        source({"timeResolution": "PT24H"}),
+        seen(time_resolution="PT1H"),
+        MET,
+        NOT_MET,
+    ),
+    "freshness": (
+        "freshness",
+        {"freshness": "P1D"},
+        source({"freshness": "PT1H"}),
+        seen(last="2026-06-02T11:00:00Z"),
+        MET,
+        MET,
+    ),
+    "freshness, a day counts to its end": (
+        "freshness",
+        {"freshness": "P1D"},
+        source(),
+        seen(last="2026-06-01"),
+        UNKNOWN,
+        MET,
+    ),
+    "freshness, stale": (
+        "freshness",
+        {"freshness": "P1D"},
+        source({"freshness": "P2D"}),
+        seen(last="2026-06-01T11:59:59Z"),
+        NOT_MET,
+        NOT_MET,
+    ),
+    "freshness, unknown": ("freshness", {"freshness": "P1D"}, source(), seen(), UNKNOWN, UNKNOWN),
+    # volume and quality
+    "size": ("size", {"maximumSizeBytes": 1000}, source({"sizeBytes": 1000}), seen(size_bytes=1001), MET, NOT_MET),
+    "rows": ("quality enough", {"quality": [ENOUGH]}, source({"records": 100}), seen(records=99), MET, NOT_MET),
+    "nulls": (
+        "quality complete",
+        {"quality": [NO_NULLS]},
+        source({"fields": [{"name": "level", "type": "number", "required": True}]}),
+        seen(fields=(MeasuredField(name="level", type="number", empty=6),), sampled=100),
+        MET,
+        NOT_MET,
+    ),
+    "nulls, at the bound": (
+        "quality complete",
+        {"quality": [NO_NULLS]},
+        source({"quality": [NO_NULLS | {"value": "4"}]}),
+        seen(fields=(MeasuredField(name="level", type="number", empty=5),), sampled=100),
+        MET,
+        MET,
+    ),
+    "nulls, a weaker promise": (
+        "quality complete",
+        {"quality": [NO_NULLS]},
+        source({"quality": [NO_NULLS | {"value": "6"}]}),
+        seen(fields=(MeasuredField(name="level", type="number"),)),
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "nulls, in rows of a sample": (
+        "quality complete",
+        {"quality": [NO_NULLS | {"unit": "rows"}]},
+        source(),
+        seen(fields=(MeasuredField(name="level", type="number", empty=1),), sampled=100, records=200),
+        UNKNOWN,
+        UNKNOWN,
+    ),
+    # service levels
+    "latency, in another unit": (
+        "service level latency",
+        level("1", "s"),
+        source(**promise("900", "ms")),
+        seen(latency_milliseconds=200),
+        MET,
+        MET,
+    ),
+    "latency, measured a bit too slow": (
+        "service level latency",
+        level("1", "s"),
+        source(**promise("2", "s")),
+        seen(latency_milliseconds=1500),
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "latency, measured far too slow": (
+        "service level latency",
+        level("1", "s"),
+        source(),
+        seen(latency_milliseconds=2100),
+        UNKNOWN,
+        NOT_MET,
+    ),
+    "frequency": (
+        "service level frequency",
+        level("1", "d", name="frequency"),
+        source(**promise("1", "h", "frequency")),
+        seen(time_resolution="PT1H"),
+        MET,
+        MET,
+    ),
+    "availability": (
+        "service level availability",
+        level("99", "%", "mustBeGreaterOrEqualTo", "availability"),
+        source(**promise("0.995", "1", "availability")),
+        seen(),
+        MET,
+        UNKNOWN,
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "asks", "offered", "observed", "declared", "measured"), TABLE.values(), ids=TABLE)
+def test_check(
+    name: str,
+    asks: dict[str, Any],
+    offered: DataSource,
+    observed: SourceObservation | None,
+    declared: Verdict,
+    measured: Verdict,
+) -> None:
+    result = next(c for c in match(requirement(**asks), offered, observed, HERE) if c.name == name)
+    assert (result.declared, result.measured) == (declared, measured), result.message
+    assert result.message.startswith("needs ")
+
+
+def message(name: str, asks: dict[str, Any], offered: DataSource, observed: SourceObservation | None = None) -> str:
+    return next(c.message for c in match(requirement(**asks), offered, observed, HERE) if c.name == name)
+
+
+def test_messages_say_what_would_fix_it() -> None:
+    daily = seen(time_resolution="P1D")
+    assert message("time resolution", {"timeResolution": "PT1H"}, source({"timeResolution": "P1D"}), daily) == (
+        "needs hourly (PT1H) values; the contract says daily (P1D), the data gives daily (P1D)"
+    )
+    assert message("field rain", {"fields": [RAIN]}, source({"fields": [RAIN | {"unit": "cm"}]})) == (
+        "needs rain as number in mm; the contract says number in cm (1 cm = 10 mm)"
+    )
+    why = SourceFacts(unknown=(UnknownFact(fact="records", reason="the server does not tell numberMatched"),))
+    seen_it = SourceObservation("Reachable", "Reachable", "", why)
+    assert message("records", {"minimumRecords": 5}, source(), seen_it) == (
+        "needs 5 records; the contract says nothing, the data gives no answer (the server does not tell numberMatched)"
+    )
+    assert message("coverage", {"coverage": {"minimumPercent": 95}}, source(), seen(extent=HALF)) == (
+        "needs 95% of the municipality; the contract's extent is not known, the data has 50%"
+    )
+
+
+def test_a_platform_without_an_area_cannot_tell_its_coverage() -> None:
+    asked = requirement(coverage={"minimumPercent": 95})
+    result = next(c for c in match(asked, source({"extent": WHOLE}), None, NOWHERE) if c.name == "coverage")
+    assert (result.declared, result.measured) == (UNKNOWN, UNKNOWN)
+    assert "spec.municipality.area" in result.message
+
+
+def test_what_is_met_says_nothing_that_moves_on_with_time() -> None:
+    """A growing source would else change the status of each Installation at each look."""
+    asks = {"minimumRecords": 10, "freshness": "P1D", "quality": [ENOUGH], "maximumSizeBytes": 10**9}
+
+    def checks(records: int, last: str) -> tuple[Check, ...]:
+        return match(requirement(**asks), source(), seen(records=records, last=last, size_bytes=records), HERE)
+
+    assert checks(100, "2026-06-02T10:00:00Z") == checks(101, "2026-06-02T11:00:00Z")
+
+
+UNITS: dict[tuple[str, str], bool | None] = {
+    ("mm", "mm"): True,
+    ("mm", "L/m2"): True,
+    ("mm", "l/m^2"): True,
+    ("mm/d", "mm/day"): True,
+    ("m3/s", "m**3/s"): True,
+    ("m3/s", "L/s"): False,
+    ("kW.h", "kWh"): True,
+    ("Cel", "degC"): True,
+    ("Cel", "K"): False,
+    ("ug/m3", "µg/m3"): True,
+    ("ug/m3", "μg/m3"): True,
+    ("%", "percent"): True,
+    ("%", "1"): False,
+    ("[ppm]", "ppm"): True,
+    ("{veh}/h", "1/h"): True,
+    ("km/h", "m/s"): False,
+    ("mm", "d"): False,
+    ("m+NAP", "m+NAP"): True,
+    ("m+NAP", "m"): None,
+    ("bucketful", "L"): None,
+    ("10**10**10", "m"): None,
+    ("m**99999999", "m"): None,
+    ("((((((((m", "m"): None,
+    ("__import__('os')", "m"): None,
+    ("m", ""): None,
+}
+
+
+@pytest.mark.parametrize(("pair", "expected"), UNITS.items(), ids=lambda value: str(value))
+def test_units_are_compared_by_what_they_measure(pair: tuple[str, str], expected: bool | None) -> None:
+    assert units.same(*pair) is expected
+    assert units.same(*reversed(pair)) is expected
+
+
+def test_values_are_converted() -> None:
+    assert units.convert(1.5, "h", "min") == pytest.approx(90)
+    assert units.convert(0, "Cel", "K") == pytest.approx(273.15)
+    assert units.convert(1, "h", "m") is None
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        ("PT1H", 3600),
+        ("P1D", 86400),
+        ("P1W", 604800),
+        ("P1DT1H30M5S", 91805),
+        ("P1Y", 31556952),
+        ("P99999999999Y", None),
+        ("1H", None),
+    ],
+)
+def test_durations(duration: str, seconds: int | None) -> None:
+    found = periods.span(duration)
+    assert (None if found is None else round(found.total_seconds())) == seconds
+
+
+def test_a_broken_area_has_no_coverage() -> None:
+    whole = source({"extent": WHOLE}).contract.extent
+    assert whole is not None
+    for wkt in ("POLYGON((0 0, 1 1", "POLYGON((0 0, 1 1, 0 0, 0 0))"):
+        assert space.covered_percent(Area(crs="EPSG:28992", wkt=wkt), whole) is None
+    # A bow tie is no valid polygon; what it encloses is clear all the same.
+    bow = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000, 90000 460000, 90000 450000, 80000 460000, 80000 450000))")
+    assert space.covered_percent(bow, whole) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("version", "comparators", "expected"),
+    [
+        ("1.2.0", ">=1.2.0 <2.0.0", True),
+        ("2.0.0", ">=1.2.0 <2.0.0", False),
+        ("2.0.0-rc.1", "<2.0.0", True),
+        ("1.2.0", "1.2.0", True),
+        ("1.2.0+build", "1.2.0", True),
+        ("1.2.0", ">=1.02.0", None),
+    ],
+)
+def test_ranges_of_versions(version: str, comparators: str, expected: bool | None) -> None:
+    assert within(version, comparators) is expected
