@@ -9,6 +9,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Mapping
+from urllib.parse import quote_plus
 
 from ddtas.probes.base import Look, Reason
 
@@ -26,7 +27,7 @@ def headers(look: Look) -> dict[str, str]:
         return {}
     match auth.scheme:
         case "Basic":
-            return {"Authorization": _basic(look, "username", "password")}
+            return {"Authorization": _basic(value(look, "username", forbidden=":"), value(look, "password"))}
         case "Bearer":
             return {"Authorization": f"Bearer {value(look, 'token', ascii_only=True)}"}
         case "ApiKey":
@@ -36,29 +37,34 @@ def headers(look: Look) -> dict[str, str]:
 
 
 def client(look: Look) -> dict[str, str]:
-    """The headers for the token URL of OAuth 2.0.
+    """The headers for the token URL of OAuth 2.0: RFC 6749, section 2.3.1, with both values form-encoded.
 
     Raises:
         ProbeError: as `headers`.
     """
-    return {"Authorization": _basic(look, "client-id", "client-secret")}
+    name, word = (quote_plus(value(look, key)) for key in ("client-id", "client-secret"))
+    return {"Authorization": _basic(name, word)}
 
 
-def tls(look: Look) -> ssl.SSLContext | None:
+def tls(look: Look, *, client: bool = True) -> ssl.SSLContext | None:
     """How TLS is spoken; None for the ordinary way, with the public certificate authorities.
+
+    Args:
+        look: whose Secret may have `ca.crt`, and with MutualTLS the client's certificate and key.
+        client: False for others than the server of the endpoint: they do not see the client's certificate.
 
     Raises:
         ProbeError: Unauthorized when a certificate or key in the Secret cannot be read.
     """
     secret: Mapping[str, str] = look.target.secret or {}
-    wants_client = look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
+    wants_client = client and look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
     if not wants_client and "ca.crt" not in secret:
         return None
     try:
         context = ssl.create_default_context(cadata=secret.get("ca.crt") or None)
         if wants_client:
             _load_client(context, secret["tls.crt"], secret["tls.key"])
-    except (ssl.SSLError, ValueError, KeyError, OSError):
+    except (ssl.SSLError, ValueError, TypeError, KeyError, OSError):  # TypeError: ca.crt has more than ASCII
         # What OpenSSL says of a key is nobody's business.
         raise look.error(
             Reason.UNAUTHORIZED,
@@ -77,8 +83,7 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
         context.load_cert_chain(os.fspath(file.name), password="")
 
 
-def _basic(look: Look, user: str, password: str) -> str:
-    name, word = value(look, user, forbidden=":"), value(look, password)
+def _basic(name: str, word: str) -> str:
     return f"Basic {base64.b64encode(f'{name}:{word}'.encode()).decode()}"
 
 

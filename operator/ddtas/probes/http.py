@@ -11,12 +11,14 @@ import functools
 import http
 import json
 import math
+import re
 import socket
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from xml.etree.ElementTree import Element, ParseError
 
 import aiohttp
@@ -33,7 +35,10 @@ from ddtas.probes.base import Look, Reason, printable
 
 _CHUNK_BYTES = 16 * 1024  # small enough that working through one does not hold up the event loop
 _HEADER_BYTES = 8 * 1024  # of one header; aiohttp itself bounds their number
-_DEPTH = 64  # of nested JSON; the parser itself is recursive
+_URL_CHARACTERS = 4 * 1024  # of a link or redirect
+_DEPTH = 64  # of nested JSON or XML; the JSON parser itself is recursive
+_DIGITS = 300  # of an integer in JSON: a float can hold it
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # half a character, if the other half does not stand beside it
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = f"ddtas-operator/{__version__} (+data source probe)"
 _HEADERS = {
@@ -100,10 +105,25 @@ class Document:
 class Visit:
     """A visit to the server of a source."""
 
-    def __init__(self, look: Look, session: aiohttp.ClientSession, authorization: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        look: Look,
+        session: aiohttp.ClientSession,
+        authorization: Mapping[str, str],
+        tls: ssl.SSLContext | Literal[True],
+    ) -> None:
+        """Begin a visit.
+
+        Args:
+            look: it is part of.
+            session: speaks TLS without a client's certificate.
+            authorization: headers for the endpoint's origin alone.
+            tls: how TLS is spoken with the endpoint's origin alone.
+        """
         self.look = look
         self._session = session
         self._authorization = authorization
+        self._tls = tls
 
     @asynccontextmanager
     async def get(
@@ -147,7 +167,9 @@ class Visit:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Document:
-        """GET a JSON document of at most `max_document_bytes`, numbers finite, nested at most 64 deep.
+        """GET a JSON document of at most `max_document_bytes`: UTF-8, numbers finite, nested at most 64 deep.
+
+        Of a name that an object has twice, the last value counts. Each text can be encoded in UTF-8.
 
         Raises:
             ProbeError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken;
@@ -160,12 +182,12 @@ class Visit:
             if body.lstrip()[:1] == b"<":
                 raise self._unexpected("HTML or XML instead of JSON")
             try:
-                value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+                value = _parse_json(body)
             except (ValueError, RecursionError):
                 raise self.look.error(
                     Reason.MALFORMED_DATA, "answers with JSON that cannot be read: ask the data supplier"
                 ) from None
-            if _deeper_than(value, _DEPTH):
+            if _deeper_than([value], _DEPTH, _held):
                 raise self.look.error(
                     Reason.MALFORMED_DATA, f"answers with JSON nested more than {_DEPTH} deep: ask the data supplier"
                 )
@@ -179,7 +201,7 @@ class Visit:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Document:
-        """GET an XML document of at most `max_document_bytes`, without a DTD, entities or external references.
+        """GET an XML document of at most `max_document_bytes`, nested at most 64 deep, without a DTD or entities.
 
         Raises:
             ProbeError: as `get`; UnexpectedContent where it is not XML, MalformedData where it is broken, or has what
@@ -199,6 +221,10 @@ class Visit:
                 raise self.look.error(
                     Reason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
                 ) from None
+            if _deeper_than([root], _DEPTH - 1, list):
+                raise self.look.error(
+                    Reason.MALFORMED_DATA, f"answers with XML nested more than {_DEPTH} deep: ask the data supplier"
+                )
             return Document(root, answer.url, answer.headers)
 
     def resolve(self, url: str | None) -> URL:
@@ -238,7 +264,9 @@ class Visit:
         most = self.look.limits.max_redirects
         for _ in range(most + 1):
             sent = {"Accept": accept} | ({**self._authorization, **headers} if trusted else {})
-            response = await self._session.get(url, headers=sent, allow_redirects=False)
+            # A client's certificate tells who we are, so it is for the origin alone too.
+            tls = self._tls if trusted else True  # the session's own way
+            response = await self._session.get(url, headers=sent, allow_redirects=False, ssl=tls)
             if response.status not in _REDIRECTS:
                 return response
             response.close()
@@ -251,10 +279,11 @@ class Visit:
     def _parse(self, text: str, base: URL | None = None, *, redirect: bool = False) -> URL:
         """An absolute http(s) URL without user info, which aiohttp would send as credentials."""
         try:
-            url = base.join(URL(text)) if base else URL(text)
-            if url.scheme in ("http", "https") and url.host and text:
+            # Host names are encoded in quadratic time, and a link goes into a request.
+            url = base.join(URL(text[:_URL_CHARACTERS])) if base else URL(text)
+            if url.scheme in ("http", "https") and url.host and 0 < len(text) <= _URL_CHARACTERS:
                 return url.with_user(None)
-        except ValueError:  # no URL at all; its text says too much about a secret or a payload to show
+        except (ValueError, TypeError):  # no URL at all; its text says too much about a secret or a payload to show
             pass
         culprit = "redirects to what is" if redirect else "links to what is" if base else "is"
         raise self.look.error(
@@ -312,11 +341,11 @@ async def visit(look: Look) -> AsyncIterator[Visit]:
     gate = _Gate(look.policy)
     seconds = look.limits.deadline_seconds
     try:
-        async with asyncio.timeout(seconds), _session(gate, credentials.tls(look)) as session:
-            authorization = credentials.headers(look)
-            visiting = Visit(look, session, authorization)
+        tls: ssl.SSLContext | Literal[True] = credentials.tls(look) or True
+        async with asyncio.timeout(seconds), _session(gate, credentials.tls(look, client=False)) as session:
+            visiting = Visit(look, session, credentials.headers(look), tls)
             if look.target.auth is not None and look.target.auth.scheme == "OAuth2ClientCredentials":
-                visiting = Visit(look, session, await _token(visiting))
+                visiting = Visit(look, session, await _token(visiting, gate), tls)
             yield visiting
     except TimeoutError:
         raise look.error(
@@ -328,11 +357,14 @@ async def visit(look: Look) -> AsyncIterator[Visit]:
         raise _explain(error, gate, look) from None
 
 
-async def _token(visiting: Visit) -> dict[str, str]:
+async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
     """An access token by the OAuth 2.0 client credentials grant (RFC 6749, section 4.4), for this visit alone.
 
     The client's id and secret go by HTTP Basic to the token URL, which the platform team has named, and nowhere else:
     a redirect is not followed.
+
+    Raises:
+        ProbeError: Unauthorized when there is no token; Unreachable or AddressForbidden about the token URL.
     """
     look = visiting.look
     assert look.target.auth is not None  # noqa: S101 - the caller looked
@@ -341,27 +373,28 @@ async def _token(visiting: Visit) -> dict[str, str]:
     form = {"grant_type": "client_credentials"}
     if look.target.auth.scope:
         form["scope"] = look.target.auth.scope
-    response = await visiting._session.post(
-        url,
-        data=form,
-        headers={"Accept": "application/json", **credentials.client(look)},
-        allow_redirects=False,
-    )
+    headers = {"Accept": "application/json", **credentials.client(look)}
     refused = look.error(
         Reason.UNAUTHORIZED,
         "could not be looked at: the token URL gives no access token: correct the Secret, tokenUrl and scope in "
         "credentials",
     )
     try:
-        if response.status != http.HTTPStatus.OK:
-            raise refused
-        body = await visiting._whole(Answer(response, look))
-    finally:
-        response.close()
-    try:
-        token = json.loads(body)["access_token"]
-    except (ValueError, RecursionError, LookupError, TypeError):
+        async with visiting._session.post(url, data=form, headers=headers, allow_redirects=False) as response:
+            if response.status != http.HTTPStatus.OK:
+                raise refused
+            answer = _parse_json(await visiting._whole(Answer(response, look)))
+    except (aiohttp.ClientError, ConnectionError):
+        if gate.refusals:
+            raise forbidden(look, gate.refusals, "tokenUrl") from None
+        raise look.error(
+            Reason.UNREACHABLE,
+            "could not be looked at: the token URL does not answer with valid HTTP, or has no TLS certificate that can "
+            "be trusted: correct tokenUrl in credentials",
+        ) from None
+    except (ValueError, RecursionError, TooLongError):
         raise refused from None
+    token = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
         raise refused
     return {"Authorization": f"Bearer {token}"}
@@ -414,11 +447,12 @@ async def permitted(look: Look, host: str, port: int) -> str:
     return allowed
 
 
-def forbidden(look: Look, refusals: set[str]) -> ProbeError:
+def forbidden(look: Look, refusals: set[str], culprit: str = "endpoint") -> ProbeError:
     """The error for addresses, each with its refusal, that may not be connected to."""
+    verb = "leads to" if culprit == "endpoint" else f"has a {culprit} that leads to"
     return look.error(
         Reason.ADDRESS_FORBIDDEN,
-        f"leads to {', '.join(sorted(refusals)[:4])}, where probes may not connect to: correct the endpoint, or ask "
+        f"{verb} {', '.join(sorted(refusals)[:4])}, where probes may not connect to: correct the {culprit}, or ask "
         "the platform team to allow that range",
     )
 
@@ -452,26 +486,42 @@ def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
     )
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
+def _parse_json(body: bytes) -> Any:
+    """JSON by RFC 8259, stricter where Python is not strict.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8, or has what nobody can work with: a number that is not finite, an integer
+            of more than 300 digits, half of a surrogate pair.
+        RecursionError: it is nested too deep for the parser.
+    """
+    # json.loads of bytes would take UTF-16 and UTF-32 too, and let surrogates pass.
+    value = json.loads(body.decode("utf-8-sig"), parse_constant=_finite, parse_float=_finite, parse_int=_integer)
+    if _SURROGATE.search(body):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):  # 1e999
-        raise ValueError("too big a number")
+    number = float(text)  # 1e999 is inf; NaN and Infinity come by here too
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
     return number
 
 
-def _deeper_than(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth):
-        level = [
-            item
-            for holder in level
-            if isinstance(holder, (dict, list))
-            for item in (holder.values() if isinstance(holder, dict) else holder)
-        ]
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError("too many digits")
+    return int(text)
+
+
+def _held(value: Any) -> Iterable[Any]:
+    """What a JSON value holds."""
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _deeper_than(level: Sequence[Any], depth: int, held: Callable[[Any], Iterable[Any]]) -> bool:
+    for _ in range(depth + 1):
+        level = [inner for outer in level for inner in held(outer)]
         if not level:
             return False
     return True
