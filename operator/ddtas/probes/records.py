@@ -55,6 +55,11 @@ class Records:
             (f.axis for f in found.values()), None
         )
 
+    def axis_of(self, name: str) -> Axis | None:
+        """The time axis of one field; None where it does not hold days or moments."""
+        field = self._fields.get(name)
+        return field.axis if field is not None and field.type in _TIMES else None
+
     def facts(self, *, complete: bool, units: Mapping[str, str] | None = None) -> SourceFacts:
         """The facts so far.
 
