@@ -5,13 +5,14 @@ import time
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ddtas import metrics, names
 from ddtas.api.installation import Installation, InstallationStatus
 from ddtas.api.listing import AppListing, AppListingStatus
-from ddtas.api.platform import DataSource, MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
 from ddtas.cluster.apply import apply
 from ddtas.cluster.client import Client
@@ -19,11 +20,20 @@ from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, Resourc
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
 from ddtas.plan.admission import admit
+from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
 from ddtas.plan.decide import Plan, RenderRequest, decide
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
+from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
-from ddtas.plan.status import ChangeSet, installation_status, listing_status, platform_status, refused_status
+from ddtas.plan.status import (
+    ChangeSet,
+    installation_status,
+    listing_status,
+    platform_status,
+    refused_status,
+    steady_facts,
+)
 from ddtas.probes import Target
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 from ddtas.sandbox import render_in_sandbox
@@ -34,6 +44,8 @@ log = logging.getLogger(__name__)
 # Installations, and revisions of each (the one that serves and the target, and a few that were left behind).
 _RENDERED_AT_MOST = 2000
 _REVISIONS_AT_MOST = 8
+# How often it is worked out anew which apps could run on a platform, when nothing but a few more records came in.
+_CATALOGUE_SECONDS = 300.0
 # Objects of others are not watched: whether one that is in the way is gone must be looked up.
 _NAME_TAKEN_AGAIN_SECONDS = 15.0
 
@@ -71,6 +83,9 @@ class Reconciler:
         self._now = now
         # By Installation, then revision: two Installations may have the same revision, but never the same names.
         self._rendered: OrderedDict[Name, dict[str, tuple[Manifest, ...] | TemplateError]] = OrderedDict()
+        # By platform: the digests of its sources, for one generation of it; and which apps could run there.
+        self._digests: dict[Name, tuple[str, int, dict[str, str]]] = {}
+        self._catalogues: dict[Name, tuple[object, datetime, tuple[ListingFit, ...]]] = {}
 
     async def __call__(self, key: ObjectKey) -> float | None:
         """Reconcile one object.
@@ -113,14 +128,48 @@ class Reconciler:
         namespace, name = key
         if platform is None:
             self._probes.forget(namespace, name)
+            self._digests.pop(key, None)
+            self._catalogues.pop(key, None)
             return None
         if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
             return None
         self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
-        digests = {s.name: _probe_digest(s) for s in platform.spec.data_sources}
-        status = platform_status(platform, self._observations(platform), digests, self._now())
+        observations = self._observations(platform)
+        listings = self._catalogue(platform, observations)
+        status = platform_status(platform, observations, self._probe_digests(platform), listings, self._now())
         await self._publish(PLATFORM, self._world.platforms, platform, status)
-        return None
+        return _CATALOGUE_SECONDS
+
+    def _catalogue(
+        self, platform: MunicipalityPlatform, observations: dict[str, SourceObservation]
+    ) -> tuple[ListingFit, ...]:
+        """Which apps could run on a platform.
+
+        Each of a hundred sources may have news in each interval, so what only moves on (a record more) is worked out
+        no more often than every five minutes; what changes the question is worked out at once.
+        """
+        key = (platform.metadata.namespace, platform.metadata.name)
+        listings = sorted(self._world.listings.readable(), key=lambda known: known.metadata.name)
+        question = (
+            platform.metadata.uid,
+            platform.metadata.generation,
+            tuple((listing.metadata.uid, listing.metadata.generation) for listing in listings),
+            tuple((name, seen.state, steady_facts(seen.facts)) for name, seen in observations.items()),
+        )
+        known = self._catalogues.get(key)
+        now = self._now()
+        if known is not None and known[0] == question and (now - known[1]).total_seconds() < _CATALOGUE_SECONDS:
+            return known[2]
+        fits: list[ListingFit] = []
+        for listing in listings:
+            version = installable(listing)
+            if version is None or review_refusal(listing, self._settings.policy) or len(fits) >= MOST_LISTINGS:
+                continue
+            namespace, name = key
+            candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
+            fits.append(fit(self._snapshot(candidate, listing, platform, observations), version))
+        self._catalogues[key] = (question, now, tuple(fits))
+        return tuple(fits)
 
     def _observations(self, platform: MunicipalityPlatform) -> dict[str, SourceObservation]:
         """What is known of the platform's sources, by name; sees to it that each of them is looked at.
@@ -129,10 +178,10 @@ class Reconciler:
         nobody has looked at yet. Without its credentials nothing can be known of a source.
         """
         namespace, name = platform.metadata.namespace, platform.metadata.name
-        secrets = self._world.secrets(namespace)
+        secrets, digests = self._world.secrets(namespace), self._probe_digests(platform)
         found = {}
         for source in platform.spec.data_sources:
-            key, digest = SourceKey(namespace, name, source.name), _probe_digest(source)
+            key, digest = SourceKey(namespace, name, source.name), digests[source.name]
             target = _target(source, secrets)
             if target is None:
                 self._probes.forget(*key)
@@ -143,8 +192,19 @@ class Reconciler:
             self._probes.ensure(key, digest, target, _seed(platform, source))
             seen = self._probes.observation(key, digest)
             if seen is not None:
-                found[source.name] = SourceObservation(seen.state, seen.reason, seen.message or "", seen.facts)
+                found[source.name] = SourceObservation(
+                    seen.state, seen.reason, seen.message or "", seen.facts, seen.looked_at
+                )
         return found
+
+    def _probe_digests(self, platform: MunicipalityPlatform) -> dict[str, str]:
+        """The digest of each source by name, worked out once for each generation of the platform."""
+        meta = platform.metadata
+        known = self._digests.get((meta.namespace, meta.name))
+        if known is None or known[:2] != (meta.uid, meta.generation):
+            known = (meta.uid, meta.generation, {s.name: _probe_digest(s) for s in platform.spec.data_sources})
+            self._digests[meta.namespace, meta.name] = known
+        return known[2]
 
     # ---- Installation ----
 
@@ -187,17 +247,31 @@ class Reconciler:
         owner = (metadata.namespace, metadata.name)
         listing = world.listings.get(("", spec.listing))
         platform = world.platforms.get((metadata.namespace, spec.platform))
+        snapshot = self._snapshot(
+            installation,
+            listing.fault if isinstance(listing, Unreadable) else listing,
+            platform.fault if isinstance(platform, Unreadable) else platform,
+            self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
+        )
+        return replace(snapshot, children=world.children(owner, metadata.uid), rendered=self._rendered.get(owner, {}))
+
+    def _snapshot(
+        self,
+        installation: Installation,
+        listing: AppListing | str | None,
+        platform: MunicipalityPlatform | str | None,
+        observations: dict[str, SourceObservation],
+    ) -> Snapshot:
+        """A snapshot without children."""
         return Snapshot(
             now=self._now(),
             policy=self._settings.policy,
-            kubernetes_version=world.kubernetes_version,
+            kubernetes_version=self._world.kubernetes_version,
             installation=installation,
-            listing=listing.fault if isinstance(listing, Unreadable) else listing,
-            platform=platform.fault if isinstance(platform, Unreadable) else platform,
-            observations=self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
-            secrets=world.secrets(metadata.namespace),
-            children=world.children(owner, metadata.uid),
-            rendered=self._rendered.get(owner, {}),
+            listing=listing,
+            platform=platform,
+            observations=observations,
+            secrets=self._world.secrets(installation.metadata.namespace),
         )
 
     async def _refuse(self, installation: Unreadable) -> float | None:

@@ -206,6 +206,8 @@ class Operator:
         users: list[Name] = []
         if kind == APP_LISTING.kind:
             users = self._world.users_of_listing(key[1])
+            for platform in self._world.platforms.names():  # each says which apps could run on it
+                self._queue.add(ObjectKey(PLATFORM.kind, *platform), urgent=False)  # type: ignore[arg-type]
         elif kind == PLATFORM.kind:
             users = self._world.users_of_platform(key)
         for user in users:

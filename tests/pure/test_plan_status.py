@@ -317,7 +317,7 @@ PLATFORMS: dict[str, tuple[dict[str, SourceObservation], tuple[str, str, str], s
 @pytest.mark.parametrize(("seen", "ready", "sources"), PLATFORMS.values(), ids=PLATFORMS)
 def test_a_platform(seen: dict[str, SourceObservation], ready: tuple[str, str, str], sources: str) -> None:
     platform = MunicipalityPlatform.parse(platform_body())
-    status = platform_status(platform, seen, {"river-gauge": "abc"}, NOW)
+    status = platform_status(platform, seen, {"river-gauge": "abc"}, (), NOW)
     found = by_type(status.dump())["Ready"]
     assert (found["status"], found["reason"], found["message"]) == ready
     assert status.sources == sources
@@ -327,7 +327,7 @@ def test_a_platform(seen: dict[str, SourceObservation], ready: tuple[str, str, s
 def test_a_platform_without_sources_is_ready() -> None:
     body = platform_body()
     body["spec"]["dataSources"] = []
-    status = platform_status(MunicipalityPlatform.parse(body), {}, {}, NOW)
+    status = platform_status(MunicipalityPlatform.parse(body), {}, {}, (), NOW)
     assert by_type(status.dump())["Ready"]["reason"] == "NoSources"
 
 
@@ -336,7 +336,7 @@ def test_since_moves_only_when_something_of_the_source_did() -> None:
 
     def at(minutes: int, seen: SourceObservation) -> Any:
         status = platform_status(
-            MunicipalityPlatform.parse(body), {"river-gauge": seen}, {}, NOW + timedelta(minutes=minutes)
+            MunicipalityPlatform.parse(body), {"river-gauge": seen}, {}, (), NOW + timedelta(minutes=minutes)
         )
         body["status"] = status.dump()
         return status.data_sources[0].since - NOW

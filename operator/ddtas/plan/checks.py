@@ -366,12 +366,12 @@ def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None
     )
 
 
-def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, now: datetime) -> Outcome:
-    """The age of the newest record."""
+def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, looked_at: datetime) -> Outcome:
+    """The age of the newest record when the data was looked at: what came since is not known."""
     most = periods.span(wanted)
     promise = periods.span(declared) if declared else None
     due = expiry(wanted, facts)
-    measured = _of(None if due is None else now <= due)
+    measured = _of(None if due is None else looked_at <= due)
     last = facts.last if facts else None
     return Outcome(
         "freshness",
@@ -543,7 +543,8 @@ def all_of(
     if r.time_resolution is not None:
         outcomes.append(time_resolution(r.time_resolution, contract.time_resolution, facts))
     if r.freshness is not None:
-        outcomes.append(freshness(r.freshness, contract.freshness, facts, circumstances.now))
+        looked_at = (observation.looked_at if observation else None) or circumstances.now
+        outcomes.append(freshness(r.freshness, contract.freshness, facts, looked_at))
     if r.minimum_records is not None:
         outcomes.append(records(r.minimum_records, contract.records, facts))
     if r.maximum_size_bytes is not None:

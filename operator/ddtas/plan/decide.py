@@ -287,7 +287,6 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
     )
     wiring, _ = _wire(snapshot, bindings)
     finding = _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
-    # One that is past already has been said: there is nothing to wait for.
     until = min((a.until for a in answers if a.until is not None), default=None)
     return Bindings(finding, shown, bindings, wiring, until)
 
@@ -473,7 +472,8 @@ def _requeue_after(snapshot: Snapshot, target: _Revision | None, bindings: Bindi
     """Seconds until something may change of which nothing will be heard."""
     waits = [target.requeue_after] if target is not None and target.requeue_after is not None else []
     if bindings is not None and bindings.until is not None:
-        waits.append(max(0.0, (bindings.until - snapshot.now).total_seconds()) + 1)
+        # Past it, the next look decides.
+        waits.append(max(_LOOK_AGAIN_SECONDS, (bindings.until - snapshot.now).total_seconds()))
     return min(waits, default=None)
 
 

@@ -128,3 +128,13 @@ class Reason(StrEnum):
     SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source could be read."
     NO_SOURCES = "NoSources", Course.DONE, "The platform offers no data source."
     SOURCES_UNREACHABLE = "SourcesUnreachable", Course.WAITING, "Some data sources cannot be read."
+    SOURCES_CONFORMANT = (
+        "SourcesConformant",
+        Course.DONE,
+        "The data is what its contracts promise, as far as can be seen.",
+    )
+    SOURCES_NOT_CONFORMANT = (
+        "SourcesNotConformant",
+        Course.STALLED,
+        "Data is otherwise than its contract promises; status.dataSources[].faults says where.",
+    )

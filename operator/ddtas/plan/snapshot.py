@@ -85,6 +85,8 @@ class SourceObservation:
     reason: str
     message: str
     facts: SourceFacts | None = None
+    # When the facts were found; None counts as just now.
+    looked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,40 @@
 A condition keeps its time of transition while its status stays the same; nothing else of the old status matters.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from ddtas.api.base import Condition
+from ddtas.api.base import Condition, Verdict
 from ddtas.api.installation import InstallationStatus, InventoryItem
 from ddtas.api.listing import AppListing, AppListingStatus
-from ddtas.api.platform import DataSourceStatus, MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.api.platform import (
+    DataSource,
+    DataSourceStatus,
+    ListingFit,
+    MunicipalityPlatform,
+    MunicipalityPlatformStatus,
+    SourceFacts,
+)
+from ddtas.plan.conformance import conformance
 from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Plan
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Key, Snapshot, SourceObservation
 from ddtas.settings import StorePolicy
+
+# Facts that move on with each record, and when they are written although nothing else changed.
+_MOVES_ON = {
+    "records": None,
+    "sampled": None,
+    "first": None,
+    "last": None,
+    "size_bytes": None,
+    "latency_milliseconds": None,
+}
+_RENEWED_AFTER = timedelta(hours=1)
+_MOST_FIELDS = 6000  # of all sources together
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +164,7 @@ def platform_status(
     platform: MunicipalityPlatform,
     observations: Mapping[str, SourceObservation],
     probes: Mapping[str, str],
+    listings: Sequence[ListingFit],
     now: datetime,
 ) -> MunicipalityPlatformStatus:
     """The status of a MunicipalityPlatform.
@@ -152,34 +173,89 @@ def platform_status(
         platform: the platform.
         observations: what is known of its data sources, by name.
         probes: digest of what each probe used, by source name.
+        listings: which apps could run here.
         now: for what changed since the old status.
     """
     before = {s.name: s for s in platform.status.data_sources}
     sources = []
     for source in platform.spec.data_sources:
-        seen = observations.get(source.name)
-        status = DataSourceStatus(
-            name=source.name,
-            probe=probes.get(source.name),
-            state=seen.state if seen else "Unknown",
-            reason=seen.reason if seen else Reason.PROBING,
-            message=seen.message if seen and seen.message else None,
-            since=now.replace(microsecond=0),
-            facts=seen.facts if seen else None,
-        )
+        status = _source_status(source, observations.get(source.name), probes.get(source.name), now)
         was = before.get(source.name)
-        if was is not None and was.model_copy(update={"since": status.since}) == status:
-            status = was
+        if was is not None and (was.state, was.reason) == (status.state, status.reason):
+            status = was if _no_news(was, status, now) else status.model_copy(update={"since": was.since})
         sources.append(status)
     reachable = sum(s.state == "Reachable" for s in sources)
-    main = _platform_finding(sources, reachable)
+    conformant = sum(s.conformant is Verdict.MET for s in sources)
+    found = _platform_finding(sources, reachable), _conformance_finding(sources)
+    main = next((f for f in found if f.status != "True"), found[0])
     generation = platform.metadata.generation
     return MunicipalityPlatformStatus(
         observed_generation=generation,
-        conditions=conditions([main, *_kstatus(main)], platform.status.conditions, generation, now),
-        data_sources=tuple(sources),
+        conditions=conditions([*found, *_kstatus(main)], platform.status.conditions, generation, now),
+        data_sources=tuple(_bounded(sources)),
         sources=f"{reachable}/{len(sources)}",
+        conformant=f"{conformant}/{len(sources)}",
+        listings=tuple(listings),
+        apps=f"{sum(f.verdict is Verdict.MET for f in listings)}/{len(listings)}",
     )
+
+
+def _source_status(
+    source: DataSource, seen: SourceObservation | None, probe: str | None, now: datetime
+) -> DataSourceStatus:
+    facts = seen.facts if seen else None
+    looked_at = (seen.looked_at if seen else None) or now
+    found = conformance(source, facts, looked_at) if facts is not None else None
+    return DataSourceStatus(
+        name=source.name,
+        probe=probe,
+        state=seen.state if seen else "Unknown",
+        reason=seen.reason if seen else Reason.PROBING,
+        message=seen.message if seen and seen.message else None,
+        since=now.replace(microsecond=0),
+        looked_at=looked_at.replace(microsecond=0) if seen else None,
+        conformant=found.verdict if found else None,
+        faults=found.faults if found else (),
+        facts=facts,
+    )
+
+
+def _no_news(was: DataSourceStatus, status: DataSourceStatus, now: datetime) -> bool:
+    """Whether the old word on a source still stands.
+
+    A live source has a new record, and another latency, at each look. That alone is written once an hour.
+    """
+    if was.looked_at is not None and now - was.looked_at >= _RENEWED_AFTER and status.looked_at != was.looked_at:
+        return False
+    return _steady(was) == _steady(status)
+
+
+def _steady(status: DataSourceStatus) -> DataSourceStatus:
+    return status.model_copy(update={"since": None, "looked_at": None, "facts": steady_facts(status.facts)})
+
+
+def steady_facts(facts: SourceFacts | None) -> SourceFacts | None:
+    """Facts without those that move on with each record."""
+    if facts is None:
+        return None
+    fields = tuple(f if not f.empty else f.model_copy(update={"empty": 0}) for f in facts.fields)
+    return facts.model_copy(update=_MOVES_ON | {"fields": fields})
+
+
+def _bounded(sources: Sequence[DataSourceStatus]) -> Iterator[DataSourceStatus]:
+    """What an object can hold (etcd: 1.5 MiB): of very many and very wide sources, the fields are left out.
+
+    Without the digest of its probe, what is left is not taken for knowledge after a restart.
+    """
+    room = _MOST_FIELDS
+    for source in sources:
+        wide = len(source.facts.fields) if source.facts else 0
+        if wide > room and source.facts is not None:
+            facts = source.facts.model_copy(update={"fields": ()})
+            yield source.model_copy(update={"facts": facts, "probe": None})
+        else:
+            room -= wide
+            yield source
 
 
 def _platform_finding(sources: Sequence[DataSourceStatus], reachable: int) -> Finding:
@@ -194,3 +270,16 @@ def _platform_finding(sources: Sequence[DataSourceStatus], reachable: int) -> Fi
     if unknown:
         return Finding(step, "Unknown", Reason.PROBING, f"being looked at: {', '.join(unknown[:5])}")
     return Finding(step, "True", Reason.SOURCES_REACHABLE, f"{reachable} of {len(sources)} data sources")
+
+
+def _conformance_finding(sources: Sequence[DataSourceStatus]) -> Finding:
+    """Whether the data that could be read is what its contracts promise."""
+    step = "SourcesConformant"
+    wrong = [s for s in sources if s.conformant is Verdict.NOT_MET]
+    if wrong:
+        named = "; ".join(f"{s.name}: {s.faults[0]}" for s in wrong[:3])
+        text = f"{len(wrong)} of {len(sources)}: {named}: ask the supplier to mend the data, or correct the contract"
+        return Finding(step, "False", Reason.SOURCES_NOT_CONFORMANT, text)
+    if any(s.state == "Reachable" for s in sources) or not sources:
+        return Finding(step, "True", Reason.SOURCES_CONFORMANT, "nothing was found that a contract says otherwise")
+    return Finding(step, "Unknown", Reason.PROBING, "no data source could be read yet")
