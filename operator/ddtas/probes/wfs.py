@@ -20,7 +20,7 @@ from ddtas.errors import ProbeError
 from ddtas.probes import geo, http
 from ddtas.probes.axis import Axis, Moment, iso
 from ddtas.probes.base import Look, Reason, printable
-from ddtas.probes.records import MAX_FIELDS, Records
+from ddtas.probes.records import MAX_FIELDS, NAME, Records
 
 _SAMPLE = 50  # features
 _DEPTH = 64  # of nested elements around and in a feature
@@ -106,14 +106,14 @@ async def _facts(look: Look, service: "_Service", kind: "_FeatureType", schema: 
     complete = records == sample.records.count
     axis = sample.records.axis_of(sorted_by) if sorted_by else sample.records.axis()
     first, last = (axis.first, axis.last) if axis else (None, None)
-    if not complete:
-        oldest = await service.oldest(kind.name, schema, sorted_by) if sorted_by and axis else None
-        first, last = _ends(look, axis if sorted_by else None, oldest)
     if axis is None:
         for fact in ("first", "last", "timeResolution"):
             look.not_found(fact, "the features that were looked at have no field with days or moments")
     elif axis.resolution() is None:
         look.not_found("timeResolution", "the features that were looked at have no one step between them")
+    if axis is not None and not complete:
+        oldest = await service.oldest(kind.name, schema, sorted_by) if sorted_by else None
+        first, last = _ends(look, axis if sorted_by else None, oldest)
     geometry_type = schema.geometry_type or sample.geometries.type()
     if geometry_type is None:
         look.not_found("geometryType", "neither the schema nor the features that were looked at tell one type")
@@ -443,7 +443,10 @@ class _Sample:
         self._holds = ""  # what the property holds, besides text: "geometry", "object"
 
     def fields(self, schema: _Schema) -> tuple[MeasuredField, ...]:
-        """The fields; the schema gives the type of those without any value."""
+        """The fields; the schema gives those of no features, and the type of those without any value."""
+        if not self.records.count:
+            known = ((name, kind) for name, kind in schema.fields.items() if NAME.fullmatch(name))
+            return tuple(MeasuredField(name=name, type=kind or FieldType.STRING) for name, kind in known)
         units = {name: printable(next(iter(found)), 60) for name, found in self._units.items() if len(found) == 1}
         return tuple(
             one.model_copy(update={"type": schema.fields.get(one.name) or one.type})
