@@ -104,11 +104,8 @@ class Geometries:
         """Look at one geometry; None is a feature without one. One that is no geometry makes the box unknown."""
         if geometry is None:
             return
-        kind = geometry.get("type") if isinstance(geometry, dict) else None
-        if not isinstance(kind, str) or kind not in _TYPES:
-            self.broken = True
+        if not self.add_type(geometry.get("type") if isinstance(geometry, dict) else None):
             return
-        self.types.add(_TYPES[kind])
         pending = [geometry]
         while pending:
             one = pending.pop()
@@ -117,11 +114,20 @@ class Geometries:
             elif isinstance(one, dict):
                 pending.append(one.get("coordinates"))
             elif isinstance(one, list) and one and not isinstance(one[0], list | dict):
-                self._add_position(one)
+                self.add_position(one)
             elif isinstance(one, list):
                 pending.extend(one)
             else:
                 self.broken = True
+
+    def add_type(self, kind: Any) -> bool:
+        """Look at the type of a geometry alone; False, and the box unknown, when it is none."""
+        known = isinstance(kind, str) and kind in _TYPES
+        if known:
+            self.types.add(_TYPES[kind])
+        else:
+            self.broken = True
+        return known
 
     def type(self) -> GeometryType | None:
         """The type of all geometries; the Multi type when some are single; None when they have no type in common."""
@@ -137,7 +143,8 @@ class Geometries:
         west, south, east, north = self.box
         return extent(crs, (south, west, north, east) if swapped else self.box)
 
-    def _add_position(self, position: list[Any]) -> None:
+    def add_position(self, position: list[Any]) -> None:
+        """Look at one position alone; one that is none makes the box unknown."""
         if len(position) < 2 or not all(map(_is_coordinate, position[:2])):
             self.broken = True
             return
