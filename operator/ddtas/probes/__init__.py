@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ddtas.api.datasource import DataKind
-from ddtas.probes import http_csv, ogc_api_features, wfs
+from ddtas.probes import http_csv, ogc_api_features, postgresql, wfs
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
@@ -19,5 +19,6 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.HTTP_CSV: http_csv.probe,
         DataKind.OGC_API_FEATURES: ogc_api_features.probe,
         DataKind.WFS: wfs.probe,
+        DataKind.POSTGRESQL: postgresql.probe,
     }
 )
