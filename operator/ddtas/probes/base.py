@@ -1,5 +1,6 @@
 """What every probe shares: what to look at, how far to go, and how it can fail."""
 
+import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -162,6 +163,19 @@ def place(url: str) -> str:
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.split("#")[0].split("?")[0].partition("/")
     return printable(f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}", 200)
+
+
+def beside(base: str, link: str) -> str | None:
+    """Where a link leads to, if that is on the server that it was found on.
+
+    For links to what is good to have: another server may be down, or somebody else's.
+    """
+    try:
+        address = urllib.parse.urljoin(base, link)
+        here = urllib.parse.urlsplit(address)[:2] == urllib.parse.urlsplit(base)[:2]
+    except ValueError:
+        return None
+    return address if here else None
 
 
 def printable(text: str, length: int) -> str:

@@ -16,7 +16,7 @@ from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
 from ddtas.probes import geo, http
 from ddtas.probes.axis import day, iso, timestamp
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason, beside, printable
 from ddtas.probes.records import MAX_FIELDS, Records
 
 _SAMPLE = 100
@@ -206,16 +206,11 @@ async def _schema(
 
 
 def _link(base: str, collection: Mapping[str, Any], rels: tuple[str, ...]) -> str | None:
-    """Where a link as JSON leads to, if that is on the same server: another one may be down, or somebody else's."""
+    """Where a link as JSON leads to, if that is on the same server."""
     for link in _links(collection):
         href, kind = link.get("href"), link.get("type", "json")
         if link.get("rel") in rels and isinstance(href, str) and isinstance(kind, str) and "json" in kind:
-            try:
-                address = urllib.parse.urljoin(base, href)
-                if urllib.parse.urlsplit(address)[:2] == urllib.parse.urlsplit(base)[:2]:
-                    return address
-            except ValueError:
-                continue
+            return beside(base, href)
     return None
 
 
