@@ -98,7 +98,7 @@ class Document:
     """
 
     value: Any = field(repr=False)
-    url: str
+    url: str = field(repr=False)  # its query may be secret
     headers: Mapping[str, str] = field(repr=False)
 
 
@@ -221,7 +221,7 @@ class Visit:
                 raise self.look.error(
                     Reason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
                 ) from None
-            if _deeper_than([root], _DEPTH - 1, list):
+            if _deeper_than([root], _DEPTH, list):
                 raise self.look.error(
                     Reason.MALFORMED_DATA, f"answers with XML nested more than {_DEPTH} deep: ask the data supplier"
                 )
@@ -515,12 +515,13 @@ def _integer(text: str) -> int:
 
 
 def _held(value: Any) -> Iterable[Any]:
-    """What a JSON value holds."""
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    """The objects and arrays that one holds."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [inner for inner in inside if isinstance(inner, dict | list)]
 
 
 def _deeper_than(level: Sequence[Any], depth: int, held: Callable[[Any], Iterable[Any]]) -> bool:
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [inner for outer in level for inner in held(outer)]
         if not level:
             return False
@@ -535,11 +536,35 @@ def _status(status: int) -> str:
         return f"HTTP {status}"
 
 
+def _mutual(look: Look) -> bool:
+    return look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
+
+
+def _refused_certificate(error: Exception, look: Look) -> bool:
+    """Whether the server ended the handshake because of the client's certificate.
+
+    From TLS 1.3 on it says so when the handshake is over for the client, and the end of the connection may overtake
+    the alert. So with MutualTLS a connection that ends before the first answer counts too.
+    """
+    causes = (getattr(error, "os_error", None), error.__cause__)
+    alert = next((cause.reason or "" for cause in causes if isinstance(cause, ssl.SSLError)), "")
+    if "ALERT" in alert:
+        return _mutual(look) or any(word in alert for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED"))
+    ended = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientResponseError | aiohttp.InvalidURL)
+    return _mutual(look) and ended and look.latency_milliseconds is None
+
+
 def _explain(error: Exception, gate: _Gate, look: Look) -> ProbeError:
     """What an aiohttp error means. Nothing in it varies from look to look, or the status would change each time."""
     where = look.target.place
-    if isinstance(error, aiohttp.ClientConnectorError) and gate.refusals:
-        return forbidden(look, gate.refusals)
+    if _refused_certificate(error, look):
+        return ProbeError(
+            Reason.UNAUTHORIZED,
+            f"{where} breaks off before it answers, as servers do that want another client's certificate: correct "
+            "tls.crt and tls.key in the Secret named in credentials"
+            if _mutual(look)
+            else f"{where} wants a client's certificate: name a Secret in credentials, with the scheme MutualTLS",
+        )
     if isinstance(error, aiohttp.InvalidURL):
         return ProbeError(
             Reason.ADDRESS_FORBIDDEN, f"{where} leads to a host that is no valid name or address: correct the endpoint"
@@ -549,6 +574,8 @@ def _explain(error: Exception, gate: _Gate, look: Look) -> ProbeError:
             Reason.UNREACHABLE,
             f"{where} has no TLS certificate that can be trusted: ask the data supplier for a valid one",
         )
+    if isinstance(error, aiohttp.ClientConnectorError) and gate.refusals:
+        return forbidden(look, gate.refusals)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ProbeError(Reason.UNREACHABLE, f"the host of {where} is not in DNS: correct the endpoint")
     if isinstance(error, aiohttp.ClientConnectorError):
