@@ -10,6 +10,7 @@ table                  columns
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,8 @@ DATABASE = "city"
 SCHEMA = "waterdata"
 TABLE, PLAIN_TABLE = "levels", "visits"
 
+_PREFIX = "ddtas-postgresql-"
+
 # Rows are settled when the block begins: durability would only cost time.
 _SETTINGS = {
     "listen_addresses": HOST,
@@ -41,6 +44,7 @@ _SETTINGS = {
     "ssl_ca_file": "ca.pem",
     "ssl_cert_file": "server.pem",
     "ssl_key_file": "server.key",
+    "autovacuum": "off",
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
@@ -56,6 +60,17 @@ _SETTINGS = {
 class Login:
     """A user of the database."""
 
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of its own for another server, with PostGIS and nothing else, and who may do all in it."""
+
+    host: str
+    port: int
+    database: str
     user: str
     password: str
 
@@ -88,6 +103,13 @@ class PostgreSQLServer(Server):
         with psycopg.connect(self.dsn(OWNER), dbname=database or self.database, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
+
+    def new_database(self) -> Database:
+        """Make an empty database, with PostGIS in it; it is there until the server ends."""
+        name = f"empty_{secrets.token_hex(4)}"
+        self.execute(f"CREATE DATABASE {name}")
+        self.execute("CREATE EXTENSION postgis", database=name)
+        return Database(self.host, self.port, name, OWNER.user, OWNER.password)
 
 
 @contextlib.contextmanager
@@ -128,8 +150,11 @@ def postgresql(directory: Path, newest: datetime | None = None) -> Iterator[Post
 
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
-    """A temporary folder that the account owns."""
-    with tempfile.TemporaryDirectory(prefix="ddtas-postgresql-") as name:
+    """A temporary folder that the account owns, named after our process: what a killed one left is removed first."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        if not Path("/proc", left.name.removeprefix(_PREFIX).partition("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as name:
         if os.geteuid() == 0:
             try:
                 shutil.chown(name, ACCOUNT, ACCOUNT)

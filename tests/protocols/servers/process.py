@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,16 +139,25 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
     family |= _family(process.pid)
-    for pid, born in family.items():
-        if _born(pid) == born:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    for pid in living(family.items()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait(STOP_SECONDS)
     deadline = time.monotonic() + STOP_SECONDS
-    while left := [pid for pid, born in family.items() if _born(pid) == born]:
+    while left := living(family.items()):
         if time.monotonic() > deadline:
-            raise ServerError(f"these processes do not end, even when killed: {left}")
+            raise ServerError(f"these processes do not end, even when killed: {sorted(left)}")
         time.sleep(0.02)
+
+
+def descendants() -> frozenset[tuple[int, str]]:
+    """The processes that descend from this one: their ids, and when they began (an id may be used again)."""
+    return frozenset(_family(os.getpid()).items())
+
+
+def living(processes: Iterable[tuple[int, str]]) -> set[int]:
+    """The ids of those that still live, whoever their parent is by now."""
+    return {pid for pid, born in processes if _born(pid) == born}
 
 
 def tail(log: Path) -> str:
@@ -172,7 +181,7 @@ def _await(
 
 
 def _family(leader: int) -> dict[int, str]:
-    """The living processes in the leader's session or below it, with their times of birth (a pid may be used again)."""
+    """The living processes in the leader's session or below it, and when each began (an id may be used again)."""
     parents: dict[int, int] = {}
     found = {leader}
     for entry in _PROC.iterdir():
