@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ddtas.api.datasource import DataKind
-from ddtas.probes import http_csv, ogc_api_features, postgresql, wfs
+from ddtas.probes import http_csv, http_geojson, ogc_api_features, postgresql, tiles_3d, wfs
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
@@ -17,8 +17,10 @@ __all__ = ["REGISTRY", "AddressPolicy", "Limits", "Look", "Probe", "Reason", "Ta
 REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
     {
         DataKind.HTTP_CSV: http_csv.probe,
+        DataKind.HTTP_GEOJSON: http_geojson.probe,
         DataKind.OGC_API_FEATURES: ogc_api_features.probe,
         DataKind.WFS: wfs.probe,
         DataKind.POSTGRESQL: postgresql.probe,
+        DataKind.TILES_3D: tiles_3d.probe,
     }
 )
