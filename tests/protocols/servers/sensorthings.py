@@ -14,7 +14,7 @@ from ddtas_dev import servers_registry
 
 from . import dataset
 from .http_client import ask
-from .postgresql import OWNER, PostgreSQLServer
+from .postgresql import Database
 from .process import HOST, Server, ServerError, free_port, running, tcp_answers
 
 HOURS = 240
@@ -60,14 +60,14 @@ class SensorThingsServer(Server):
 @contextlib.contextmanager
 def sensorthings(
     directory: Path,
-    postgresql: PostgreSQLServer,
+    database: Database,
     credentials: Basic | None = None,
     newest: datetime | None = None,
 ) -> Iterator[SensorThingsServer]:
     """Run it: 3 Things, each with a Location and a Datastream of 240 Observations, one an hour up to ``newest``.
 
-    Its data lie in a database of their own in ``postgresql``, dropped afterwards. ``newest`` is now
-    when not given; every request must show ``credentials`` when there are any. Raises ServerError.
+    ``database`` must be empty, and cannot be used for another. ``newest`` is now when not given; every request must
+    show ``credentials`` when there are any. Raises ServerError.
     """
     port = free_port()
     server = SensorThingsServer(
@@ -79,28 +79,16 @@ def sensorthings(
         credentials=credentials,
     )
     directory.mkdir(parents=True, exist_ok=True)
-    with _database(postgresql, f"sensorthings_{port}") as database:
-        settings = directory / "sensorthings.properties"
-        settings.write_text(_settings(server, f"{postgresql.host}:{postgresql.port}/{database}", directory))
-        settings.chmod(0o600)
-        command = [*servers_registry.sensorthings_server(), settings]
-        with running(command, log=server.log, ready=tcp_answers(port)):
-            _load(server)
-            yield server
+    settings = directory / "sensorthings.properties"
+    settings.write_text(_settings(server, database, directory))
+    settings.chmod(0o600)
+    command = [*servers_registry.sensorthings_server(), settings]
+    with running(command, log=server.log, ready=tcp_answers(port)):
+        _load(server)
+        yield server
 
 
-@contextlib.contextmanager
-def _database(postgresql: PostgreSQLServer, name: str) -> Iterator[str]:
-    """A new database with PostGIS."""
-    postgresql.execute(f"CREATE DATABASE {name}", database="postgres")
-    try:
-        postgresql.execute("CREATE EXTENSION postgis", database=name)
-        yield name
-    finally:
-        postgresql.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
-
-
-def _settings(server: SensorThingsServer, database: str, directory: Path) -> str:
+def _settings(server: SensorThingsServer, database: Database, directory: Path) -> str:
     values = {
         "http.port": server.port,
         "http.user": server.credentials.user if server.credentials else "",
@@ -117,9 +105,9 @@ def _settings(server: SensorThingsServer, database: str, directory: Path) -> str
         ),
         "persistence.autoUpdateDatabase": "true",
         "persistence.db.driver": "org.postgresql.Driver",
-        "persistence.db.url": f"jdbc:postgresql://{database}",
-        "persistence.db.username": OWNER.user,
-        "persistence.db.password": OWNER.password,
+        "persistence.db.url": f"jdbc:postgresql://{database.host}:{database.port}/{database.database}",
+        "persistence.db.username": database.user,
+        "persistence.db.password": database.password,
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
