@@ -5,6 +5,10 @@ what a broker has: entities by type or id, their count, pages, one entity, the t
 with its @context rules and its problem details. They are written after the specification, not taken from the wire of
 one broker. What it does not know it refuses with 501, so that no test passes on an answer that it made up.
 
+Asked for, and not served by the registry of their language: Scorpio and Stellio (Maven), diwise's context-broker and
+FogFlow (Go), Antares (Rust), Cassiopeia and djane (npm); Orion-LD is in no registry. ``oxirs-fuseki`` (Rust) is served
+and has a part of the API, but does not read ``count=true``, counts one page only, and takes 727 crates to build.
+
     python ngsi_ld_recorded.py --port PORT ENTITIES.json
 
 The file holds a list of normalized entities, their types and attributes as the core @context alone expands them.
