@@ -112,7 +112,7 @@ def target(
     kind: DataKind = DataKind.HTTP_CSV,
     physical_name: str | None = None,
     contract: DataContract = CONTRACT,
-    **auth: str,
+    **auth: Any,
 ) -> Target:
     """What to look at: `auth` are the other fields of Credentials in camelCase, such as tokenUrl."""
     how = Credentials.model_validate({"secretName": "data", "scheme": scheme, **auth}) if scheme else None

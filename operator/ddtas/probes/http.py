@@ -384,6 +384,10 @@ async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
             if response.status != http.HTTPStatus.OK:
                 raise refused
             answer = _parse_json(await visiting._whole(Answer(response, look)))
+    except aiohttp.InvalidURL:
+        raise look.error(
+            Reason.ADDRESS_FORBIDDEN, "has a tokenUrl whose host is no valid name or address: correct the tokenUrl"
+        ) from None
     except (aiohttp.ClientError, ConnectionError):
         if gate.refusals:
             raise forbidden(look, gate.refusals, "tokenUrl") from None
