@@ -182,7 +182,7 @@ class Visit:
             if body.lstrip()[:1] == b"<":
                 raise self._unexpected("HTML or XML instead of JSON")
             try:
-                value = _parse_json(body)
+                value = parse_json(body)
             except (ValueError, RecursionError):
                 raise self.look.error(
                     Reason.MALFORMED_DATA, "answers with JSON that cannot be read: ask the data supplier"
@@ -383,7 +383,7 @@ async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
         async with visiting._session.post(url, data=form, headers=headers, allow_redirects=False) as response:
             if response.status != http.HTTPStatus.OK:
                 raise refused
-            answer = _parse_json(await visiting._whole(Answer(response, look)))
+            answer = parse_json(await visiting._whole(Answer(response, look)))
     except aiohttp.InvalidURL:
         raise look.error(
             Reason.ADDRESS_FORBIDDEN, "has a tokenUrl whose host is no valid name or address: correct the tokenUrl"
@@ -490,7 +490,7 @@ def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
     )
 
 
-def _parse_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """JSON by RFC 8259, stricter where Python is not strict.
 
     Raises:
