@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ddtas.api.datasource import DataKind
-from ddtas.probes import http_csv, http_geojson, ogc_api_features, postgresql, tiles_3d, wfs
+from ddtas.probes import http_csv, http_geojson, mqtt, ogc_api_features, postgresql, sensorthings, tiles_3d, wfs
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
@@ -19,8 +19,10 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.HTTP_CSV: http_csv.probe,
         DataKind.HTTP_GEOJSON: http_geojson.probe,
         DataKind.OGC_API_FEATURES: ogc_api_features.probe,
+        DataKind.SENSORTHINGS: sensorthings.probe,
         DataKind.WFS: wfs.probe,
         DataKind.POSTGRESQL: postgresql.probe,
+        DataKind.MQTT: mqtt.probe,
         DataKind.TILES_3D: tiles_3d.probe,
     }
 )
