@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ddtas.api.datasource import DataKind
-from ddtas.probes import http_csv, http_geojson, mqtt, ogc_api_features, postgresql, sensorthings, tiles_3d, wfs
+from ddtas.probes import (
+    http_csv,
+    http_geojson,
+    mqtt,
+    ngsi_ld,
+    ogc_api_features,
+    postgresql,
+    sensorthings,
+    tiles_3d,
+    wfs,
+)
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
@@ -24,5 +34,6 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.POSTGRESQL: postgresql.probe,
         DataKind.MQTT: mqtt.probe,
         DataKind.TILES_3D: tiles_3d.probe,
+        DataKind.NGSI_LD: ngsi_ld.probe,
     }
 )
