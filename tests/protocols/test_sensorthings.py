@@ -1,0 +1,114 @@
+"""The SensorThings probe against FROST-Server: facts as they truly are, and few requests."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+from servers import dataset
+from servers import sensorthings as servers
+from servers.postgresql import PostgreSQLServer
+from servers.sensorthings import Basic, SensorThingsServer
+
+from ddtas.api.datasource import Credentials, DataContract, DataKind
+from ddtas.api.platform import SourceFacts
+from ddtas.errors import ProbeError
+from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+
+LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServer) -> Iterator[SensorThingsServer]:
+    directory, right = tmp_path_factory.mktemp("guarded"), Basic("city", "right")
+    with servers.sensorthings(directory, postgresql.new_database(), right) as server:
+        yield server
+
+
+def look_at(server: SensorThingsServer, name: str | None, password: str | None = None) -> Look:
+    auth = Credentials.model_validate({"secretName": "data", "scheme": "Basic"}) if password else None
+    target = Target(
+        kind=DataKind.SENSORTHINGS,
+        endpoint=server.api,
+        contract=DataContract(version="1.0.0"),
+        physical_name=name,
+        auth=auth,
+        secret={"username": "city", "password": password} if password else None,
+    )
+    return Look(target, Limits(), LOOPBACK)
+
+
+async def facts(look: Look) -> SourceFacts:
+    found = await REGISTRY[look.target.kind](look)
+    print(f"FROST-Server, {look.target.physical_name}: {look.requests} requests, {look.received} bytes")
+    return found
+
+
+async def refusal(look: Look) -> ProbeError:
+    with pytest.raises(ProbeError) as caught:
+        await facts(look)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", [None, "water level"])
+async def test_all_datastreams_of_a_property(sensorthings: SensorThingsServer, name: str | None) -> None:
+    look = look_at(sensorthings, name)
+    found = await facts(look)
+    oldest = sensorthings.newest - timedelta(hours=sensorthings.hours - 1)
+    longitudes, latitudes = [place[1] for place in servers.PLACES], [place[2] for place in servers.PLACES]
+    assert [(f.name, f.type.value, f.unit, f.empty) for f in found.fields] == [
+        ("phenomenonTime", "timestamp", None, 0),
+        ("result", "number", "m", 0),
+    ]
+    assert (found.records, found.sampled) == (sensorthings.observations, 100)
+    assert (found.first, found.last) == (dataset.iso(oldest), dataset.iso(sensorthings.newest))
+    assert (found.time_resolution, found.geometry_type, found.crs) == ("PT1H", "Point", ("OGC:CRS84",))
+    assert found.extent is not None
+    assert found.extent.crs == "OGC:CRS84"
+    assert [float(number) for number in found.extent.bbox] == [
+        min(longitudes),
+        min(latitudes),
+        max(longitudes),
+        max(latitudes),
+    ]
+    assert found.latency_milliseconds is not None
+    assert {unknown.fact for unknown in found.unknown} == {"sizeBytes"}
+    assert look.requests == 4
+    assert look.received < 32_000
+
+
+async def test_one_datastream(sensorthings: SensorThingsServer) -> None:
+    look = look_at(sensorthings, "Datastreams(2)")
+    found = await facts(look)
+    _, longitude, latitude = servers.PLACES[1]
+    assert (found.records, found.sampled, found.time_resolution) == (sensorthings.hours, 100, "PT1H")
+    assert found.extent is not None
+    assert [float(number) for number in found.extent.bbox] == [longitude, latitude] * 2
+    assert look.requests == 4
+    assert look.received < 16_000
+
+
+@pytest.mark.parametrize(
+    "name", ["Datastreams(99)", "Datastreams('x')", "no such", "it's", "x' or true or 'x", "Water level"]
+)
+async def test_datastreams_that_are_not_there(sensorthings: SensorThingsServer, name: str) -> None:
+    look = look_at(sensorthings, name)
+    error = await refusal(look)
+    assert error.reason == "EntityNotFound"
+    assert "such as water level" in error.message
+    assert look.requests == 2
+
+
+async def test_the_root_of_something_else(sensorthings: SensorThingsServer) -> None:
+    look = look_at(sensorthings, None)
+    target = Target(kind=look.target.kind, endpoint=f"{sensorthings.url}/v9", contract=look.target.contract)
+    assert (await refusal(Look(target, Limits(), LOOPBACK))).reason == "HttpError"
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+async def test_wrong_credentials(guarded: SensorThingsServer, password: str | None) -> None:
+    assert (await refusal(look_at(guarded, None, password))).reason == "Unauthorized"
+
+
+async def test_right_credentials_are_sent_with_each_request(guarded: SensorThingsServer) -> None:
+    assert (await facts(look_at(guarded, None, "right"))).records == guarded.observations
