@@ -5,12 +5,18 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ddtas.errors import ProbeError
 from ddtas.probes import http
 from ddtas.probes.base import Look, Reason
 
+REFUSED_CERTIFICATE = (
+    "breaks off before it answers, as servers do that want another client certificate: correct tls.crt and tls.key of "
+    "the Secret named in credentials, and its scheme (MutualTLS)"
+)
+_SHUTDOWN_SECONDS = 1.0  # for the end of TLS, which nobody waits for
 _BUFFER_BYTES = 16 * 1024  # that a stream holds before it stops taking more from its server, twice over
 
 
@@ -94,11 +100,7 @@ async def limited(look: Look) -> AsyncIterator[None]:
         ) from None
     except ssl.SSLError as error:
         if "ALERT" in (error.reason or ""):  # the server's own word
-            raise look.error(
-                Reason.UNAUTHORIZED,
-                "refuses this TLS connection: it may want another client certificate: correct tls.crt and tls.key of "
-                "the Secret named in credentials, and its scheme (MutualTLS)",
-            ) from None
+            raise look.error(Reason.UNAUTHORIZED, REFUSED_CERTIFICATE) from None
         raise look.error(
             Reason.UNREACHABLE, "does not speak TLS as it should: correct the scheme or the port of the endpoint"
         ) from None
@@ -135,13 +137,21 @@ async def connect(
     address = await http.permitted(look, host, port)
     try:
         # An address is not looked up again.
-        return await asyncio.open_connection(
-            address, port, limit=_BUFFER_BYTES, ssl=tls, server_hostname=host if tls else None
+        secure: dict[str, Any] = (
+            {"ssl": tls, "server_hostname": host, "ssl_shutdown_timeout": _SHUTDOWN_SECONDS} if tls else {}
         )
+        return await asyncio.open_connection(address, port, limit=_BUFFER_BYTES, **secure)
     except ssl.SSLError:
         raise  # an OSError too, with more to say
-    except OSError:
+    except OSError as error:
+        kind = "no connection" if tls is None or isinstance(error, ConnectionRefusedError) else "no TLS connection"
         raise look.error(
             Reason.UNREACHABLE,
-            "takes no connection: is the server up, and does a firewall or NetworkPolicy let the operator out?",
+            f"takes {kind}: is the server up, are the scheme and the port right, and does a firewall or NetworkPolicy "
+            "let the operator out?",
         ) from None
+
+
+def mutual(look: Look) -> bool:
+    """Whether the operator shows a client certificate."""
+    return look.target.auth is not None and look.target.auth.scheme == "MutualTLS"

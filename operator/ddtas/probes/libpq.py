@@ -312,12 +312,16 @@ def _refused(look: Look, text: str) -> ProbeError:
     libpq passes on no SQLSTATE of one that was never made. Its own words are English; a server's are in the language
     that it was set to, so those may only make the advice better.
     """
+    # From TLS 1.3 on a client's certificate is judged after the handshake, and the alert may get lost.
+    if look.requests == 1 and hosts.mutual(look) and re.search(_BROKEN, text):
+        return look.error(Reason.UNAUTHORIZED, hosts.REFUSED_CERTIFICATE)
     for pattern, reason, what in _REFUSALS:
         if re.search(pattern, text):
             return look.error(reason, what)
     return _other(look)
 
 
+_BROKEN = r"closed the connection unexpectedly|SSL SYSCALL error|could not (receive|send) data|is lost"
 _REFUSALS = (
     (
         r"does not support SSL",
@@ -342,9 +346,9 @@ _REFUSALS = (
         "the certificate of its authority in ca.crt of the Secret",
     ),
     (
-        r"(?s)SSL error: .*alert|could not (load|read) (certificate|private key)",
+        r"SSL error: .*alert",
         Reason.UNAUTHORIZED,
-        "refuses the client certificate: correct tls.crt and tls.key of the Secret",
+        hosts.REFUSED_CERTIFICATE,
     ),
     (
         r"received invalid response|expected authentication request|received unexpected|SSL error",
@@ -352,7 +356,7 @@ _REFUSALS = (
         "does not answer as PostgreSQL does: correct the host and port of the endpoint",
     ),
     (
-        r"closed the connection unexpectedly|SSL SYSCALL error|could not receive data|could not send data|is lost",
+        _BROKEN,
         Reason.UNREACHABLE,
         "broke off before it had answered: is it PostgreSQL, and does it let the operator in (pg_hba.conf)?",
     ),
