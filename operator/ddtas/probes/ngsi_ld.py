@@ -100,7 +100,8 @@ async def _check_type(look: Look, visit: http.Visit) -> None:
             raise
         listed = None
     names = listed.get("typeList") if isinstance(listed, dict) else None
-    types = [name for name in ([names] if isinstance(names, str) else names or ()) if isinstance(name, str)]
+    # JSON-LD writes a list of one as the one.
+    types = [name for name in (names if isinstance(names, list) else [names]) if isinstance(name, str)]
     if _expanded(wanted) in map(_expanded, types):
         return
     has = ", ".join(printable(name, 80) for name in types[:_SHOWN])

@@ -1,0 +1,80 @@
+"""The NGSI-LD probe against a stand-in that answers as ETSI GS CIM 009 prescribes.
+
+It is no real broker: none could be had from the package registries (see servers/ngsi_ld_recorded.py).
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+from servers.ngsi_ld import NgsiLdServer
+
+from ddtas.api.datasource import DataContract, DataKind, Extent
+from ddtas.api.platform import MeasuredField
+from ddtas.errors import ProbeError
+from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+
+LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
+
+
+def look_at(server: NgsiLdServer, entity_type: str, endpoint: str | None = None) -> Look:
+    target = Target(DataKind.NGSI_LD, endpoint or server.api, DataContract(version="1.0.0"), entity_type)
+    return Look(target, Limits(), LOOPBACK)
+
+
+@pytest.mark.parametrize("prefix", ["", "https://uri.etsi.org/ngsi-ld/default-context/"])
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_the_facts_of_a_type(ngsi_ld: NgsiLdServer, prefix: str, slash: str) -> None:
+    look = look_at(ngsi_ld, prefix + ngsi_ld.entity_type, ngsi_ld.api + slash)
+    facts = await REGISTRY[DataKind.NGSI_LD](look)
+    assert facts.fields == (
+        MeasuredField(name="level", type="number", unit="m"),
+        MeasuredField(name="observedAt", type="timestamp"),
+    )
+    assert (facts.records, facts.sampled) == (25, 25)
+    assert facts.first == f"{ngsi_ld.newest - timedelta(hours=24):%Y-%m-%dT%H:%M:%SZ}"
+    assert facts.last == f"{ngsi_ld.newest:%Y-%m-%dT%H:%M:%SZ}"
+    assert (facts.geometry_type, facts.crs) == ("Point", ("OGC:CRS84",))
+    assert facts.extent == Extent(crs="OGC:CRS84", bbox=("4.25", "52.02", "4.33", "52.1"))
+    assert (facts.time_resolution, facts.size_bytes) == (None, None)
+    assert [unknown.fact for unknown in facts.unknown] == ["sizeBytes", "timeResolution"]
+    assert facts.latency_milliseconds is not None
+    print(f"{look.requests} requests, {look.received} bytes")
+    assert look.requests == 1
+    assert look.received < 10_000
+
+
+@pytest.mark.parametrize("name", ["Nothing", "https://data.example/WaterLevelObserved"])
+async def test_a_type_that_is_not_there(ngsi_ld: NgsiLdServer, name: str) -> None:
+    look = look_at(ngsi_ld, name)
+    with pytest.raises(ProbeError) as caught:
+        await REGISTRY[DataKind.NGSI_LD](look)
+    assert caught.value.reason == "EntityNotFound"
+    assert "(it has WaterLevelObserved)" in caught.value.message
+    assert look.requests == 2
+
+
+@pytest.mark.parametrize("path", ["", "/ngsi-ld", "/ngsi-ld/v2"])
+async def test_another_endpoint_than_the_base_of_the_api(ngsi_ld: NgsiLdServer, path: str) -> None:
+    look = look_at(ngsi_ld, ngsi_ld.entity_type, ngsi_ld.url + path)
+    with pytest.raises(ProbeError) as caught:
+        await REGISTRY[DataKind.NGSI_LD](look)
+    assert caught.value.reason == "HttpError"
+    assert "ends in /ngsi-ld/v1" in caught.value.message
+
+
+async def test_a_page_is_not_all(ngsi_ld: NgsiLdServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddtas.probes.ngsi_ld._SAMPLES", (7,))
+    facts = await REGISTRY[DataKind.NGSI_LD](look_at(ngsi_ld, ngsi_ld.entity_type))
+    assert (facts.records, facts.sampled) == (25, 7)
+    assert (facts.first, facts.last, facts.extent) == (None, None, None)
+    assert facts.why_unknown("last") == "7 of 25 entities were looked at"
+    assert (facts.geometry_type, facts.fields[0].unit) == ("Point", "m")
+
+
+async def test_a_document_that_is_too_long_is_asked_for_shorter(ngsi_ld: NgsiLdServer) -> None:
+    look = look_at(ngsi_ld, ngsi_ld.entity_type)
+    look = replace(look, limits=Limits(max_document_bytes=4_000))
+    facts = await REGISTRY[DataKind.NGSI_LD](look)
+    assert (facts.records, facts.sampled, look.requests) == (25, 10, 2)
