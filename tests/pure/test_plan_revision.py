@@ -136,6 +136,11 @@ def rename_secret(city: City) -> None:
     city.secrets["other"] = secret(username="new", password="new")
 
 
+def change_scheme(city: City) -> None:
+    source_edit(credentials={"secretName": "water-board", "scheme": "Bearer"})(city)
+    city.secrets["water-board"] = secret(token="new")
+
+
 def listing_edit(**changes: Any) -> Any:
     def run(city: City) -> None:
         assert isinstance(city.listing, dict)
@@ -157,9 +162,11 @@ NOT_DECISIVE = {
     "a data product": version_edit("dataProducts", []),
     "the platform requirements": version_edit("platformRequirements", {"minimumKubernetesVersion": "1.31"}),
     "the source's address": source_edit(endpoint="http://elsewhere.example/discharge.csv"),
+    "the source's physical name": source_edit(physicalName="discharge"),
     "the source's title and licence": source_edit(title="Another", licence="CC0-1.0"),
     "the credentials": rotate,
     "the credentials' place": rename_secret,
+    "the credentials' scheme": change_scheme,
     "the platform's limits": platform_edit(lambda spec: spec.update(limits={"cpu": "3", "memory": "3Gi"})),
     "a city parameter that the app does not use": platform_edit(lambda spec: spec["parameters"].update(other=1)),
     "an explicit binding to the same source": lambda c: c.edit(

@@ -268,3 +268,13 @@ class Credentials(Model):
     def optional_keys(self) -> tuple[str, ...]:
         """The keys that the Secret may have besides."""
         return ("ca.crt",)
+
+    @property
+    def effective_header(self) -> str | None:
+        """The header of an API key; None with other schemes."""
+        return (self.header or "X-Api-Key") if self.scheme == "ApiKey" else None
+
+    @property
+    def effective_region(self) -> str | None:
+        """The region of S3; None with other schemes."""
+        return (self.region or "us-east-1") if self.scheme == "SigV4" else None

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ddtas import names
-from ddtas.api.datasource import Credentials
+from ddtas.api.datasource import DataKind
 from ddtas.api.installation import Evidence
 from ddtas.api.listing import Component, Container, ResourceList, Run, Threshold
 from ddtas.api.platform import DataSource
@@ -23,6 +24,7 @@ from ddtas.plan.revision import RevisionInputs, digest
 from ddtas.plan.snapshot import Key, Manifest, Secret
 
 _PRE_STOP_SECONDS = 5
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mqtt": 1883, "mqtts": 8883}
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,43 @@ class Wiring:
     secret: Secret | None = field(repr=False)
 
     def entries(self) -> dict[str, str]:
-        """The servicebinding.io entries, base64."""
-        plain = {"type": self.source.kind.value, "provider": self.source.name, "uri": self.source.endpoint}
-        encoded = {key: _base64(value) for key, value in plain.items()}
-        credentials: Credentials | None = self.source.credentials
+        """The servicebinding.io entries, base64: where the source is, what is asked of it, and with which credentials.
+
+        What a source does not have is left out, as its `host` and `port` are when the endpoint is no URL.
+        """
+        source, credentials = self.source, self.source.credentials
+        plain = {
+            "type": source.kind.value,
+            "provider": source.name,
+            "uri": source.endpoint,
+            "physical-name": source.physical_name,
+            **_place(source),
+        }
+        if credentials is not None:
+            plain |= {
+                "header": credentials.effective_header,
+                "token-uri": credentials.token_url,
+                "scope": credentials.scope,
+                "region": credentials.effective_region,
+            }
+        encoded = {key: _base64(value) for key, value in plain.items() if value}
         if credentials is not None and self.secret is not None:
             encoded |= {key: self.secret.data[key] for key in credentials.keys}
+            encoded |= {key: self.secret.data[key] for key in credentials.optional_keys if key in self.secret.data}
         return encoded
+
+
+def _place(source: DataSource) -> dict[str, str | None]:
+    """Host, port and database of the endpoint, for clients that take no URL."""
+    try:
+        parts = urlsplit(source.endpoint)
+        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # no URL, or a port that is none: the probe says so
+        return {}
+    if not host:
+        return {}
+    database = unquote(parts.path).strip("/") if source.kind is DataKind.POSTGRESQL else None
+    return {"host": host, "port": str(port) if port else None, "database": database}
 
 
 def _base64(text: str) -> str:

@@ -13,8 +13,6 @@ from urllib.parse import quote_plus
 
 from ddtas.probes.base import Look, Reason
 
-_DEFAULT_API_KEY_HEADER = "X-Api-Key"
-
 
 def headers(look: Look) -> dict[str, str]:
     """The headers that authorise each request; none for schemes that work otherwise.
@@ -31,7 +29,7 @@ def headers(look: Look) -> dict[str, str]:
         case "Bearer":
             return {"Authorization": f"Bearer {value(look, 'token', ascii_only=True)}"}
         case "ApiKey":
-            return {auth.header or _DEFAULT_API_KEY_HEADER: value(look, "api-key", ascii_only=True)}
+            return {auth.effective_header or "": value(look, "api-key", ascii_only=True)}
         case "OAuth2ClientCredentials" | "MutualTLS" | "SigV4":
             return {}
 
