@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from ddtas.confinement import confine, offer_to_the_oom_killer
 from ddtas.errors import TemplateError
 from ddtas.plan.template import MAX_MESSAGE, MAX_OBJECTS, TemplateContext, render
 
@@ -196,7 +197,7 @@ def serve(control_fd: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGALRM, signal.SIGXCPU, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    _offer_to_the_oom_killer()
+    offer_to_the_oom_killer()
     _warm_up()
     children: list[_Child] = []
     with socket.socket(fileno=control_fd) as control:
@@ -217,12 +218,6 @@ def serve(control_fd: int) -> None:
                 children.append(_fork(socket.socket(fileno=received[0])))
         for child in children:
             _end(child)
-
-
-def _offer_to_the_oom_killer() -> None:
-    """Where the container runs out of memory, this process is the one to lose, not the operator."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
 
 
 def _warm_up() -> None:
@@ -277,28 +272,6 @@ def _run(connection_fd: int, alive: int) -> NoReturn:
         exit_code = 0
     finally:
         os._exit(exit_code)
-
-
-def confine(seconds: int, memory: int) -> None:
-    """From here on this process computes, and uses the files that it has open; it can open no other, nor fork.
-
-    Root may fork in spite of it; the operator does not run as root.
-
-    Args:
-        seconds: of processor time, and of wall-clock time.
-        memory: bytes of address space.
-    """
-    limits = {
-        resource.RLIMIT_AS: (memory, memory),
-        resource.RLIMIT_CPU: (seconds, seconds + 1),  # SIGXCPU, which tells it from a kill; then SIGKILL
-        resource.RLIMIT_FSIZE: (0, 0),
-        resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_NOFILE: (0, 0),
-        resource.RLIMIT_NPROC: (0, 0),
-    }
-    signal.setitimer(signal.ITIMER_REAL, seconds)  # SIGALRM ends the process: the server has set no handler
-    for limit, soft_and_hard in limits.items():
-        resource.setrlimit(limit, soft_and_hard)
 
 
 def _answer(request: dict[str, object]) -> bytes:

@@ -11,6 +11,7 @@ from ddtas.api.datasource import DataKind
 from ddtas.probes import (
     http_csv,
     http_geojson,
+    http_parquet,
     mqtt,
     ngsi_ld,
     ogc_api_features,
@@ -28,6 +29,7 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
     {
         DataKind.HTTP_CSV: http_csv.probe,
         DataKind.HTTP_GEOJSON: http_geojson.probe,
+        DataKind.HTTP_PARQUET: http_parquet.probe,
         DataKind.OGC_API_FEATURES: ogc_api_features.probe,
         DataKind.SENSORTHINGS: sensorthings.probe,
         DataKind.WFS: wfs.probe,
