@@ -177,7 +177,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("MunicipalityPlatform", f"{SOURCE}.kind", "wfs", "this kind needs a physicalName"),
     ("MunicipalityPlatform", f"{SOURCE}.kind", "postgresql", "must be a postgresql:// URL for kind postgresql"),
     ("MunicipalityPlatform", f"{SOURCE}.endpoint", "mqtt://broker.example", "http:// or https:// for all others"),
-    ("MunicipalityPlatform", f"{SOURCE}.physicalName", "two words", "physicalName"),
+    ("MunicipalityPlatform", f"{SOURCE}.physicalName", " levels", "physicalName"),
     ("MunicipalityPlatform", f"{SOURCE}.contract.crs", "RD New", "contract.crs"),
     (
         "MunicipalityPlatform",

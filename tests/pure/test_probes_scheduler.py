@@ -409,7 +409,7 @@ async def test_no_more_than_so_many_at_once_and_all_get_their_turn(bench: Bench)
     bench.hold = lambda _: release.wait()
     await bench.scheduler.start()
     for number in range(10):
-        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target())
+        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target(f"http://{number}.example/x"))
     await bench.settle()
     assert len(bench.looks) == 3
     release.set()
@@ -419,12 +419,44 @@ async def test_no_more_than_so_many_at_once_and_all_get_their_turn(bench: Bench)
     await bench.scheduler.stop()
 
 
-async def test_slow_sources_do_not_hold_up_the_others(bench: Bench) -> None:
-    bench.hold = lambda to: asyncio.sleep(30 if "slow" in to.endpoint else 0)
-    for number in range(15):  # of 16 slots
-        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target("http://slow.example/x"))
-    assert await bench.ensure() == 16
+async def test_five_hundred_sources_of_which_fifty_are_dead(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dead ones come first, more of them than there are slots; the others are read while these still hang."""
+    monkeypatch.setattr("ddtas.probes.scheduler.PATIENCE_SECONDS", 0.02)
+    bench.hold = lambda to: asyncio.sleep(60 if "dead" in to.endpoint else 0)
+    for number in range(500):
+        name = f"{'dead' if number < 50 else 'well'}-{number}"
+        bench.scheduler.ensure(SourceKey("delft", "oup", name), "d1", target(f"http://{name}.example/x"))
+    async with asyncio.timeout(30):
+        while len(bench.changes) < 450:
+            await asyncio.sleep(0.01)
+    assert {key.source.partition("-")[0] for key in bench.changes} == {"well"}
+    assert bench.in_flight == 50
+
+
+async def test_what_hangs_is_bounded_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ddtas.probes.scheduler.PATIENCE_SECONDS", 0)
+    bench.scheduler = bench.make(concurrency=2)
+    await bench.scheduler.start()
+    bench.hold = lambda _: asyncio.sleep(60)
+    for number in range(40):
+        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target(f"http://{number}.example/x"))
+    for _ in range(40):
+        await asyncio.sleep(0.001)
+    assert bench.in_flight == 16  # eight times two
+    await bench.scheduler.stop()
+
+
+async def test_one_server_gets_few_looks_at_once_and_its_sources_do_not_hold_up_those_of_others(bench: Bench) -> None:
+    release = asyncio.Event()
+    bench.hold = lambda to: release.wait() if "usy" in to.endpoint else asyncio.sleep(0)
+    for number in range(12):
+        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target(f"http://Busy.example/{number}"))
+    assert await bench.ensure() == 5
+    assert bench.in_flight == 4
     assert bench.state() == ("Reachable", "Reachable")
+    release.set()
+    await bench.settle()
+    assert len(bench.looks) == 13
 
 
 async def test_a_look_that_takes_longer_than_the_interval_is_not_doubled(bench: Bench) -> None:

@@ -73,7 +73,7 @@ class DataSource(Model):
     kind: DataKind
     endpoint: Endpoint
     # What the data is called where it is kept: collection, feature type, entity type, schema.table, topic filter.
-    physical_name: Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=200)] | None = None
+    physical_name: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=200)] | None = None
     supplier: Line | None = None
     # Where the data comes from, as a text or a reference (dct:provenance).
     provenance: Line | None = None

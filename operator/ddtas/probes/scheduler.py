@@ -10,6 +10,7 @@ import heapq
 import itertools
 import logging
 import random as chance
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,9 @@ State = Literal["Reachable", "Unreachable", "Unknown"]
 FAILURES_THAT_COUNT = 3  # in a row, before a Reachable source is anything else: blips must not flap
 FIRST_BACKOFF_SECONDS = 5.0  # doubled at each failure, up to the interval
 JITTER = 0.1  # share of a pause by which it is longer or shorter, so that looks spread
+PATIENCE_SECONDS = 2.0  # a look that takes longer makes room for another: dead servers must not hold up the others
+MOST_AT_ONE_HOST = 4  # looks at once at one server: it may have many sources, and serves more than us
+_MOST_PATIENT = 8  # times `concurrency`: looks under way, those that take long included
 _GRACE_SECONDS = 5.0  # a probe keeps its own deadline; one that does not loses its slot this much later
 
 
@@ -67,6 +71,10 @@ class Observation:
         return other is None or _steady(self) != _steady(other)
 
 
+def _host(target: Target) -> str:
+    return target.endpoint.partition("://")[2].partition("/")[0].rpartition("@")[2].casefold()
+
+
 def _steady(observation: Observation) -> tuple[object, ...]:
     facts = observation.facts
     steady = facts.model_copy(update={"latency_milliseconds": None}) if facts else None
@@ -87,7 +95,11 @@ class _Watch:
 
 
 class ProbeScheduler:
-    """Looks at each source once at a time, at `concurrency` sources at once, each at its own moment."""
+    """Looks at each source once at a time, each at its own moment.
+
+    `concurrency` looks are under way at once. One that takes long no longer counts among them, up to eight times as
+    many in all: so fifty dead servers, each of which takes its whole deadline, do not make the others wait.
+    """
 
     def __init__(
         self,
@@ -129,6 +141,8 @@ class ProbeScheduler:
         self._queue: list[tuple[datetime, int, SourceKey]] = []
         self._ties = itertools.count()
         self._running: dict[SourceKey, asyncio.Task[None]] = {}
+        self._quick: set[SourceKey] = set()  # those that have not taken long yet
+        self._hosts: Counter[str] = Counter()  # looks under way, by server
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -208,40 +222,64 @@ class ProbeScheduler:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            self._start_due()
+            pause = self._start_due()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
 
-    def _start_due(self) -> None:
+    def _start_due(self) -> float | None:
+        """Start what is due; seconds until the next is, None when only an event can bring that."""
         now = self._now()
-        while self._queue and len(self._running) < self._concurrency and self._queue[0][0] <= now:
-            due, _, key = heapq.heappop(self._queue)
+        held_back = []
+        while self._queue and self._has_room() and self._queue[0][0] <= now:
+            item = heapq.heappop(self._queue)
+            due, _, key = item
             watch = self._watches.get(key)
             # A key that is still running is queued again when it ends.
-            if watch and watch.due == due and key not in self._running:
+            if watch is None or watch.due != due or key in self._running:
+                continue
+            if self._hosts[_host(watch.target)] >= MOST_AT_ONE_HOST:
+                held_back.append(item)
+            else:
                 self._start_look(key, watch)
+        pause = None
+        if self._queue and self._has_room():
+            pause = max(0.0, (self._queue[0][0] - self._now()).total_seconds())
+        for item in held_back:  # until a look at their server ends
+            heapq.heappush(self._queue, item)
+        return pause
+
+    def _has_room(self) -> bool:
+        return len(self._quick) < self._concurrency and len(self._running) < _MOST_PATIENT * self._concurrency
 
     def _start_look(self, key: SourceKey, watch: _Watch) -> None:
-        target = watch.target
+        target, host = watch.target, _host(watch.target)
         task = asyncio.create_task(self._look(key, watch, target), name=f"probe {'/'.join(key)}")
+        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._make_room, key)
         # A callback, not `finally`: a task that is cancelled before its first step never gets there.
-        task.add_done_callback(lambda _: self._end_look(key, watch, target))
+        task.add_done_callback(lambda _: self._end_look(key, watch, target, host, patience))
         self._running[key] = task
+        self._quick.add(key)
+        self._hosts[host] += 1
 
-    def _end_look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
+    def _make_room(self, key: SourceKey) -> None:
+        self._quick.discard(key)
+        self._wake.set()
+
+    def _end_look(
+        self, key: SourceKey, watch: _Watch, target: Target, host: str, patience: asyncio.TimerHandle
+    ) -> None:
         """Free the slot, and make the next appointment."""
+        patience.cancel()
+        self._quick.discard(key)
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
         del self._running[key]
         if (current := self._watches.get(key)) is not None:
             outdated = current is not watch or current.target != target  # it changed during the look
             self._schedule(key, current, 0 if outdated else self._until_next(current))
         self._wake.set()
-
-    def _pause(self) -> float | None:
-        """Seconds until there is something to do; None when only an event can bring that."""
-        if not self._queue or len(self._running) >= self._concurrency:
-            return None
-        return max(0.0, (self._queue[0][0] - self._now()).total_seconds())
 
     async def _look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
         clock = asyncio.get_running_loop().time
