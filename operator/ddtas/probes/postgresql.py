@@ -190,7 +190,7 @@ select coalesce(pg_catalog.json_agg(f.name), '[]') from (
       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
     )
     and pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT')
-  order by 1 limit 5
+  order by (n.nspname = %s::text or pg_catalog.lower(c.relname) = pg_catalog.lower(%s::text)) desc, 1 limit 5
 ) f
 """
 
@@ -221,7 +221,7 @@ async def _look(look: Look, session: libpq.Session, schema: str, table: str) -> 
             "give the endpoint of the server itself",
         )
     if found.relation is None:
-        raise _no_table(look, f"{schema}.{table}", await session.ask(_NAMES_ANSWER, _READABLE))
+        raise _no_table(look, f"{schema}.{table}", await session.ask(_NAMES_ANSWER, _READABLE, schema, table))
     if not found.relation.usable or not found.relation.columns:
         raise libpq.no_right(look)
     sampling = _Sampling(look, sql.Identifier(schema, table), found.relation, found.postgis)
