@@ -123,6 +123,7 @@ class _Relay:
         self._most = min(look.limits.max_document_bytes, look.limits.max_bytes)
         self._client: asyncio.StreamWriter | None = None
         self._listener: asyncio.Server | None = None
+        self._task: asyncio.Task[None] | None = None
         self.full = False
 
     async def listen(self) -> None:
@@ -141,11 +142,16 @@ class _Relay:
         for writer in filter(None, (self._writer, self._client)):
             writer.transport.abort()
 
+    async def ended(self) -> None:
+        """Wait until both connections are gone, after `close`."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._client is not None:
             writer.transport.abort()
             return
-        self._client = writer
+        self._client, self._task = writer, asyncio.current_task()
         try:
             await asyncio.gather(self._send(reader), self._receive(writer))
         except OSError:
@@ -181,6 +187,7 @@ async def _relaying(look: Look, at: hosts.Endpoint) -> AsyncIterator[_Relay]:
         yield relay
     finally:
         relay.close()
+        await relay.ended()
 
 
 def _parameters(look: Look, at: hosts.Endpoint, folder: Path) -> dict[str, Any]:
