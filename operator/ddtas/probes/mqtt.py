@@ -151,12 +151,12 @@ class _Broker:
         Raises:
             ProbeError: Unauthorized when it says no.
         """
-        while (packet := await self._next()) is not None and packet[0] & 0xF0 == _PUBLISH:
+        while (packet := await self._next()) is not None and packet[0] != _SUBACK:
             self._take(*packet)
         if packet is None:
             raise self._malformed("more messages than there should be before the subscription is confirmed")
-        kind, body = packet
-        if kind != _SUBACK or len(body) != 3 or body[:2] != struct.pack(">H", _SUBSCRIPTION):
+        _, body = packet
+        if len(body) != 3 or body[:2] != struct.pack(">H", _SUBSCRIPTION):
             raise self._malformed("a packet that is none of MQTT 3.1.1")
         if body[2] >= _REFUSED:
             raise self._look.error(
@@ -170,15 +170,12 @@ class _Broker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (packet := await self._next()) is not None:
-                    kind, body = packet
-                    if kind & 0xF0 != _PUBLISH:
-                        raise self._malformed("a packet that was not asked for")
-                    self._take(kind, body)
+                    self._take(*packet)
 
     def _take(self, kind: int, body: bytes) -> None:
         """One PUBLISH. Quality of service 0 was asked for, so there is no identifier, and nothing to acknowledge."""
         end = 2 + int.from_bytes(body[:2])
-        if kind & 0x06 or len(body) < max(end, 3):
+        if kind == _SUBACK or kind & 0x06 or len(body) < max(end, 3):
             raise self._malformed("a message that is none of MQTT 3.1.1")
         try:
             topic = body[2:end].decode()
@@ -192,6 +189,8 @@ class _Broker:
         if len(self.messages) >= MAX_MESSAGES or self._look.received >= limits.max_bytes:
             return None
         kind = (await self._read(1))[0]
+        if kind & 0xF0 != _PUBLISH and kind != _SUBACK:
+            raise self._malformed("a packet that was not asked for")
         length = await self._length()
         if length > limits.max_document_bytes:
             raise self._malformed(f"a message of more than {limits.max_document_bytes} bytes")
