@@ -145,8 +145,11 @@ class Look:
         self._unknown.setdefault(fact, printable(reason, 200))
 
     def facts(self, found: SourceFacts) -> SourceFacts:
-        """What was found, with the latency and what could not be found."""
-        unknown = tuple(UnknownFact(fact=fact, reason=why) for fact, why in sorted(self._unknown.items()))
+        """What was found, with the latency and what could not be found: neither in one way nor in another."""
+        known = found.dump()
+        unknown = tuple(
+            UnknownFact(fact=fact, reason=why) for fact, why in sorted(self._unknown.items()) if fact not in known
+        )
         return found.model_copy(update={"latency_milliseconds": self.latency_milliseconds, "unknown": unknown})
 
     def error(self, reason: Reason, what: str) -> ProbeError:

@@ -13,6 +13,8 @@ from ddtas.probes import http
 from ddtas.probes.base import Limits, Look, Reason, Target, printable
 from ddtas.probes.table import Table
 
+ACCEPT = "text/csv, */*;q=0.1"
+
 # Servers name CSV in many ways (text/plain, application/octet-stream, or not at all), so only what surely is
 # something else is refused.
 _OTHER_WORDS = ("html", "json", "xml", "zip", "pdf")
@@ -29,7 +31,7 @@ async def probe(look: Look) -> SourceFacts:
     Raises:
         ProbeError: with a Reason.
     """
-    async with http.visit(look) as visit, visit.get(accept="text/csv, */*;q=0.1") as answer:
+    async with http.visit(look) as visit, visit.get(accept=ACCEPT) as answer:
         return look.facts(await read(answer, look))
 
 
