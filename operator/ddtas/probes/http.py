@@ -310,10 +310,13 @@ class Visit:
         if response.status != http.HTTPStatus.OK and not (
             partial and response.status == http.HTTPStatus.PARTIAL_CONTENT
         ):
-            raise self.look.error(
+            error = self.look.error(
                 Reason.HTTP_ERROR,
                 f"answers {_status(response.status)}: correct the endpoint, or ask the data supplier",
             )
+            if response.status == http.HTTPStatus.BAD_REQUEST:
+                raise BadRequestError(error.reason, error.message)
+            raise error
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ("", "identity"):
             raise self._unexpected(
@@ -327,6 +330,10 @@ class Visit:
 
 class NotFoundError(ProbeError):
     """HTTP 404 or 410: a probe may know better than `HttpError` what is not there."""
+
+
+class BadRequestError(ProbeError):
+    """HTTP 400: a probe may know better what in its request is wrong."""
 
 
 class TooLongError(ProbeError):

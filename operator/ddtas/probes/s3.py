@@ -217,6 +217,14 @@ class _Bucket:
         """What a status means in S3. Not the error document: it can hold what was sent, and is not read."""
         try:
             yield
+        except http.BadRequestError:
+            if self._keys is None:
+                raise
+            raise self.look.error(  # a signature for another region, mostly; Amazon says so with this status too
+                Reason.UNAUTHORIZED,
+                f"refuses the request: correct the region in credentials, which is {self._keys.region} now, or the "
+                "name of the bucket",
+            ) from None
         except ProbeError as error:
             if error.reason != Reason.UNAUTHORIZED:
                 raise
