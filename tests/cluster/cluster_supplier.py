@@ -20,6 +20,8 @@ class Supplier:
         self.asked: Counter[str] = Counter()  # requests by path
         self.passwords = {"/secret.csv": "right"}  # that open a path, with any user name
         self.broken = False  # every answer is an error
+        self.series = CSV  # what good paths serve
+        self.grows = False  # by one record of the last day each time that it is asked for
         self._stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -58,7 +60,9 @@ class Supplier:
                     case "/page.csv":
                         return self._send(200, "text/csv", b"<!DOCTYPE html><title>Data portal</title>")
                     case _:
-                        return self._send(200, "text/csv", CSV.encode())
+                        if supplier.grows:
+                            supplier.series += "2016-12-31,1.0\n"
+                        return self._send(200, "text/csv", supplier.series.encode())
 
             def _password(self) -> str:
                 _, _, encoded = self.headers.get("Authorization", "").partition(" ")

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 import cluster_apps as apps
 from cluster_city import STEPS, City
@@ -69,7 +70,14 @@ def test_what_is_made_for_it(city: City) -> None:
     (secret,) = flood.children(KINDS["Secret"])
     assert secret["type"] == "servicebinding.io/http-csv"
     entries = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-    assert entries == {"type": "http-csv", "provider": "gauge", "uri": city.supplier.url()}
+    url = urlsplit(city.supplier.url())
+    assert entries == {
+        "type": "http-csv",
+        "provider": "gauge",
+        "uri": url.geturl(),
+        "host": url.hostname,
+        "port": str(url.port),
+    }
 
     data = {key: json.loads(text) for c in flood.children(KINDS["ConfigMap"]) for key, text in c["data"].items()}
     assert data["parameters.json"] == {"objective": "NSE", "depth": 3}

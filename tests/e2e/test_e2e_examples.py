@@ -1,11 +1,23 @@
-"""The examples of this repository, from `kubectl apply` to a forecast, and to the refusal of their careless sister."""
+"""The examples of this repository: a forecast, the refusal of its careless sister, and a city that lacks one thing."""
 
 import json
 import math
 from datetime import date, timedelta
 
 import pytest
-from e2e_kit import DEPLOYMENT, JOB, POD, SERVICE, STEPS, Cluster, JsonObject, Twin, condition, evidence
+from e2e_kit import (
+    DEPLOYMENT,
+    JOB,
+    KINDS,
+    POD,
+    SERVICE,
+    STEPS,
+    Cluster,
+    JsonObject,
+    Twin,
+    condition,
+    evidence,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -172,3 +184,37 @@ def test_describe_tells_what_a_person_needs_at_three_in_the_morning(cluster: Clu
     assert "NSE" in conditions
     assert "NotMet" in conditions
     assert listed.splitlines()[1].split()[:6] == ["flood-kge", "False", "ThresholdNotMet", "flood-twin", "1.0.0", "4/6"]
+
+
+def test_the_village_lacks_one_thing_and_is_told_which(cluster: Cluster, example: str, village: str) -> None:
+    twin = Twin(cluster, village, "flood")
+    told = twin.refused("DataBound", "RequirementNotMet")
+    assert "the data runs 2012-01-01…2014-12-31" in told["message"]
+    (binding,) = twin.body()["status"]["bindings"]
+    verdicts = {c["name"]: (c["declared"], c["measured"]) for c in binding["checks"]}
+    assert verdicts.pop("period") == ("Met", "NotMet")
+    assert not [pair for pair in verdicts.values() if "NotMet" in pair or "Met" not in pair]
+    (miss,) = binding["nearMisses"]
+    assert (miss["dataSource"], len(miss["missing"])) == ("village-gauge", 1)
+    assert twin.children(JOB) == []
+
+
+def test_the_platforms_say_what_they_have_and_which_apps_could_run(
+    cluster: Cluster, example: str, village: str, serving: JsonObject
+) -> None:
+    rows = {}
+    for namespace in (example, village):
+        told = cluster.kubectl("get", "oup", "-n", namespace, "oup")
+        rows[namespace] = told.splitlines()[1].split()
+        assert told.splitlines()[0].split()[4:7] == ["SOURCES", "CONFORMANT", "APPS"]
+    assert rows[example][1:3] == ["True", "SourcesReachable"]
+    assert rows[example][4:6] == ["1/1", "1/1"]
+    assert rows[village][1:3] == ["False", "SourcesNotConformant"]
+    assert rows[village][4:6] == ["1/1", "0/1"]
+    described = cluster.kubectl("describe", "oup", "-n", village, "oup")
+    for text in ("Sampled:", "1096", "2014-12-31", "P1D", "Latency Milliseconds:", "Looked At:", "flood-twin"):
+        assert text in described, text
+    status = cluster.get(KINDS["MunicipalityPlatform"], village, "oup")["status"]
+    fit = next(f for f in status["listings"] if f["name"] == "flood-twin")
+    assert fit["verdict"] == "NotMet"
+    assert "the data runs 2012-01-01…2014-12-31" in fit["missing"][0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "examples" / "flood-twin" / "data-server"))
-from discharge_server import allowed, make_server
+from discharge_server import allowed, make_server, until
 
 CONTENT = b"date,discharge_m3s\n2020-01-01,0.1\n"
 
@@ -59,6 +59,14 @@ def test_the_series_and_its_headers(port: int) -> None:
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert response.headers["Content-Length"] == str(len(CONTENT))
     assert parsedate_to_datetime(response.headers["Last-Modified"])
+
+
+def test_the_gauge_that_fell_silent(port: int) -> None:
+    response, body = ask(port, "/discharge-until-2014.csv")
+    assert (response.status, body) == (200, b"date,discharge_m3s\n")
+    assert until(b"2014", b"date,x\n2013-01-01,1\n2014-12-31,2\n2015-01-01,3\n") == (
+        b"date,x\n2013-01-01,1\n2014-12-31,2\n"
+    )
 
 
 def test_head_has_the_headers_of_get_and_no_body(port: int) -> None:

@@ -1,4 +1,4 @@
-"""The demonstration: a twin goes live in a city, and its careless sister is refused."""
+"""The demonstration: a twin goes live in a city, its careless sister is refused, and a second city lacks one thing."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from ddtas_dev.console import DevError, elapsed, say
 from ddtas_dev.paths import REPO
 from ddtas_dev.shell import failure, run
 
-NAMESPACE = "voorbeeldstad"
+NAMESPACE, VILLAGE = "voorbeeldstad", "voorbeelddorp"
 TIMEOUT_SECONDS = 900
 OUTPUT = REPO / "build" / "demo"
 
@@ -59,8 +59,15 @@ class _Kubectl:
         return run([self.path, *arguments], env=self.environment)
 
     def installations(self) -> list[JsonObject]:
-        found: list[JsonObject] = json.loads(self("get", "installations", "-n", NAMESPACE, "-o", "json"))["items"]
+        found: list[JsonObject] = []
+        for namespace in (NAMESPACE, VILLAGE):
+            found += json.loads(self("get", "installations", "-n", namespace, "-o", "json"))["items"]
         return found
+
+
+def _name(installation: JsonObject) -> str:
+    metadata = installation["metadata"]
+    return f"{metadata['namespace']}/{metadata['name']}"
 
 
 def _condition(installation: JsonObject, kind: str) -> JsonObject:
@@ -75,15 +82,15 @@ def _has_ended(installation: JsonObject) -> bool:
 
 
 def _follow(kubectl: _Kubectl) -> list[JsonObject]:
-    """Print each transition until both have ended."""
+    """Print each transition until all have ended."""
     started = time.monotonic()
     told: dict[str, str] = {}
     while True:
         found = kubectl.installations()
         for installation in found:
-            name, ready = installation["metadata"]["name"], _condition(installation, "Ready")
+            name, ready = _name(installation), _condition(installation, "Ready")
             progress = installation.get("status", {}).get("progress", "0/6")
-            line = f"{name:<10} {progress}  {ready.get('reason', 'Waiting'):<16} {ready.get('message', '')}"
+            line = f"{name:<23} {progress}  {ready.get('reason', 'Waiting'):<17} {ready.get('message', '')}"
             if told.get(name) != line:
                 told[name] = line
                 say(f"{elapsed(time.monotonic() - started):>8}  {line}")
@@ -109,6 +116,20 @@ def _conditions(installation: JsonObject) -> str:
     steps = ("Accepted", "DataBound", "Provisioned", "Calibrated", "Validated", "Serving")
     found = [_condition(installation, step) for step in steps]
     return _table([(c["type"], c["status"], c["reason"], c["message"]) for c in found])
+
+
+def _bindings(installation: JsonObject) -> str:
+    """What was checked of each requirement, and the near-misses of those that are not met."""
+    lines = []
+    for binding in installation["status"]["bindings"]:
+        source = binding.get("dataSource", "no data source fits")
+        lines.append(f"  requirement {binding['requirement']}: {source}")
+        rows = [("check", "declared", "measured", "")]
+        rows += [(c["name"], c["declared"], c["measured"], c["message"]) for c in binding.get("checks", [])]
+        lines.append(_table(rows, "    "))
+        for miss in binding.get("nearMisses", []):
+            lines.append(f"    near miss {miss['dataSource']}: {'; '.join(miss['missing'])}")
+    return "\n".join(lines)
 
 
 def _evidence(installation: JsonObject) -> str:
@@ -145,8 +166,13 @@ def _save_plot(kubectl: _Kubectl) -> Path:
 
 def _show(kubectl: _Kubectl, found: list[JsonObject], kubeconfig: str) -> None:
     for installation in found:
-        print(f"\n{installation['metadata']['name']}\n{_conditions(installation)}\n{_evidence(installation)}")
-    flood = next(i for i in found if i["metadata"]["name"] == "flood")
+        print(f"\n{_name(installation)}\n{_conditions(installation)}\n{_bindings(installation)}")
+        if installation["status"].get("revisions"):
+            print(_evidence(installation))
+    print(
+        f"\nwhat each city offers, and which apps of the store could run there\n{kubectl('get', 'oup', '-A')}".rstrip()
+    )
+    flood = next(i for i in found if _name(i) == f"{NAMESPACE}/flood")
     if _condition(flood, "Ready").get("status") != "True":
         raise DevError(f"flood does not serve: {_condition(flood, 'Ready').get('message')}")
     forecast = json.loads(_fetch(kubectl, "/forecast"))
@@ -160,5 +186,6 @@ def _show(kubectl: _Kubectl, found: list[JsonObject], kubeconfig: str) -> None:
     print(f"the plot        {_save_plot(kubectl)}")
     print(f"\nexport KUBECONFIG={kubeconfig}")
     print(f"./dev kubectl describe inst -n {NAMESPACE} flood-kge     # the whole story of the one that was refused")
+    print(f"./dev kubectl describe oup -n {VILLAGE}                  # what the village has, and what it lacks")
     print("./dev kubectl get listing,oup,inst -A                    # the store, the platforms, the installations")
     print("./dev cluster down                                       # stops everything and cleans up")

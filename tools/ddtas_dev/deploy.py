@@ -16,7 +16,7 @@ NAMESPACE = "ddtas-system"
 RELEASE = "ddtas-operator"
 
 # In the order in which a person would apply them.
-EXAMPLES = ("namespace", "supplier", "listing", "platform", "installation", "installation-overfit")
+EXAMPLES = ("namespace", "supplier", "listing", "platform", "installation", "installation-overfit", "second-city")
 
 JsonObject = dict[str, Any]
 

@@ -1,6 +1,7 @@
-"""A data supplier in miniature: one CSV over HTTP, open or behind HTTP Basic authentication.
+"""A data supplier in miniature: CSV over HTTP, open or behind HTTP Basic authentication.
 
-``/discharge.csv`` is the series, ``/healthz`` says that the server runs and is always open. The series needs a user
+``/discharge.csv`` is the series of a gauge, ``/discharge-until-2014.csv`` that of one that fell silent after 2014, and
+``/healthz`` says that the server runs and is always open. A series needs a user
 name and a password when the files ``username`` and ``password`` are in ``/etc/credentials``; they are read at each
 request, so that a rotated Secret holds at once. Standard library only.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 PORT = 8080
 DATA = Path(__file__).with_name("discharge.csv")
+LAST_YEAR = b"2014"
 CREDENTIALS = Path("/etc/credentials")
 
 
@@ -47,8 +49,14 @@ def allowed(header: str | None, folder: Path) -> bool:
     return hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(username + b":" + password).digest())
 
 
+def until(year: bytes, series: bytes) -> bytes:
+    """The header of a series, and its rows up to and with a year."""
+    header, *rows = series.splitlines(keepends=True)
+    return b"".join([header, *(row for row in rows if row[:4] <= year)])
+
+
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD on the two paths."""
+    """GET and HEAD on the three paths."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "data-supplier", ""
@@ -63,13 +71,15 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/healthz":
             self._answer(200, b"ok\n")
-        elif path != "/discharge.csv":
-            self._answer(404, b"the series is at /discharge.csv\n")
+        elif path not in ("/discharge.csv", "/discharge-until-2014.csv"):
+            self._answer(404, b"the series are at /discharge.csv and /discharge-until-2014.csv\n")
         elif not allowed(self.headers.get("Authorization"), self._credentials):
             challenge = {"WWW-Authenticate": 'Basic realm="data", charset="UTF-8"'}
             self._answer(401, b"user name and password needed\n", challenge)
         else:
             content = self._data.read_bytes()
+            if path != "/discharge.csv":
+                content = until(LAST_YEAR, content)
             tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
             headers = {
                 "Content-Type": "text/csv; charset=utf-8",
