@@ -7,14 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from ddtas import __main__ as command
 from ddtas import metrics
-from ddtas.api.listing import AppListing
+from ddtas.api.datasource import Credentials, DataKind, Scheme
+from ddtas.api.listing import AppListing, DataRequirement
 from ddtas.plan.admission import admit
 from ddtas.plan.evidence import parse_result
 from ddtas.plan.reasons import Course, Reason
@@ -99,6 +100,20 @@ def test_there_is_advice_for_each_reason_that_stops() -> None:
 
 
 # ---- tables ----
+
+
+def test_each_kind_of_source_and_each_scheme_is_described() -> None:
+    text = page("data-sources.md")
+    assert [kind.value for kind in DataKind if f"| `{kind.value}`" not in text] == []
+    for scheme in get_args(Scheme):
+        keys = ", ".join(f"`{key}`" for key in Credentials(secret_name="s", scheme=scheme).keys)
+        assert f"| `{scheme}` | {keys} |" in text
+
+
+def test_each_thing_that_a_requirement_may_ask_is_described() -> None:
+    text = page("data-sources.md")
+    asked = {f.alias for n, f in DataRequirement.model_fields.items()} - {"name", "description"}
+    assert [name for name in sorted(map(str, asked)) if f"`{name}`" not in text and f"`{name}:" not in text] == []
 
 
 def rows(name: str, first: str) -> dict[str, list[str]]:
