@@ -59,7 +59,7 @@ CONFORMANCE: dict[str, tuple[dict[str, Any], dict[str, Any], Verdict, str]] = {
 
 @pytest.mark.parametrize(("promises", "found", "verdict", "fault"), CONFORMANCE.values(), ids=CONFORMANCE)
 def test_conformance(promises: dict[str, Any], found: dict[str, Any], verdict: Verdict, fault: str) -> None:
-    facts = SourceFacts.model_validate(FACTS.model_copy(update=found).model_dump())
+    facts = SourceFacts.model_validate(FACTS.model_dump() | found)
     answer = conformance(source(contract=PROMISES | promises), facts, NOW)
     assert answer.verdict is verdict
     assert bool(answer.faults) is (verdict is NOT_MET)
