@@ -1,5 +1,6 @@
 """One object, once: observe → decide → apply → status. Level-triggered: it looks at the world, not at what changed."""
 
+import asyncio
 import logging
 import time
 from base64 import b64decode
@@ -135,12 +136,12 @@ class Reconciler:
             return None
         self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
         observations = self._observations(platform)
-        listings = self._catalogue(platform, observations)
+        listings = await self._catalogue(platform, observations)
         status = platform_status(platform, observations, self._probe_digests(platform), listings, self._now())
         await self._publish(PLATFORM, self._world.platforms, platform, status)
         return _CATALOGUE_SECONDS
 
-    def _catalogue(
+    async def _catalogue(
         self, platform: MunicipalityPlatform, observations: dict[str, SourceObservation]
     ) -> tuple[ListingFit, ...]:
         """Which apps could run on a platform.
@@ -166,6 +167,7 @@ class Reconciler:
             if version is None or review_refusal(listing, self._settings.policy) or len(fits) >= MOST_LISTINGS:
                 continue
             namespace, name = key
+            await asyncio.sleep(0)  # each may take long where there are many sources: others get a turn
             candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
             fits.append(fit(self._snapshot(candidate, listing, platform, observations), version))
         self._catalogues[key] = (question, now, tuple(fits))

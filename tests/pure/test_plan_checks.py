@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 from builders import CALIBRATION_WINDOW, VALIDATION_WINDOW, platform_body
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ddtas.api.base import Verdict, Window
 from ddtas.api.datasource import Area
-from ddtas.api.installation import Check, Windows
+from ddtas.api.installation import Binding, Check, Windows
 from ddtas.api.listing import DataRequirement
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts, UnknownFact
 from ddtas.plan import periods, space, units
-from ddtas.plan.binding import match
+from ddtas.plan.binding import Bound, bind, match, verdict
 from ddtas.plan.checks import Circumstances, within
 from ddtas.plan.snapshot import SourceObservation
 
@@ -494,3 +496,133 @@ def test_a_broken_area_has_no_coverage() -> None:
 )
 def test_ranges_of_versions(version: str, comparators: str, expected: bool | None) -> None:
     assert within(version, comparators) is expected
+
+
+# ---- properties ----
+
+# Each constraint from loose to strict: what meets a later one meets all before it.
+LADDERS: dict[str, list[Any]] = {
+    "contractVersion": [">=1.0.0", ">=1.0.0 <2.0.0", ">=1.4.0 <2.0.0", "1.4.2"],
+    "accessRights": [["public", "restricted", "non-public"], ["public", "restricted"], ["public"]],
+    "licences": [["CC0-1.0", "CC-BY-4.0", "other"], ["CC0-1.0", "CC-BY-4.0"], ["CC0-1.0"]],
+    "maximumSecurityClass": ["BBN3", "BBN2", "BBN1"],
+    "geometryTypes": [["Point", "Polygon"], ["Point"]],
+    "crs": [["EPSG:28992", "EPSG:4326", "EPSG:3857"], ["EPSG:28992", "EPSG:4326"], ["EPSG:28992"]],
+    "coverage": [{"minimumPercent": percent} for percent in (1, 50, 100)],
+    "freshness": ["P1Y", "P1M", "P1D", "PT1H"],
+    "minimumRecords": [1, 100, 1000],
+    "maximumSizeBytes": [10**9, 10**6, 10**3],
+    "fields": [[RAIN | {"type": "string", "unit": "mm"}], [RAIN], [RAIN, TEMPERATURE]],
+    "quality": [[NO_NULLS | {"value": "50"}], [NO_NULLS], [NO_NULLS, ENOUGH]],
+    "serviceLevels": [level(value, "s")["serviceLevels"] for value in ("10", "1", "0.1")],
+    "entity": ["Gauge"],
+    "provenance": [True],
+    "timeResolution": ["P1D"],
+    "history": [False, True],
+}
+rungs = st.fixed_dictionaries({}, optional={name: st.integers(0, len(steps) - 1) for name, steps in LADDERS.items()})
+
+
+def climbed(rung: dict[str, int]) -> DataRequirement:
+    return requirement(**{name: LADDERS[name][n] for name, n in rung.items()})
+
+
+offers = st.builds(
+    lambda contract, declares: source(contract, **declares),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "entity": st.sampled_from(["Gauge", "Tree"]),
+            "geometryType": st.sampled_from(["Point", "Polygon"]),
+            "crs": st.sampled_from(["EPSG:28992", "urn:ogc:def:crs:EPSG::4326", "EPSG:999999"]),
+            "extent": st.sampled_from([WHOLE, HALF, WHOLE_WGS84, ELSEWHERE]),
+            "freshness": st.sampled_from(["PT10M", "P1D", "P1W"]),
+            "timeResolution": st.sampled_from(["PT24H", "PT1H"]),
+            "temporalExtent": st.sampled_from([{"start": "2010-01-01", "end": "2020-01-01"}]),
+            "records": st.sampled_from([0, 50, 500, 5000]),
+            "sizeBytes": st.sampled_from([10, 10**5, 10**8]),
+            "fields": st.sampled_from(
+                [[RAIN], [RAIN | {"unit": "L/m2", "required": True}, TEMPERATURE], [TEMPERATURE]]
+            ),
+        },
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "accessRights": st.sampled_from(["public", "restricted", "non-public"]),
+            "licence": st.sampled_from(["CC0-1.0", "CC-BY-4.0"]),
+            "securityClass": st.sampled_from(["BBN1", "BBN2", "BBN3"]),
+            "provenance": st.just("gauges"),
+            "serviceLevels": st.sampled_from([promise(v, u)["serviceLevels"] for v, u in (("500", "ms"), ("5", "s"))]),
+        },
+    ),
+)
+looks = st.one_of(
+    st.none(),
+    st.just(SourceObservation("Unreachable", "TooSlow", "no answer")),
+    st.builds(
+        lambda facts: SourceObservation("Reachable", "Reachable", "", SourceFacts.model_validate(facts), NOW),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "geometry_type": st.sampled_from(["Point", "Polygon"]),
+                "crs": st.sampled_from([("OGC:CRS84",), ("EPSG:28992", "EPSG:4326"), ("EPSG:999999",)]),
+                "extent": st.sampled_from([WHOLE, HALF, ELSEWHERE]),
+                "first": st.just("2009-12-31"),
+                "last": st.sampled_from(["2026-06-02T11:30:00Z", "2026-06-01", "2020-01-01"]),
+                "records": st.sampled_from([0, 50, 500, 5000]),
+                "sampled": st.sampled_from([0, 50, 500]),
+                "size_bytes": st.sampled_from([10, 10**5, 10**8]),
+                "time_resolution": st.sampled_from(["P1D", "PT1H"]),
+                "latency_milliseconds": st.sampled_from([5, 150, 1500, 30000]),
+                "fields": st.sampled_from(
+                    [
+                        (
+                            MeasuredField(name="rain", type="integer"),
+                            MeasuredField(name="level", type="number", empty=9),
+                        ),
+                        (MeasuredField(name="rain", type="number", unit="cm"), MeasuredField(name="t", type="number")),
+                        (MeasuredField(name="level", type="number", empty=30),),
+                    ]
+                ),
+            },
+        ),
+    ),
+)
+RANK = {NOT_MET: 0, UNKNOWN: 1, MET: 2}
+
+
+@given(rungs, rungs, offers, looks)
+def test_a_stricter_requirement_never_fits_more(
+    rung: dict[str, int], more: dict[str, int], offered: DataSource, observed: SourceObservation | None
+) -> None:
+    """In whatever it is stricter: every constraint climbs its ladder, and new ones come."""
+    higher = rung | {name: max(n, rung.get(name, 0)) for name, n in more.items()}
+    loose = verdict(match(climbed(rung), offered, observed, HERE))
+    strict = verdict(match(climbed(higher), offered, observed, HERE))
+    assert RANK[strict] <= RANK[loose]
+
+
+@given(rungs, st.lists(st.tuples(offers, looks), max_size=4), offers, looks, st.randoms(use_true_random=False))
+def test_more_sources_and_another_order(
+    rung: dict[str, int],
+    city: list[tuple[DataSource, SourceObservation | None]],
+    more: DataSource,
+    observed: SourceObservation | None,
+    chance: Any,
+) -> None:
+    """One more source never turns Met into NotMet, and the order in which sources are listed does not matter."""
+
+    def answer(offered: list[tuple[DataSource, SourceObservation | None]]) -> Bound:
+        sources = [s.model_copy(update={"name": f"s{n}"}) for n, (s, _) in enumerate(offered)]
+        seen = {s.name: o for s, (_, o) in zip(sources, offered, strict=True) if o is not None}
+        first = bind(climbed(rung), sources, seen, HERE, None)
+        chance.shuffle(sources)
+        assert bind(climbed(rung), sources, seen, HERE, None) == first
+        return first
+
+    before = answer(city).binding.verdict
+    after = answer([*city, (more, observed)]).binding.verdict
+    if before is not NOT_MET:
+        assert after is not NOT_MET
+    Binding.model_validate(answer(city).binding.model_dump())  # within the bounds of the status

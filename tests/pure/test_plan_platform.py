@@ -38,7 +38,7 @@ CONFORMANCE: dict[str, tuple[dict[str, Any], dict[str, Any], Verdict, str]] = {
         {},
         {"fields": (*FACTS.fields[:3], MeasuredField(name="discharge_m3s", type="number", unit="L/s"))},
         NOT_MET,
-        "the data says L/s (1 L/s = 0.001 m3/s)",
+        "the data holds number in L/s (1 L/s = 0.001 m3/s) values",
     ),
     "another crs": ({"crs": "EPSG:28992"}, {"crs": ("EPSG:4326",)}, NOT_MET, "EPSG:28992"),
     "elsewhere": ({"extent": BOX}, {"extent": FAR}, NOT_MET, "50% of the promised extent"),

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from ddtas_dev import binaries, checks, cluster, images, paths, testing
+from ddtas_dev import bench, binaries, checks, cluster, images, paths, testing
 from ddtas_dev.console import DevError, say
 from ddtas_dev.demo import demo
 from ddtas_dev.shell import succeeds
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """What follows `--` is for pytest."""
+    """What follows `--` is for pytest, or for the benchmark."""
     if "--" not in argv:
         return argv, []
     at = argv.index("--")
@@ -84,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         "--registry", help="where that cluster finds the images, such as registry.example/project"
     )
     demonstration.set_defaults(run=demo)
+    benchmark = command("bench", "measure; what follows -- is for the benchmark", _bench)
+    benchmark.add_argument("benchmark", choices=bench.BENCHMARKS)
     command("clean", "stop the clusters and remove all caches", _clean)
     return parser
 
@@ -141,6 +143,10 @@ def _test(args: argparse.Namespace) -> int:
     if unknown := set(args.layers) - set(testing.LAYERS):
         raise DevError(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(testing.LAYERS)}")
     return testing.test(args.layers, args.pytest_arguments, args.keep)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    return bench.bench(args.benchmark, args.pytest_arguments)
 
 
 def _clean(args: argparse.Namespace) -> int:

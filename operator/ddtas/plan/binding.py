@@ -5,7 +5,7 @@ A source fits when no check is NotMet on either side and each check is Met on at
 pass, nor as a fail of the source.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,13 +60,18 @@ def verdict(outcomes: Iterable[Outcome | Check]) -> Verdict:
 
 
 class _Candidate:
-    """A source, and how near it comes."""
+    """A source, and how near it comes.
 
-    __slots__ = ("distance", "outcomes", "source", "verdict")
+    The outcomes of its checks are not kept: of five hundred candidates five are shown, and it is keeping the others
+    that takes the time (garbage collection).
+    """
 
-    def __init__(self, source: DataSource, outcomes: list[Outcome]) -> None:
+    __slots__ = ("_ask", "distance", "source", "verdict")
+
+    def __init__(self, source: DataSource, ask: Callable[[], list[Outcome]]) -> None:
         self.source = source
-        self.outcomes = outcomes
+        self._ask = ask
+        outcomes = ask()
         self.verdict = verdict(outcomes)
         # What it is about; what fails, by how much it takes to mend it; what is not known; the name, to be stable.
         foreign = failed = unknown = 0
@@ -78,9 +83,13 @@ class _Candidate:
                 unknown += 1
         self.distance = (foreign, failed, unknown, source.name)
 
+    def checks(self) -> tuple[Check, ...]:
+        """All checks, as they are shown."""
+        return _shown(self._ask())
+
     def missing(self) -> tuple[str, ...]:
         """What stands between the source and a fit, in words: what takes most to mend first."""
-        lacking = sorted((o for o in self.outcomes if not o.holds), key=lambda o: (not o.fails, -o.distance))
+        lacking = sorted((o for o in self._ask() if not o.holds), key=lambda o: (not o.fails, -o.distance))
         return tuple(o.say() for o in lacking[:_MAX_MISSING])
 
 
@@ -93,10 +102,9 @@ def _candidate(
     chosen: bool,
 ) -> _Candidate:
     """A source with its checks; one that is about something else is not looked at any further, unless it was chosen."""
-    identity = checks.identity(requirement, source)
-    if not chosen and any(o.declared is NOT_MET for o in identity):
-        return _Candidate(source, identity)
-    return _Candidate(source, checks.all_of(requirement, source, observation, circumstances))
+    if not chosen and any(o.declared is NOT_MET for o in checks.identity(requirement, source)):
+        return _Candidate(source, lambda: checks.identity(requirement, source))
+    return _Candidate(source, lambda: checks.all_of(requirement, source, observation, circumstances))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ def bind(
             verdict=MET,
             data_source=source.name,
             contract_version=source.contract.version,
-            checks=_shown(fits[0].outcomes),
+            checks=fits[0].checks(),
         )
         until = None
         if requirement.freshness is not None:
@@ -179,7 +187,5 @@ def bind(
         for c in candidates[:_MAX_NEAR_MISSES]
         if c.verdict is not MET
     )
-    binding = Binding(
-        requirement=requirement.name, verdict=shown.verdict, checks=_shown(shown.outcomes), near_misses=near
-    )
+    binding = Binding(requirement=requirement.name, verdict=shown.verdict, checks=shown.checks(), near_misses=near)
     return Bound(binding, reason, message)

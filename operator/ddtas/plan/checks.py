@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import semver
 
@@ -26,7 +26,7 @@ from ddtas.api.datasource import (
 )
 from ddtas.api.installation import Windows
 from ddtas.api.listing import DataRequirement, RequiredField, RequiredServiceLevel
-from ddtas.api.platform import DataSource, SourceFacts
+from ddtas.api.platform import DataSource, MeasuredField, SourceFacts
 from ddtas.plan import periods, space, units
 from ddtas.plan.snapshot import SourceObservation
 
@@ -198,60 +198,67 @@ def _comparators(text: str) -> list[str]:
     return [f"={part}" if part.startswith("=") and not part.startswith("==") else part for part in text.split()]
 
 
-def field(wanted: RequiredField | ContractField, declared: ContractField | None, facts: SourceFacts | None) -> Outcome:
+def field(
+    wanted: RequiredField | ContractField,
+    declared: ContractField | None,
+    found: MeasuredField | Literal["absent"] | None,
+) -> Outcome:
     """A field by name, type and unit.
 
     Args:
         wanted: what is asked for.
         declared: the contract's field of that name.
-        facts: what was found.
+        found: the data's; None where the fields of the data are not known.
     """
-    promised, by_contract = NOT_MET, "the contract has no such field"
-    distance = THE_DATA
+    promised, distance = NOT_MET, THE_DATA
     if declared is not None:
-        by_contract = f"the contract says {declared.type}{f' in {declared.unit}' if declared.unit else ''}"
         promised = _of(declared.type in _FITS[wanted.type])
         if promised is MET and wanted.unit is not None:
-            alike, word = _unit(wanted.unit, declared.unit)
-            promised, by_contract = _of(alike), f"the contract says {declared.type} in {word}"
+            # A unit that is left out is no unit that is asked for.
+            promised = NOT_MET if declared.unit is None else _of(units.same(declared.unit, wanted.unit))
             distance = A_DETAIL
-    measured, in_data = UNKNOWN, ""
-    if facts is not None and facts.fields:
-        found = next((f for f in facts.fields if f.name == wanted.name), None)
-        if found is None:
-            measured, in_data = NOT_MET, "the data has no such field"
-        else:
-            measured = _of(found.type in _FITS[wanted.type])
-            in_data = "" if measured is MET else f"the data holds {found.type} values"
-            if measured is MET and wanted.unit is not None and found.unit is not None:
-                alike, word = _unit(wanted.unit, found.unit)
-                # The data itself says no unit that is asked for: that is no denial where the name is not understood.
-                measured, in_data = _of(alike), "" if alike else f"the data says {word}"
-    return Outcome(
-        f"field {wanted.name}",
-        promised,
-        measured,
-        lambda: _needs(
-            f"{wanted.name} as {wanted.type}{f' in {wanted.unit}' if wanted.unit else ''}", by_contract, in_data
-        ),
-        distance,
-    )
+    measured = UNKNOWN
+    if found == "absent":
+        measured = NOT_MET
+    elif found is not None:
+        measured = _of(found.type in _FITS[wanted.type])
+        if measured is MET and wanted.unit is not None and found.unit is not None:
+            measured = _of(units.same(found.unit, wanted.unit))
+
+    def say() -> str:
+        by_contract = "the contract has no such field"
+        if declared is not None:
+            by_contract = f"the contract says {_typed(declared.type, declared.unit, wanted.unit)}"
+        in_data = None
+        if found == "absent":
+            in_data = "the data has no such field"
+        elif found is not None and measured is not MET:
+            in_data = f"the data holds {_typed(found.type, found.unit, wanted.unit if found.unit else None)} values"
+        return _needs(f"{wanted.name} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
+
+    return Outcome(f"field {wanted.name}", promised, measured, say, distance)
 
 
-def _unit(wanted: str, given: str | None) -> tuple[bool | None, str]:
-    """Whether a unit is the one that is wanted, and the unit in words."""
-    if given is None:
-        return False, "no unit at all"
-    alike = units.same(given, wanted)
-    if alike:
-        return True, given
-    if alike is None:
-        return None, f"{given}, which cannot be compared with it"
-    factor = units.in_terms_of(given, wanted)
-    if factor is None:
-        return False, f"{given}, which measures something else"
-    times = f"1 {given} = {factor[0]:g} {wanted}" if not factor[1] else "another scale"
-    return False, f"{given} ({times})"
+def measured_fields(facts: SourceFacts | None) -> Callable[[str], MeasuredField | Literal["absent"] | None]:
+    """A look-up of the fields that were found, by name; None for each where none is known at all."""
+    if facts is None or not facts.fields:
+        return lambda name: None
+    found = {f.name: f for f in facts.fields}
+    return lambda name: found.get(name, "absent")
+
+
+def _typed(kind: FieldType, unit: str | None, wanted: str | None) -> str:
+    """A type with its unit, and how that is another one than is wanted."""
+    if unit is None:
+        return str(kind) if wanted is None else f"{kind} without a unit"
+    if wanted is None or units.same(unit, wanted):
+        return f"{kind} in {unit}"
+    factor = units.in_terms_of(unit, wanted)
+    if factor is not None:
+        how = "another scale" if factor[1] else f"1 {unit} = {factor[0]:g} {wanted}"
+    else:
+        how = "which measures something else" if units.known(unit) and units.known(wanted) else "which is not known"
+    return f"{kind} in {unit} ({how})"
 
 
 def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Outcome:
@@ -527,8 +534,8 @@ def all_of(
     contract = source.contract
     outcomes = [_kind(r, source, facts), reachable(observation), *identity(r, source), *_declarations(r, source)]
     if r.fields:
-        promised = {f.name: f for f in contract.fields}
-        outcomes += [field(f, promised.get(f.name), facts) for f in r.fields]
+        promised, found = {f.name: f for f in contract.fields}, measured_fields(facts)
+        outcomes += [field(f, promised.get(f.name), found(f.name)) for f in r.fields]
     if r.geometry_types is not None:
         outcomes.append(geometry(r.geometry_types, contract.geometry_type, facts))
     if r.crs is not None:
