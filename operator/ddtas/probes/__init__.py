@@ -5,39 +5,42 @@ keeps nothing of the data but facts.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
 
 from ddtas.api.datasource import DataKind
-from ddtas.probes import (
-    http_csv,
-    http_geojson,
-    http_parquet,
-    mqtt,
-    ngsi_ld,
-    ogc_api_features,
-    postgresql,
-    s3,
-    sensorthings,
-    tiles_3d,
-    wfs,
-)
+from ddtas.api.platform import SourceFacts
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 
 __all__ = ["REGISTRY", "AddressPolicy", "Limits", "Look", "Probe", "Reason", "Target"]
 
+
+def _of(module: str) -> Probe:
+    """The probe of a module of this package, which is imported when a source of its kind first is looked at.
+
+    A city has few kinds, and the libraries of some take megabytes.
+    """
+
+    async def probe(look: Look) -> SourceFacts:
+        found: Probe = import_module(f"{__name__}.{module}").probe
+        return await found(look)
+
+    return probe
+
+
 REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
     {
-        DataKind.HTTP_CSV: http_csv.probe,
-        DataKind.HTTP_GEOJSON: http_geojson.probe,
-        DataKind.HTTP_PARQUET: http_parquet.probe,
-        DataKind.OGC_API_FEATURES: ogc_api_features.probe,
-        DataKind.S3: s3.probe,
-        DataKind.SENSORTHINGS: sensorthings.probe,
-        DataKind.WFS: wfs.probe,
-        DataKind.POSTGRESQL: postgresql.probe,
-        DataKind.MQTT: mqtt.probe,
-        DataKind.TILES_3D: tiles_3d.probe,
-        DataKind.NGSI_LD: ngsi_ld.probe,
+        DataKind.HTTP_CSV: _of("http_csv"),
+        DataKind.HTTP_GEOJSON: _of("http_geojson"),
+        DataKind.HTTP_PARQUET: _of("http_parquet"),
+        DataKind.OGC_API_FEATURES: _of("ogc_api_features"),
+        DataKind.WFS: _of("wfs"),
+        DataKind.SENSORTHINGS: _of("sensorthings"),
+        DataKind.NGSI_LD: _of("ngsi_ld"),
+        DataKind.POSTGRESQL: _of("postgresql"),
+        DataKind.MQTT: _of("mqtt"),
+        DataKind.S3: _of("s3"),
+        DataKind.TILES_3D: _of("tiles_3d"),
     }
 )
