@@ -21,7 +21,6 @@ from ddtas.probes import axis, credentials, http, http_csv, http_geojson, http_p
 from ddtas.probes.base import Look, Reason, printable
 
 _SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
-_DEFAULT_REGION = "us-east-1"
 _PAGE = 1000  # the most that S3 gives
 _PAGES = 2
 _NEARBY = 5
@@ -50,12 +49,13 @@ async def probe(look: Look) -> SourceFacts:
 
 def _keys(look: Look) -> sigv4.Keys | None:
     auth = look.target.auth
-    if auth is None or auth.scheme != "SigV4":
+    region = auth.effective_region if auth is not None else None
+    if region is None:
         return None
     return sigv4.Keys(
         credentials.value(look, "access-key-id", forbidden="/,", ascii_only=True),
         credentials.value(look, "secret-access-key", ascii_only=True),
-        auth.region or _DEFAULT_REGION,
+        region,
     )
 
 
