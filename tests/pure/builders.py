@@ -14,7 +14,7 @@ import yaml
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import DataSource, MeasuredField, MunicipalityPlatform, SourceFacts
-from ddtas.cluster.fields import desired_digest
+from ddtas.plan.diff import desired_digest
 from ddtas.plan.decide import Plan, decide
 from ddtas.plan.snapshot import (
     Child,

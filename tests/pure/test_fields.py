@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ddtas.cluster.fields import desired_digest, owned_digest
+from ddtas.cluster.fields import owned_digest
+from ddtas.plan.diff import desired_digest
 from ddtas.names import FIELD_MANAGER
 
 Json = dict[str, Any]
