@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ddtas.cluster.fields import owned_digest
-from ddtas.plan.diff import desired_digest
 from ddtas.names import FIELD_MANAGER
+from ddtas.plan.diff import desired_digest
 
 Json = dict[str, Any]
 

@@ -232,9 +232,7 @@ class InstallationStatus(Model):
     ] = ()
     recalibration: RecalibrationStatus | None = None
     plan: PlanStatus | None = None
-    drift: Annotated[
-        tuple[DriftedItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))
-    ] = ()
+    drift: Annotated[tuple[DriftedItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))] = ()
 
     def evidence(self, revision: str) -> RevisionStatus | None:
         """What is known of a revision, or None."""

@@ -1,10 +1,9 @@
-"""What it would take to make what is there into what is desired. Pure: one comparison for doing it and for showing it."""
+"""From what is there to what is desired: one comparison, for doing it and for showing it. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddtas import names
 from ddtas.api.installation import DriftedItem
 from ddtas.plan.render import Desired
 from ddtas.plan.revision import digest

@@ -107,7 +107,9 @@ def called_for(
     if known is None or since is None:
         return None
     if drifted(monitoring) and monitoring is not None and (monitoring.completed_at or since) > since:
-        return Cause(Trigger.DRIFT, f"{monitoring.job}: {monitoring.message}"[:500], f"{Trigger.DRIFT}/{monitoring.job}")
+        return Cause(
+            Trigger.DRIFT, f"{monitoring.job}: {monitoring.message}"[:500], f"{Trigger.DRIFT}/{monitoring.job}"
+        )
     if measured is not None and known.measured is not None and measured != known.measured:
         text = "the fields that were measured in the data are not those that it was calibrated on"
         return Cause(Trigger.SCHEMA, text, f"{Trigger.SCHEMA}/{measured}")
@@ -170,7 +172,9 @@ def difference(
     for b in new.bindings:
         version = before.get((b.requirement, b.data_source), b.contract_version)
         if version != b.contract_version:
-            return Cause(Trigger.DATA_CONTRACT, f"data source {b.data_source}: contract {version}, now {b.contract_version}")
+            return Cause(
+                Trigger.DATA_CONTRACT, f"data source {b.data_source}: contract {version}, now {b.contract_version}"
+            )
     given = set(own)
     for parameter in declared:
         name = parameter.name

@@ -48,7 +48,9 @@ def fault(expression: str, time_zone: str | None) -> str | None:
     try:
         CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
     except CronSimError as error:
-        return f"schedule: {expression} is no cron expression ({str(error).lower()}): give minute hour day month weekday"
+        return (
+            f"schedule: {expression} is no cron expression ({str(error).lower()}): give minute hour day month weekday"
+        )
     return None
 
 
