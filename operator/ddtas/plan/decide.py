@@ -612,7 +612,8 @@ def _recalibration(target: _Revision | None, snapshot: Snapshot) -> Recalibratio
     since = recalibration.ended(target.status(None))
     timed = recalibration.due(target.policy, target.renderer.owner.uid, since) if since is not None else None
     cause = target.cause if _frozen(snapshot) is None else None
-    return recalibration.status(old, cause, timed[0] if timed is not None else None, snapshot.now)
+    in_force, due = target.renderer.inputs.round, timed[0] if timed is not None else None
+    return recalibration.status(old, cause, in_force, due, snapshot.now)
 
 
 def decide(snapshot: Snapshot) -> Plan:

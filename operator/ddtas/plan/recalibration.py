@@ -194,6 +194,7 @@ def _value(value: object) -> str:
 def status(
     old: RecalibrationStatus | None,
     cause: Cause | None,
+    in_force: str | None,
     next_due: datetime | None,
     now: datetime,
 ) -> RecalibrationStatus | None:
@@ -202,17 +203,14 @@ def status(
     Args:
         old: as it was.
         cause: what makes the target another revision than before, if that is a cause for recalibration.
+        in_force: the target's round.
         next_due: when time brings the next one.
         now: for what is new.
     """
     known = old or RecalibrationStatus()
     told = cause is not None and cause.round is None and (known.trigger, known.reason) == (cause.trigger, cause.reason)
     if cause is not None and not told:
-        known = RecalibrationStatus(
-            trigger=cause.trigger,
-            reason=cause.reason,
-            since=now.replace(microsecond=0),
-            round=cause.round or known.round,
-        )
-    known = known.model_copy(update={"next": next_due})
+        begun = now.replace(microsecond=0)
+        known = RecalibrationStatus(trigger=cause.trigger, reason=cause.reason, since=begun)
+    known = known.model_copy(update={"round": in_force, "next": next_due})
     return known if known != RecalibrationStatus() else None
