@@ -314,6 +314,18 @@ def test_a_changed_input_is_told_as_what_it_is(change: Any, trigger: str | None,
     assert recalibration(city) == told, "it does not change while it goes on"
 
 
+def test_what_is_asked_for_while_it_is_suspended_is_told_when_it_begins() -> None:
+    city = serving()
+    city.edit(suspend=True)
+    city.settle()
+    city.annotate(retry="1")
+    city.settle()
+    assert "recalibration" not in city.installation["status"]
+    city.edit(suspend=False)
+    city.settle()
+    assert recalibration(city)["trigger"] == "Request"
+
+
 def test_what_is_asked_for_after_a_failed_round_is_told() -> None:
     city = serving(recalibration=THIRTY_DAYS)
     city.tick(31 * DAY)

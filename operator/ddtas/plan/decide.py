@@ -544,17 +544,17 @@ def _round(snapshot: Snapshot, owner: Owner, serving: str | None) -> str | None:
 
 def _another(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, serving: str | None) -> Cause | None:
     """Why the spec asks for another revision than before, where that is a cause for recalibration."""
-    before = snapshot.installation.status.revision
-    if before == inputs.id:
+    before, record = snapshot.installation.status.revision, names.revision_prefix(owner.name, inputs.id)
+    if before == inputs.id and ("ControllerRevision", record) in snapshot.children:
         return None
-    old = _recorded(snapshot, owner, before) if before is not None else None
-    if old is None and serving not in (None, inputs.id):
+    old = _recorded(snapshot, owner, before) if before is not None and before != inputs.id else None
+    if old is None and serving is not None and serving != inputs.id:
+        # It was asked for before, while nothing was done; or nothing was asked for in between.
         old = _recorded(snapshot, owner, serving)
         old = old if old is not None and old.round == inputs.round else None
-    spec = snapshot.installation.spec
-    return (
-        recalibration.difference(old, inputs, spec.parameters, inputs.version.parameters) if old is not None else None
-    )
+    if old is None:
+        return None
+    return recalibration.difference(old, inputs, snapshot.installation.spec.parameters, inputs.version.parameters)
 
 
 def _target(
