@@ -10,9 +10,11 @@ from builders import CALIBRATION_WINDOW, FACTS, NOW, REACHABLE, UNREACHABLE, VAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ddtas.api.base import Recalibration
 from ddtas.api.platform import MeasuredField
 from ddtas.plan.decide import Plan
 from ddtas.plan.reasons import Reason
+from ddtas.plan.recalibration import due
 from ddtas.plan.schedule import offset
 
 DAY = 86400
@@ -72,12 +74,13 @@ def test_evidence_expires_with_time(policy: JsonObject, seconds: float, trigger:
     city = serving(recalibration=policy)
     first = city.settle()
     assert recalibration(city) == {"next": recalibration(city)["next"]}
-    due = moment(recalibration(city)["next"])
-    assert first.requeue_after == pytest.approx((due - city.now).total_seconds(), abs=2)
-    city.now = due - timedelta(seconds=5)
+    at = moment(recalibration(city)["next"])
+    assert first.requeue_after == pytest.approx((at - city.now).total_seconds(), abs=2)
+    city.now = at - timedelta(seconds=5)
     assert city.settle().revision == first.revision, "not before its time"
 
-    city.now = NOW + timedelta(seconds=seconds + 3600)
+    assert timedelta() <= at - NOW - timedelta(seconds=seconds - DAY) <= timedelta(days=1, hours=2)
+    city.now = at
     plan = city.settle()
     assert plan.revision != first.revision
     assert plan.serving == first.revision
@@ -86,7 +89,7 @@ def test_evidence_expires_with_time(policy: JsonObject, seconds: float, trigger:
         "trigger": trigger,
         "reason": reason,
         "since": recalibration(city)["since"],
-        "round": f"{trigger}/{due:%Y-%m-%dT%H:%M:%SZ}",
+        "round": f"{trigger}/{at:%Y-%m-%dT%H:%M:%SZ}",
     }
     again = city.serving()
     assert again.revision == again.serving == plan.revision
@@ -142,15 +145,27 @@ def test_a_new_time_does_not_overtake_an_attempt_that_goes_on() -> None:
 
 
 def test_each_city_has_its_own_moment() -> None:
-    due = set()
+    moments = set()
     for uid in ("a", "b", "c"):
         city = City()
         city.installation["metadata"]["uid"] = uid
         city.edit(recalibration={"schedule": "0 3 * * *"})
         city.serving()
         assert moment(recalibration(city)["next"]) - moment("2026-11-25T03:00:00+00:00") == offset(uid, None)
-        due.add(recalibration(city)["next"])
-    assert len(due) == 3
+        moments.add(recalibration(city)["next"])
+    assert len(moments) == 3
+
+
+def test_cities_of_one_commit_do_not_all_expire_at_once() -> None:
+    policy = Recalibration.model_validate({"maximumAge": "P90D"})
+    found = [due(policy, f"uid-{n}", NOW) for n in range(342)]
+    moments = {f[0] for f in found if f is not None}
+    assert len(moments) > 300
+    assert max(moments) - min(moments) < timedelta(hours=1)
+    assert min(moments) >= NOW + timedelta(days=90)
+    short = due(Recalibration.model_validate({"maximumAge": "PT20S"}), "uid", NOW)
+    assert short is not None
+    assert short[0] - NOW <= timedelta(seconds=22)
 
 
 # ---- attempts that fail ----

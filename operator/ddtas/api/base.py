@@ -127,8 +127,8 @@ class Window(Model):
 class Recalibration(Model):
     """When the evidence of what serves expires, so that it is calibrated and validated anew. UTC unless `timeZone`.
 
-    What is due by schedule begins at a moment within `jitter` (one hour unless given) that is the Installation's own:
-    cities that share a schedule do not all begin at once.
+    What is due begins later by a part of `jitter` (one hour unless given; of an age, at most a tenth of it) that is the
+    Installation's own: cities that share a schedule do not all begin at once.
     """
 
     schedule: Cron | None = None

@@ -21,6 +21,9 @@ from ddtas.plan.revision import BoundSource, RevisionInputs, digest
 from ddtas.plan.schedule import Schedule
 from ddtas.plan.snapshot import SourceObservation
 
+# Cities that one commit installed must not all begin at once either: up to a tenth of the age later, within the jitter.
+_SHARE_OF_AGE = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -72,7 +75,7 @@ def due(policy: Recalibration | None, uid: str, since: datetime) -> tuple[dateti
     age = periods.span(policy.maximum_age) if policy is not None and policy.maximum_age is not None else None
     if policy is not None and age is not None:
         try:
-            moment = since + age
+            moment = since + age + schedule.offset(uid, policy.jitter, age / _SHARE_OF_AGE)
         except OverflowError:
             moment = None  # in thousands of years
         if moment is not None:

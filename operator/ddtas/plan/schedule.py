@@ -18,14 +18,15 @@ from ddtas.plan import periods
 _JITTER = timedelta(hours=1)
 
 
-def offset(uid: str, jitter: str | None) -> timedelta:
-    """How much later than the schedule an Installation begins: whole seconds below `jitter`, the same each time.
+def offset(uid: str, jitter: str | None, at_most: timedelta = timedelta.max) -> timedelta:
+    """How much later than it could an Installation begins: whole seconds below `jitter`, the same each time.
 
     Args:
         uid: the Installation's.
         jitter: an ISO 8601 duration; None means one hour.
+        at_most: a bound on it.
     """
-    width = (periods.span(jitter) or timedelta()) if jitter is not None else _JITTER
+    width = min(at_most, (periods.span(jitter) or timedelta()) if jitter is not None else _JITTER)
     share = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8]) / 2**64
     return timedelta(seconds=int(width.total_seconds() * share))
 
