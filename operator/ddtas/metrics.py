@@ -38,6 +38,9 @@ PROBE_SECONDS = Histogram(
     buckets=(0.1, 0.5, 2, 10, 30),
     registry=REGISTRY,
 )
+RECALIBRATIONS = Counter(
+    "ddtas_recalibrations_total", "Recalibrations that began, by trigger.", ["trigger"], registry=REGISTRY
+)
 LEADER = Gauge("ddtas_leader", "1 while this replica holds the Lease.", registry=REGISTRY)
 
 

@@ -28,6 +28,9 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 # On the pod template: digest of the credentials and addresses that are mounted, so that a rotation rolls the app.
 ANNOTATION_BINDINGS = f"{GROUP}/bindings-digest"
 
+# On children that may be changed: digest of what was last asked for. What is there may be otherwise, by hand.
+ANNOTATION_ASKED = f"{GROUP}/asked"
+
 # Bounds that keep every derived name within 63 characters: 30 + 1 + 10 + 1 + 20.
 MAX_INSTALLATION_NAME = 30
 REVISION_ID_LENGTH = 10

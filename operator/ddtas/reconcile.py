@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ddtas import metrics, names
-from ddtas.api.installation import Installation, InstallationStatus
+from ddtas.api.installation import Installation, InstallationStatus, PlanStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
@@ -23,6 +23,7 @@ from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
 from ddtas.plan.decide import Plan, RenderRequest, decide
+from ddtas.plan.preview import preview
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.rules import review_refusal
@@ -216,27 +217,48 @@ class Reconciler:
             return None  # the children are owned: the garbage collector removes them
         if isinstance(installation, Unreadable):
             return await self._refuse(installation)
-        snapshot, plan = await self._decide(installation)
+        snapshot, plan, shown = await self._decide(installation)
         changes: ChangeSet | None = ChangeSet()
         if not plan.suspended:
             changes = await apply(self._client, self._world, snapshot, plan)
         if changes is None:
             self._world.installations.remove(key)
             return None
-        status = installation_status(snapshot, plan, changes)
-        await self._publish(INSTALLATION, self._world.installations, installation, status)
+        status = installation_status(snapshot, plan, changes, shown)
+        if await self._publish(INSTALLATION, self._world.installations, installation, status):
+            await self._tell_more(installation, status)
         if any(fault.reason is Reason.APPLY_FAILED for fault in changes.faults):
             raise ClusterError(0, changes.faults[0].message)
         return _NAME_TAKEN_AGAIN_SECONDS if changes.faults else plan.requeue_after
 
-    async def _decide(self, installation: Installation) -> tuple[Snapshot, Plan]:
-        """Decide; where that needs templates rendered, render them, which is observed too, and decide again."""
+    async def _tell_more(self, installation: Installation, status: InstallationStatus) -> None:
+        """Count and tell what no condition says: a recalibration that begins, and objects that were changed by hand."""
+        old, news = installation.status, []
+        begun = status.recalibration
+        if begun is not None and begun.trigger is not None and begun.since != getattr(old.recalibration, "since", None):
+            metrics.RECALIBRATIONS.labels(begun.trigger.value).inc()
+            news.append(report.News("Normal", "Recalibrating", f"{begun.trigger.value}: {begun.reason}"))
+        if status.drift and status.drift != old.drift:
+            items = ", ".join(f"{item.kind} {item.name} ({item.found.lower()})" for item in status.drift[:10])
+            news.append(report.News("Warning", "Drifted", f"changed by hand, and left so: {items}"))
+        for piece in news:
+            at = str(status.observed_generation if begun is None else begun.since)
+            await report.announce(self._client, INSTALLATION, installation.metadata, piece, at)
+
+    async def _decide(self, installation: Installation) -> tuple[Snapshot, Plan, PlanStatus | None]:
+        """Decide; where that needs templates rendered, render them, which is observed too, and decide again.
+
+        Returns:
+            What was observed, what to do, and where nothing is done, what would be.
+        """
         while True:
             snapshot = self._observe(installation)
             plan = decide(snapshot)
-            if not plan.render:
-                return snapshot, plan
-            for request in plan.render:
+            shown = preview(snapshot) if plan.suspended and not plan.render else None
+            wanted = plan.render or (shown.render if shown is not None else ())
+            if not wanted:
+                return snapshot, plan, shown.status if shown is not None else None
+            for request in wanted:
                 mine = self._rendered.setdefault((request.namespace, installation.metadata.name), {})
                 mine[request.revision] = await _render(request)
                 if len(mine) > _REVISIONS_AT_MOST:
@@ -294,20 +316,21 @@ class Reconciler:
         collection: Collection[Any],
         known: AppListing | MunicipalityPlatform | Installation,
         status: AppListingStatus | MunicipalityPlatformStatus | InstallationStatus,
-    ) -> None:
-        """Write the status if it changed, and tell what happened."""
+    ) -> bool:
+        """Write the status if it changed, and tell what happened; whether it was written."""
         metadata = known.metadata
         try:
             live = await report.write_status(self._client, resource, metadata, known.status.dump(), status)
         except NotFound:
             collection.remove((metadata.namespace, metadata.name))
-            return
+            return False
         except Conflict:
-            return  # a namesake came since: its own event brings it here
+            return False  # a namesake came since: its own event brings it here
         if live is None:
-            return
+            return False
         collection.put(live)
         await report.tell(self._client, resource, metadata, known.status.conditions, status.conditions)
+        return True
 
 
 def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:

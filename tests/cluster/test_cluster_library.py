@@ -17,12 +17,13 @@ from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, Municipality
 from ddtas.cluster import facts
 from ddtas.cluster.client import Client
-from ddtas.cluster.fields import desired_digest, owned_digest
+from ddtas.cluster.fields import owned_digest
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import LEASE, LEASE_NAME, Election
 from ddtas.cluster.resources import BY_KIND, INSTALLATION, ResourceType
 from ddtas.cluster.world import World
 from ddtas.errors import ClusterError, Conflict, NotFound
+from ddtas.plan.diff import desired_digest
 from ddtas.plan.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs

@@ -14,8 +14,9 @@ import yaml
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import DataSource, MeasuredField, MunicipalityPlatform, SourceFacts
-from ddtas.cluster.fields import desired_digest
 from ddtas.plan.decide import Plan, decide
+from ddtas.plan.diff import diff
+from ddtas.plan.preview import preview
 from ddtas.plan.snapshot import (
     Child,
     DeploymentFacts,
@@ -159,7 +160,8 @@ class City:
         changes = ChangeSet(faults=faults)
         if not plan.suspended and not faults:
             changes = self._apply(plan)
-        status = installation_status(snapshot, plan, changes)
+        shown = preview(snapshot).status if plan.suspended and not plan.render else None
+        status = installation_status(snapshot, plan, changes, shown)
         self.installation["status"] = json.loads(json.dumps(status.dump()))  # as the API server stores it
         return plan
 
@@ -173,19 +175,15 @@ class City:
         raise AssertionError(f"does not come to rest: {plan.findings}")
 
     def _apply(self, plan: Plan) -> ChangeSet:
-        created, changed = [], []
-        for desired in plan.desired:
-            there = self.children.get(desired.key)
-            if there is not None and (desired.once or there.deleting):
-                continue
-            digest = desired_digest(desired.manifest)
-            if there is not None and there.applied == digest:
-                continue
-            (created if there is None else changed).append(desired.key)
-            self._put(desired.manifest, digest, there)
-        for key in plan.prune:
+        inventory = {(i["kind"], i["name"]) for i in self.installation.get("status", {}).get("inventory", ())}
+        found = diff(plan.desired, plan.prune, self.children, inventory, not plan.report_drift)
+        for send in found.sends:
+            self._put(send.desired.manifest, send.digest, self.children.get(send.desired.key))
+        for key in found.removes:
             self.delete(key)
-        return ChangeSet(tuple(created), tuple(changed), tuple(plan.prune))
+        created = tuple(s.desired.key for s in found.sends if not s.exists)
+        changed = tuple(s.desired.key for s in found.sends if s.exists)
+        return ChangeSet(created, changed, found.removes, found.drifted)
 
     def _put(self, manifest: JsonObject, digest: str, there: Child | None) -> None:
         self._serial += 1
@@ -206,6 +204,7 @@ class City:
             component=labels.get("ddtas.nl/component", ""),
             phase=labels.get("ddtas.nl/phase", ""),
             applied=digest,
+            asked=digest,
             facts=facts,
             # The API server writes a float without a fraction as an integer.
             data=json.dumps(_as_go_writes(manifest["data"])) if kind == "ControllerRevision" else "",
@@ -230,6 +229,10 @@ class City:
                 there.pop(f"ddtas.nl/{name}", None)
             else:
                 there[f"ddtas.nl/{name}"] = value
+
+    def tamper(self, key: Key) -> None:
+        """Edit a child by hand, in a field that the operator set."""
+        self.children[key] = replace(self.children[key], applied="edited")
 
     def delete(self, key: Key) -> None:
         """Remove a child, and with a Job its pods."""

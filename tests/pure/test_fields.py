@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from ddtas.cluster.fields import desired_digest, owned_digest
-from ddtas.names import FIELD_MANAGER
+from ddtas.cluster.fields import asked_digest, marked, owned_digest
+from ddtas.names import ANNOTATION_ASKED, FIELD_MANAGER
+from ddtas.plan.diff import desired_digest
 
 Json = dict[str, Any]
 
@@ -282,3 +283,21 @@ def test_nothing_is_changed_by_looking() -> None:
     owned_digest(body)
     desired_digest(wanted)
     assert (body, wanted) == (before, WANTED)
+
+
+def test_the_mark_of_what_was_asked_for_is_no_part_of_it() -> None:
+    asked = desired_digest(WANTED)
+    sent = marked(WANTED, asked)
+    assert sent["metadata"]["annotations"][ANNOTATION_ASKED] == asked
+    assert ANNOTATION_ASKED not in WANTED["metadata"].get("annotations", {})
+    body = live()
+    annotations = body["metadata"].setdefault("annotations", {})
+    owned = next(
+        e["fieldsV1"]
+        for e in body["metadata"]["managedFields"]
+        if (e["manager"], e["operation"]) == (FIELD_MANAGER, "Apply") and not e.get("subresource")
+    )
+    fields = owned["f:metadata"].setdefault("f:annotations", {})
+    annotations[ANNOTATION_ASKED], fields[f"f:{ANNOTATION_ASKED}"] = asked, {}
+    assert asked_digest(body) == asked
+    assert owned_digest(body) == asked

@@ -324,6 +324,19 @@ def test_a_platform(seen: dict[str, SourceObservation], ready: tuple[str, str, s
     assert status.data_sources[0].probe == "abc"
 
 
+def test_a_suspended_platform_says_so_and_goes_on_looking() -> None:
+    body = platform_body()
+    body["spec"]["suspend"] = True
+    status = platform_status(MunicipalityPlatform.parse(body), {"river-gauge": SEEN}, {}, (), NOW)
+    found = by_type(status.dump())
+    assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("True", "Suspended")
+    assert found["Ready"]["message"].startswith(
+        "spec.suspend is true: nothing new is done for the Installations here; 1 of 1"
+    )
+    assert {found[kind]["status"] for kind in ("Reconciling", "Stalled")} == {"False"}
+    assert found["SourcesReachable"]["reason"] == "SourcesReachable"
+
+
 def test_a_platform_without_sources_is_ready() -> None:
     body = platform_body()
     body["spec"]["dataSources"] = []

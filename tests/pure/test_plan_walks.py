@@ -172,6 +172,15 @@ class Life(RuleBasedStateMachine):
     def suspend(self, suspend: bool) -> None:
         self.city.edit(suspend=suspend)
 
+    @rule(mode=st.sampled_from(["Plan", "Apply"]), drift=st.sampled_from(["Report", "Correct", "Correct"]))
+    def policies(self, mode: str, drift: str) -> None:
+        self.city.edit(mode=mode, drift=drift)
+
+    @rule(days=st.integers(1, 60))
+    def evidence_expires(self, days: int) -> None:
+        self.city.edit(recalibration={"maximumAge": "P30D"})
+        self.city.tick(days * 86400)
+
     @rule(there=st.booleans())
     def the_listing(self, there: bool) -> None:
         self.city.listing = web_and_tiles() if there else None
@@ -199,7 +208,7 @@ class Life(RuleBasedStateMachine):
         city = self.city
         city.listing, city.platform = web_and_tiles(), platform_body()
         city.observations = {"river-gauge": REACHABLE}
-        city.edit(parameters={"seed": 1000}, suspend=False)
+        city.edit(parameters={"seed": 1000}, suspend=False, mode="Apply", drift="Correct", recalibration={})
         city.annotate(retry=None)
         plan = city.settle()
         assert plan.revision is not None

@@ -58,6 +58,9 @@ Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)(\.[0-9]+
 Duration = Annotated[
     str, StringConstraints(pattern=r"^P(\d+[YMWD])*(T(\d+[HMS])+)?$", min_length=3, max_length=32)
 ]  # ISO 8601
+# Five fields of cron: minute, hour, day of the month, month, day of the week. What they say is checked by a rule.
+Cron = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$", max_length=100)]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=60)]  # IANA
 IsoDate = Annotated[
     str,
     StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$", min_length=10, max_length=10),
@@ -119,6 +122,20 @@ class Window(Model):
 
     def __str__(self) -> str:
         return f"{self.start}…{self.end}"
+
+
+class Recalibration(Model):
+    """When the evidence of what serves expires, so that it is calibrated and validated anew. UTC unless `timeZone`.
+
+    What is due begins later by a part of `jitter` (one hour unless given; of an age, at most a tenth of it) that is the
+    Installation's own: cities that share a schedule do not all begin at once.
+    """
+
+    schedule: Cron | None = None
+    time_zone: TimeZone | None = None
+    jitter: Duration | None = None
+    # Since the last attempt ended.
+    maximum_age: Duration | None = None
 
 
 class Condition(Model):

@@ -12,6 +12,7 @@ from ddtas.api.base import (
     Model,
     Name,
     PartName,
+    Recalibration,
     Resource,
     SemVer,
     Text,
@@ -68,6 +69,12 @@ class InstallationSpec(Model):
     parameters: ParameterValues = Field(default_factory=dict)
     bindings: Annotated[tuple[BindingChoice, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     windows: Windows | None = None
+    # Instead of the version's; an empty one means never by time.
+    recalibration: Recalibration | None = None
+    # Plan: nothing is done, and status.plan says what would be. Apply is what happens without it.
+    mode: Literal["Apply", "Plan"] | None = None
+    # Objects that somebody edited or deleted by hand: put right (Correct, also without it), or only reported.
+    drift: Literal["Correct", "Report"] | None = None
     suspend: bool = False
 
     def choice(self, requirement: str) -> str | None:
@@ -149,6 +156,34 @@ class RevisionStatus(Model):
     state: Literal["Candidate", "Serving"]
     calibration: Evidence | None = None
     validation: Evidence | None = None
+    # The newest monitoring run.
+    monitoring: Evidence | None = None
+    # Digest of the fields that were measured in the data that it was calibrated on.
+    measured: Annotated[str, StringConstraints(max_length=16)] | None = None
+
+
+class Trigger(StrEnum):
+    """Why an app is calibrated anew."""
+
+    SCHEDULE = "Schedule"
+    AGE = "Age"
+    SCHEMA = "Schema"
+    DRIFT = "Drift"
+    REQUEST = "Request"
+    DATA_CONTRACT = "DataContract"
+    CITY_PARAMETER = "CityParameter"
+
+
+class RecalibrationStatus(Model):
+    """The newest recalibration, and the next one that time will bring."""
+
+    trigger: Trigger | None = None
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+    # When it began.
+    since: Timestamp | None = None
+    # What time, schema or drift called for last: an input of the revision, which makes it another one.
+    round: Annotated[str, StringConstraints(max_length=80)] | None = None
+    next: Timestamp | None = None
 
 
 class InventoryItem(Model):
@@ -156,6 +191,27 @@ class InventoryItem(Model):
 
     kind: Annotated[str, StringConstraints(max_length=63)]
     name: Annotated[str, StringConstraints(max_length=253)]
+
+
+class DriftedItem(InventoryItem):
+    """An object that somebody changed by hand, and that is left so."""
+
+    found: Literal["Edited", "Missing"]
+
+
+class PlannedItem(InventoryItem):
+    """An object that would be created, changed or removed."""
+
+    action: Literal["Create", "Change", "Remove"]
+
+
+class PlanStatus(Model):
+    """What would be done, if something were done: until the app serves, each run taken to pass."""
+
+    message: Annotated[str, StringConstraints(max_length=200)]
+    calibrates: bool = False
+    validates: bool = False
+    items: Annotated[tuple[PlannedItem, ...], Field(max_length=200)] = ()
 
 
 class InstallationStatus(Model):
@@ -174,6 +230,9 @@ class InstallationStatus(Model):
     inventory: Annotated[
         tuple[InventoryItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))
     ] = ()
+    recalibration: RecalibrationStatus | None = None
+    plan: PlanStatus | None = None
+    drift: Annotated[tuple[DriftedItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))] = ()
 
     def evidence(self, revision: str) -> RevisionStatus | None:
         """What is known of a revision, or None."""

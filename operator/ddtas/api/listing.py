@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from ddtas.api.base import (
     LIST_SET,
     Conditions,
+    Cron,
     Crs,
     Decimal,
     Duration,
@@ -19,10 +20,12 @@ from ddtas.api.base import (
     Name,
     PartName,
     Quantity,
+    Recalibration,
     Resource,
     Scalar,
     SemVer,
     Text,
+    TimeZone,
     Unit,
     Url,
     Verdict,
@@ -318,10 +321,9 @@ class Threshold(Model):
     value: Decimal
 
 
-class Run(Container):
-    """A calibration or validation run: a Job that reports its result in its termination message."""
+class Task(Container):
+    """A container that runs to its end as a Job, and reports its result in its termination message."""
 
-    window: Window
     thresholds: Annotated[tuple[Threshold, ...], Field(max_length=32, json_schema_extra=list_map("metric", "operator"))]
     timeout_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
     # How often a crashed pod is tried again within the same run. Evictions never count.
@@ -331,6 +333,26 @@ class Run(Container):
     def effective_timeout_seconds(self) -> int:
         """One hour unless the listing says otherwise."""
         return self.timeout_seconds or 3600
+
+
+class Run(Task):
+    """A calibration or validation run."""
+
+    window: Window
+
+
+class Monitoring(Task):
+    """A run that looks at new data time and again, while the app serves: a threshold that is not met is drift."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("size(self.thresholds) > 0", "monitoring needs at least one threshold: without one nothing could drift")
+        )
+    )
+
+    schedule: Cron
+    time_zone: TimeZone | None = None
+    jitter: Duration | None = None
 
 
 class DataProduct(Model):
@@ -376,6 +398,9 @@ class Version(Model):
     platform_requirements: PlatformRequirements | None = None
     calibration: Run
     validation: Run
+    monitoring: Monitoring | None = None
+    # For Installations that have none of their own.
+    recalibration: Recalibration | None = None
     data_products: Annotated[tuple[DataProduct, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
 
 

@@ -117,6 +117,8 @@ class MunicipalityPlatformSpec(Model):
     data_sources: Annotated[tuple[DataSource, ...], Field(max_length=500, json_schema_extra=list_map("name"))] = ()
     parameters: ParameterValues = Field(default_factory=dict)
     limits: Limits | None = None
+    # Freezes all Installations on the platform, as their own spec.suspend does.
+    suspend: bool = False
 
     def source(self, name: str) -> DataSource | None:
         """The data source with that name, or None."""

@@ -3,16 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ddtas.cluster.client import Client
-from ddtas.cluster.fields import desired_digest
+from ddtas.cluster.fields import marked
 from ddtas.cluster.resources import BY_KIND, INSTALLATION
 from ddtas.cluster.world import Name, World
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import Plan
+from ddtas.plan.diff import Send, diff
 from ddtas.plan.reasons import Reason
-from ddtas.plan.render import Desired
 from ddtas.plan.snapshot import Key, Snapshot
 from ddtas.plan.status import ChangeSet, Fault
 
@@ -22,26 +21,6 @@ log = logging.getLogger(__name__)
 _FIRST = frozenset({"ControllerRevision", "ConfigMap", "Secret", "NetworkPolicy"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Send:
-    desired: Desired
-    digest: str
-    exists: bool
-
-
-def _pending(world: World, owner: Name, plan: Plan) -> list[_Send]:
-    """What must be sent: what is not there, and what is there otherwise."""
-    result = []
-    for desired in plan.desired:
-        child = world.child(owner, desired.key)
-        if child is not None and (desired.once or child.deleting):
-            continue  # what is being deleted is made again when it is gone
-        digest = desired_digest(desired.manifest)
-        if child is None or not world.matches(child, digest):
-            result.append(_Send(desired, digest, exists=child is not None))
-    return result
-
-
 async def apply(client: Client, world: World, snapshot: Snapshot, plan: Plan) -> ChangeSet | None:
     """Create, correct and remove children as the plan says.
 
@@ -49,8 +28,9 @@ async def apply(client: Client, world: World, snapshot: Snapshot, plan: Plan) ->
         What was done; None when the Installation itself turned out to be gone.
     """
     owner = (snapshot.installation.metadata.namespace, snapshot.installation.metadata.name)
-    pending = _pending(world, owner, plan)
     inventory = {(item.kind, item.name) for item in snapshot.installation.status.inventory}
+    difference = diff(plan.desired, plan.prune, world.there(owner), inventory, not plan.report_drift)
+    pending = difference.sends
     vanished = any(not send.exists and send.desired.key in inventory for send in pending)
     if vanished and not await _still_there(client, snapshot):
         return None
@@ -59,11 +39,12 @@ async def apply(client: Client, world: World, snapshot: Snapshot, plan: Plan) ->
     faults = await _send_all(client, world, owner, first)
     if not faults:
         faults = await _send_all(client, world, owner, then)
-    removed = await _remove(client, world, owner, plan.prune) if not faults else ()
+    removed = await _remove(client, world, owner, difference.removes) if not faults else ()
     return ChangeSet(
         created=tuple(s.desired.key for s in pending if not s.exists),
         changed=tuple(s.desired.key for s in pending if s.exists),
         removed=removed,
+        drifted=difference.drifted,
         faults=tuple(faults),
     )
 
@@ -78,12 +59,12 @@ async def _still_there(client: Client, snapshot: Snapshot) -> bool:
     return bool(live["metadata"]["uid"] == metadata.uid and "deletionTimestamp" not in live["metadata"])
 
 
-async def _send_all(client: Client, world: World, owner: Name, sends: Iterable[_Send]) -> list[Fault]:
+async def _send_all(client: Client, world: World, owner: Name, sends: Iterable[Send]) -> list[Fault]:
     results = await asyncio.gather(*(_send(client, world, owner, send) for send in sends))
     return [fault for fault in results if fault is not None]
 
 
-async def _is_anothers(client: Client, world: World, owner: Name, send: _Send) -> bool:
+async def _is_anothers(client: Client, world: World, owner: Name, send: Send) -> bool:
     """Whether the name belongs to another Installation, which has our field manager as well: no conflict would show.
 
     The label alone does not tell: it may have been edited.
@@ -99,7 +80,7 @@ async def _is_anothers(client: Client, world: World, owner: Name, send: _Send) -
     return ours.isdisjoint(reference["uid"] for reference in live["metadata"].get("ownerReferences", ()))
 
 
-async def _send(client: Client, world: World, owner: Name, send: _Send) -> Fault | None:
+async def _send(client: Client, world: World, owner: Name, send: Send) -> Fault | None:
     kind, name = send.desired.key
     resource = BY_KIND[kind]
     taken = f"{kind} {name} exists and is not this Installation's: rename or remove it"
@@ -107,7 +88,9 @@ async def _send(client: Client, world: World, owner: Name, send: _Send) -> Fault
         if await _is_anothers(client, world, owner, send):
             return Fault(Reason.NAME_TAKEN, taken)
         # Without force, a field that another manager set is a conflict: nothing of somebody else is taken over.
-        live = await client.apply(resource, send.desired.manifest, force=send.exists)
+        manifest = send.desired.manifest
+        manifest = manifest if send.desired.once else marked(manifest, send.digest)
+        live = await client.apply(resource, manifest, force=send.exists)
     except Conflict as error:
         if send.exists:
             return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ddtas import names
-from ddtas.cluster.fields import owned_digest
+from ddtas.cluster.fields import asked_digest, owned_digest
 from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, PodFacts
 
 JsonObject = dict[str, Any]
@@ -35,6 +35,7 @@ def child(kind: str, body: JsonObject) -> Child:
         component=labels.get(names.LABEL_COMPONENT, ""),
         phase=labels.get(names.LABEL_PHASE, ""),
         applied="" if kind == "Pod" else owned_digest(body),
+        asked="" if kind == "Pod" else asked_digest(body),
         deleting="deletionTimestamp" in metadata,
         owner_uid=_owner_uid(metadata),
         facts=facts,

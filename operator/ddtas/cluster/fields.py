@@ -8,26 +8,40 @@ An object's owned part has the same digest as the manifest that we applied, unle
 import json
 from typing import Any
 
-from ddtas.names import FIELD_MANAGER
+from ddtas.names import ANNOTATION_ASKED, FIELD_MANAGER
 from ddtas.plan.revision import digest
 
-_IDENTITY = ("apiVersion", "kind")
-_NAMES = ("name", "namespace")
+
+def marked(manifest: dict[str, Any], asked: str) -> dict[str, Any]:
+    """A manifest with the digest of what it asks for: so an edit by hand can be told from news of ours."""
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations", {}) | {ANNOTATION_ASKED: asked}
+    return manifest | {"metadata": metadata | {"annotations": annotations}}
 
 
-def desired_digest(manifest: dict[str, Any]) -> str:
-    """Digest of what a manifest asks for."""
-    body = {key: value for key, value in manifest.items() if key not in _IDENTITY}
-    body["metadata"] = {key: value for key, value in manifest["metadata"].items() if key not in _NAMES}
-    return digest(body)[:16]
+def asked_digest(live: dict[str, Any]) -> str:
+    """Digest of what was last asked for, as `marked` wrote it; "" where it did not."""
+    return str(live["metadata"].get("annotations", {}).get(ANNOTATION_ASKED, ""))
 
 
 def owned_digest(live: dict[str, Any]) -> str:
-    """Digest of the part of a live object that our field manager applied; "" when it applied nothing."""
+    """Digest of the part of a live object that our field manager applied; "" when it applied nothing.
+
+    It is that of the manifest (`plan.diff.desired_digest`): what `marked` added is left out.
+    """
     for entry in live.get("metadata", {}).get("managedFields", ()):
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            return digest(_project(live, entry.get("fieldsV1", {})))[:16]
+            return digest(_unmarked(_project(live, entry.get("fieldsV1", {}))))[:16]
     return ""
+
+
+def _unmarked(owned: dict[str, Any]) -> dict[str, Any]:
+    metadata = owned.get("metadata", {})
+    if ANNOTATION_ASKED not in metadata.get("annotations", {}):
+        return owned
+    annotations = {key: value for key, value in metadata["annotations"].items() if key != ANNOTATION_ASKED}
+    metadata = {key: value for key, value in metadata.items() if key != "annotations"}
+    return owned | {"metadata": metadata | ({"annotations": annotations} if annotations else {})}
 
 
 def _project(value: Any, fields: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from ddtas.api.base import Condition, Metadata, Model
 from ddtas.cluster.client import Client
@@ -59,19 +59,27 @@ def _worth_telling(old: Condition | None, new: Condition) -> bool:
     return old is None or (old.status, old.reason) != (new.status, new.reason)
 
 
-def _event(resource: ResourceType, metadata: Metadata, condition: Condition, step: int) -> JsonObject:
+class News(NamedTuple):
+    """Something worth an Event."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def _transition(condition: Condition) -> News:
+    # "Calibrated" reads better than "Passed" where several conditions share a reason.
+    reason = condition.type if condition.status == "True" else condition.reason
+    return News("Warning" if condition.status == "False" else "Normal", reason, condition.message)
+
+
+def _event(resource: ResourceType, metadata: Metadata, news: News, name: str) -> JsonObject:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     namespace = metadata.namespace or "default"
-    told = [metadata.uid, condition.type, condition.status, condition.reason, condition.message]
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        # The same transition, told twice, is one Event. Times have whole seconds, and within one kubectl sorts by
-        # name, so the name begins with the step: "is running" before "has passed", and both before the next step.
-        "metadata": {
-            "name": f"{metadata.name}.{step}{int(condition.status != 'Unknown')}{digest(told)[:14]}",
-            "namespace": namespace,
-        },
+        "metadata": {"name": f"{metadata.name}.{name}", "namespace": namespace},
         "involvedObject": {
             "apiVersion": API_VERSION,
             "kind": resource.kind,
@@ -79,10 +87,9 @@ def _event(resource: ResourceType, metadata: Metadata, condition: Condition, ste
             "uid": metadata.uid,
         }
         | ({"namespace": metadata.namespace} if metadata.namespace else {}),
-        # "Calibrated" reads better than "Passed" where several conditions share a reason.
-        "reason": condition.type if condition.status == "True" else condition.reason,
-        "message": condition.message[:1000],
-        "type": "Warning" if condition.status == "False" else "Normal",
+        "reason": news.reason,
+        "message": news.message[:1000],
+        "type": news.type,
         "source": {"component": MANAGED_BY},
         "reportingComponent": MANAGED_BY,
         "reportingInstance": MANAGED_BY,
@@ -100,9 +107,31 @@ async def tell(
     for step, condition in enumerate(new):
         if not _worth_telling(before.get(condition.type), condition):
             continue
-        try:
-            await client.create(EVENT, _event(resource, metadata, condition, step))
-        except Conflict:
-            continue
-        except ClusterError as error:
-            log.warning("Event for %s %s: %s", resource.kind, metadata.name, error)
+        told = [metadata.uid, condition.type, condition.status, condition.reason, condition.message]
+        # The same transition, told twice, is one Event. Times have whole seconds, and within one kubectl sorts by
+        # name, so the name begins with the step: "is running" before "has passed", and both before the next step.
+        name = f"{step}{int(condition.status != 'Unknown')}{digest(told)[:14]}"
+        await _create(client, resource, metadata, _event(resource, metadata, _transition(condition), name))
+
+
+async def announce(client: Client, resource: ResourceType, metadata: Metadata, news: News, at: str = "") -> None:
+    """Make an Event of what no condition says.
+
+    Args:
+        client: the cluster.
+        resource: the kind of the object.
+        metadata: the object.
+        news: what to tell.
+        at: tells the same news at another time apart.
+    """
+    name = digest([metadata.uid, *news, at])[:16]
+    await _create(client, resource, metadata, _event(resource, metadata, news, name))
+
+
+async def _create(client: Client, resource: ResourceType, metadata: Metadata, event: JsonObject) -> None:
+    try:
+        await client.create(EVENT, event)
+    except Conflict:
+        return
+    except ClusterError as error:
+        log.warning("Event for %s %s: %s", resource.kind, metadata.name, error)

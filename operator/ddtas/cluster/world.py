@@ -6,6 +6,7 @@ An older state of an object never replaces a newer one.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from ddtas.api.base import Metadata, Resource
@@ -141,9 +142,18 @@ class World:
         Those of a namesake that was deleted before are not among them, though they have the same names: the garbage
         collector is about to remove them, and what its runs showed is not evidence for this one.
         """
-        found = self._children.get(owner, {})
+        found = self.there(owner)
         owners = {"", uid} | {c.uid for c in found.values() if c.kind == "Job" and c.owner_uid in ("", uid)}
         return {key: child for key, child in found.items() if child.owner_uid in owners}
+
+    def there(self, owner: Name) -> dict[Key, Child]:
+        """All objects with the label of an Installation, those of a namesake that was deleted before among them."""
+        return {key: self._as_accepted(child) for key, child in self._children.get(owner, {}).items()}
+
+    def _as_accepted(self, child: Child) -> Child:
+        """A child that is what the API server once made of a manifest, as if it were that manifest."""
+        asked, got = self._accepted.get(child.uid, ("", ""))
+        return replace(child, applied=asked) if asked and child.applied == got else child
 
     def child(self, owner: Name, key: Key) -> Child | None:
         """One child of an Installation."""
@@ -152,10 +162,6 @@ class World:
     def accept(self, uid: str, asked: str, got: str) -> None:
         """Remember what the API server made of a manifest."""
         self._accepted[uid] = (asked, got)
-
-    def matches(self, child: Child, asked: str) -> bool:
-        """Whether a child is as asked for."""
-        return child.applied == asked or self._accepted.get(child.uid) == (asked, child.applied)
 
     def put_secret(self, body: JsonObject) -> Name:
         """Take in a credentials Secret."""

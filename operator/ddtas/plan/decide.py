@@ -15,15 +15,16 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from ddtas import names
-from ddtas.api.base import Window
-from ddtas.api.installation import Binding, Evidence, Outcome, RevisionStatus
-from ddtas.api.listing import Run
+from ddtas.api.base import Recalibration, Window
+from ddtas.api.installation import Binding, Evidence, Outcome, RecalibrationStatus, RevisionStatus
+from ddtas.api.listing import Task
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan import binding, evidence, rules
+from ddtas.plan import binding, evidence, monitoring, recalibration, rules
 from ddtas.plan.checks import Circumstances
-from ddtas.plan.evidence import CALIBRATE, VALIDATE
+from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.recalibration import Cause
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot
@@ -36,6 +37,8 @@ STEPS = (ACCEPTED, DATA_BOUND, PROVISIONED, CALIBRATED, VALIDATED, SERVING)
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
 _LOOK_AGAIN_SECONDS = 15.0
+# What a monitoring run found goes into the status first, and is acted on at the next look.
+_ACT_SECONDS = 1.0
 
 # Kinds that the operator makes, and may therefore remove. Pods are their controllers' business.
 PRUNABLE = frozenset({"Job", "Deployment", "Service", "ConfigMap", "Secret", "NetworkPolicy", "ControllerRevision"})
@@ -63,6 +66,14 @@ class RenderRequest:
     taken: frozenset[Key]
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Why nothing is done, whatever the plan says."""
+
+    reason: Reason
+    message: str
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to do, and what to say."""
@@ -80,8 +91,16 @@ class Plan:
     serving_version: str | None = None
     url: str | None = None
     retry: str | None = None
+    recalibration: RecalibrationStatus | None = None
     requeue_after: float | None = None
-    suspended: bool = False
+    frozen: Frozen | None = None
+    # Leave what was changed by hand as it is, and say so.
+    report_drift: bool = False
+
+    @property
+    def suspended(self) -> bool:
+        """Nothing is done: the plan is for the status only."""
+        return self.frozen is not None
 
     def finding(self, step: str) -> Finding:
         """The finding of a step."""
@@ -105,15 +124,25 @@ class _Revision:
     renderer: Renderer
     wiring: tuple[Wiring, ...] | None
     known: RevisionStatus | None
+    # Of the target only: when its evidence expires, and why it is another revision than before.
+    policy: Recalibration | None = None
+    cause: Cause | None = None
+    measured: str | None = None
     desired: list[Desired] = field(default_factory=list)
     calibration: Evidence | None = None
     validation: Evidence | None = None
+    monitoring: Evidence | None = None
+    # When something may change of which nothing will be heard.
+    until: datetime | None = None
     requeue_after: float | None = None
 
     def __post_init__(self) -> None:
         # What is known is not forgotten where the decision stops before it looks at the runs.
         if self.known is not None:
             self.calibration, self.validation = self.known.calibration, self.known.validation
+            self.monitoring = self.known.monitoring
+            # What was measured when it was calibrated, not what is measured now.
+            self.measured = self.known.measured or self.measured
 
     @property
     def id(self) -> str:
@@ -172,11 +201,14 @@ class _Revision:
         services = self.renderer.services()
         return all(d.key in children and children[d.key].revision == self.id for d in services)
 
-    def pods(self, *, phase: str = "", component: str = "") -> list[PodFacts]:
+    def pods(self, *, phase: str = "", component: str = "", job: str = "") -> list[PodFacts]:
         found = [
             c.facts
             for c in self.snapshot.children_of(self.id, "Pod")
-            if c.phase == phase and c.component == component and isinstance(c.facts, PodFacts)
+            if c.phase == phase
+            and c.component == component
+            and c.name.startswith(job)
+            and isinstance(c.facts, PodFacts)
         ]
         return found
 
@@ -189,15 +221,52 @@ class _Revision:
     def job(self, phase: str) -> Child | None:
         return self.snapshot.children.get(("Job", self.renderer.name(phase)))
 
-    def assess(self, phase: str, run: Run, must_not_see: tuple[Window, ...]) -> Evidence | None:
-        job, pods = self.job(phase), self.pods(phase=phase)
+    def assess(self, phase: str, run: Task, must_not_see: tuple[Window, ...]) -> Evidence | None:
         known = self.calibration if phase == CALIBRATE else self.validation
+        return self.assess_job(self.job(phase), known, self.pods(phase=phase), run, must_not_see)
+
+    def assess_job(
+        self,
+        job: Child | None,
+        known: Evidence | None,
+        pods: list[PodFacts],
+        run: Task,
+        must_not_see: tuple[Window, ...] = (),
+    ) -> Evidence | None:
         finished = job.facts.finished_at if job is not None and isinstance(job.facts, JobFacts) else None
         lost = finished is not None and self.snapshot.now - finished > _LOST_AFTER
         result = evidence.assess(known, job, pods, run, must_not_see, lost)
         if result is None and finished is not None:
             self.requeue_after = _LOOK_AGAIN_SECONDS
         return result
+
+    def watched(self, start: bool) -> Child | None:
+        """Monitor this revision, which serves: take in the newest run, and begin the next one where it is due.
+
+        Args:
+            start: whether a run may begin; not while the runs of another revision go on.
+
+        Returns:
+            The newest Job, to be kept.
+        """
+        wanted = self.renderer.inputs.version.monitoring
+        job = monitoring.newest(self.snapshot.children_of(self.id, "Job"))
+        if wanted is None or self.validation is None or self.validation.completed_at is None:
+            return job
+        if job is not None:
+            known = self.monitoring if self.monitoring is not None and self.monitoring.job == job.name else None
+            pods = self.pods(phase=MONITOR, job=f"{job.name}-")
+            found = self.assess_job(job, known, pods, wanted)
+            if found != known and recalibration.drifted(found):
+                self.requeue_after = _ACT_SECONDS
+            self.monitoring = found or self.monitoring
+        plan = monitoring.plan_of(wanted, self.renderer.owner.uid)
+        since = self.validation.completed_at
+        watch = monitoring.watch(plan, self.renderer.prefix, self.monitoring, job, since, self.snapshot.now)
+        if start and watch.start is not None:
+            self.desired.append(self.renderer.job(MONITOR, wanted, watch.start))
+        self.until = watch.next
+        return job
 
     def status(self, serving: str | None) -> RevisionStatus:
         return RevisionStatus(
@@ -206,6 +275,8 @@ class _Revision:
             state="Serving" if self.id == serving else "Candidate",
             calibration=self.calibration,
             validation=self.validation,
+            monitoring=self.monitoring,
+            measured=self.measured,
         )
 
 
@@ -398,18 +469,24 @@ def _observed_serving(snapshot: Snapshot) -> str | None:
     return snapshot.installation.status.serving_revision
 
 
-def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
-    """The serving revision from its own record, where that can still be read and rendered."""
-    record = snapshot.children.get(("ControllerRevision", names.revision_prefix(owner.name, serving)))
-    known = snapshot.installation.status.evidence(serving)
-    if record is None or known is None or known.calibration is None or known.validation is None:
+def _recorded(snapshot: Snapshot, owner: Owner, revision: str) -> RevisionInputs | None:
+    """The inputs of a revision from its own record; None where that is gone, cannot be read, or was edited."""
+    record = snapshot.children.get(("ControllerRevision", names.revision_prefix(owner.name, revision)))
+    if record is None:
         return None
     try:
         inputs = RevisionInputs.model_validate_json(record.data)
     except ValidationError:
         return None
-    if inputs.id != serving:
-        return None  # edited by hand: not what was calibrated
+    return inputs if inputs.id == revision else None  # edited by hand: not what was calibrated
+
+
+def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
+    """The serving revision from its own record, where that can still be read and rendered."""
+    inputs = _recorded(snapshot, owner, serving)
+    known = snapshot.installation.status.evidence(serving)
+    if inputs is None or known is None or known.calibration is None or known.validation is None:
+        return None
     wiring = None
     if isinstance(snapshot.platform, MunicipalityPlatform):
         wiring, _ = _wire(snapshot, inputs.bindings)
@@ -444,7 +521,45 @@ def _retry_token(snapshot: Snapshot) -> str | None:
     return token or snapshot.installation.status.last_retry
 
 
-def _target(snapshot: Snapshot, owner: Owner) -> tuple[list[Finding], Bindings | None, _Revision | None]:
+def _frozen(snapshot: Snapshot) -> Frozen | None:
+    spec, platform = snapshot.installation.spec, snapshot.platform
+    if spec.suspend:
+        return Frozen(Reason.SUSPENDED, "spec.suspend is true: nothing new is done")
+    if isinstance(platform, MunicipalityPlatform) and platform.spec.suspend:
+        text = f"spec.suspend of platform {platform.metadata.name} is true: nothing new is done"
+        return Frozen(Reason.SUSPENDED, text)
+    if spec.mode == "Plan":
+        return Frozen(Reason.PLANNED, "spec.mode is Plan: nothing is done; status.plan says what would be")
+    return None
+
+
+def _round(snapshot: Snapshot, owner: Owner, serving: str | None) -> str | None:
+    """The round of recalibration that is in force."""
+    status = snapshot.installation.status
+    if status.recalibration is not None or status.revisions or serving is None:
+        return status.recalibration.round if status.recalibration is not None else None
+    recorded = _recorded(snapshot, owner, serving)  # the status was lost
+    return recorded.round if recorded is not None else None
+
+
+def _another(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, serving: str | None) -> Cause | None:
+    """Why the spec asks for another revision than before, where that is a cause for recalibration."""
+    before, record = snapshot.installation.status.revision, names.revision_prefix(owner.name, inputs.id)
+    if before == inputs.id and ("ControllerRevision", record) in snapshot.children:
+        return None
+    old = _recorded(snapshot, owner, before) if before is not None and before != inputs.id else None
+    if old is None and serving is not None and serving != inputs.id:
+        # It was asked for before, while nothing was done; or nothing was asked for in between.
+        old = _recorded(snapshot, owner, serving)
+        old = old if old is not None and old.round == inputs.round else None
+    if old is None:
+        return None
+    return recalibration.difference(old, inputs, snapshot.installation.spec.parameters, inputs.version.parameters)
+
+
+def _target(
+    snapshot: Snapshot, owner: Owner, serving: str | None
+) -> tuple[list[Finding], Bindings | None, _Revision | None]:
     """Accept and bind: from the spec to the revision that it asks for."""
     accepted = rules.accept(snapshot)
     if isinstance(accepted, rules.Refusal):
@@ -463,18 +578,42 @@ def _target(snapshot: Snapshot, owner: Owner) -> tuple[list[Finding], Bindings |
         bindings=bindings.bound,
         windows=accepted.windows,
         retry=_retry_token(snapshot),
+        round=_round(snapshot, owner, serving),
     )
-    known = snapshot.installation.status.evidence(inputs.id)
-    return findings, bindings, _Revision(snapshot, Renderer(owner, inputs), bindings.wiring, known)
+    status, policy = snapshot.installation.status, accepted.recalibration
+    measured = recalibration.measured_digest(version.data_requirements, bindings.bound, snapshot.observations)
+    known, front = status.evidence(inputs.id), status.evidence(serving or "")
+    watched = front.monitoring if front is not None else None
+    cause = None
+    if _frozen(snapshot) is None:
+        cause = recalibration.called_for(policy, owner.uid, snapshot.now, known, watched, measured)
+    if cause is not None and cause.round != inputs.round:
+        inputs = inputs.model_copy(update={"round": cause.round})
+        known = status.evidence(inputs.id)
+    else:
+        cause = _another(snapshot, owner, inputs, serving)
+    revision = _Revision(snapshot, Renderer(owner, inputs), bindings.wiring, known, policy, cause, measured)
+    return findings, bindings, revision
 
 
-def _requeue_after(snapshot: Snapshot, target: _Revision | None, bindings: Bindings | None) -> float | None:
+def _requeue_after(now: datetime, revisions: Iterable[_Revision], until: Iterable[datetime | None]) -> float | None:
     """Seconds until something may change of which nothing will be heard."""
-    waits = [target.requeue_after] if target is not None and target.requeue_after is not None else []
-    if bindings is not None and bindings.until is not None:
-        # Past it, the next look decides.
-        waits.append(max(_LOOK_AGAIN_SECONDS, (bindings.until - snapshot.now).total_seconds()))
+    waits = [r.requeue_after for r in revisions if r.requeue_after is not None]
+    # Past it, the next look decides.
+    waits += [max(_LOOK_AGAIN_SECONDS, (moment - now).total_seconds()) for moment in until if moment is not None]
     return min(waits, default=None)
+
+
+def _recalibration(target: _Revision | None, snapshot: Snapshot) -> RecalibrationStatus | None:
+    """The newest recalibration, and when time brings the next one."""
+    old = snapshot.installation.status.recalibration
+    if target is None:
+        return old.model_copy(update={"next": None}) if old is not None else None
+    since = recalibration.ended(target.status(None))
+    timed = recalibration.due(target.policy, target.renderer.owner.uid, since) if since is not None else None
+    cause = target.cause if _frozen(snapshot) is None else None
+    in_force, due = target.renderer.inputs.round, timed[0] if timed is not None else None
+    return recalibration.status(old, cause, in_force, due, snapshot.now)
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -485,7 +624,7 @@ def decide(snapshot: Snapshot) -> Plan:
     meta = snapshot.installation.metadata
     owner = Owner(meta.name, meta.namespace, meta.uid)
     serving = _observed_serving(snapshot)
-    findings, bindings, target = _target(snapshot, owner)
+    findings, bindings, target = _target(snapshot, owner, serving)
     if target is not None:
         findings += _advance(target, serving)
         if len(findings) == len(STEPS) and findings[-1].status == "True":
@@ -502,6 +641,10 @@ def decide(snapshot: Snapshot) -> Plan:
             complete = (*complete[:-1], _keeps_serving(kept))
 
     front = next((r for r in revisions if r.id == serving), None)
+    watched: Child | None = None
+    if front is not None and front.desired:
+        attempt = recalibration.ended(target.status(None)) if target is not None else None
+        watched = front.watched(start=attempt is not None)
     status = snapshot.installation.status
     statuses = [r.status(serving) for r in revisions]
     # A record that cannot be read, or a spec that asks for nothing just now, takes no evidence away: what is known
@@ -512,11 +655,16 @@ def decide(snapshot: Snapshot) -> Plan:
     for wanted in (d for r in revisions for d in r.desired):
         desired.setdefault(wanted.key, wanted)  # a Service that moves: the target's word counts
     alive = {r for r in (target.id if target else None, serving) if r is not None}
+    recalibrated = _recalibration(target, snapshot)
+    frozen = _frozen(snapshot)
+    until = [r.until for r in revisions]
+    until += [bindings.until if bindings is not None else None]
+    until += [recalibrated.next if recalibrated is not None and frozen is None else None]
     return Plan(
         findings=complete,
         held_up=held_up,
         desired=tuple(desired.values()),
-        prune=_prune(snapshot, alive) if target is not None else (),
+        prune=_prune(snapshot, alive, watched) if target is not None else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),
         bindings=bindings.shown if bindings is not None else (),
         revisions=tuple(statuses),
@@ -525,16 +673,20 @@ def decide(snapshot: Snapshot) -> Plan:
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
         retry=_retry_token(snapshot),
-        requeue_after=_requeue_after(snapshot, target, bindings),
-        suspended=snapshot.installation.spec.suspend,
+        recalibration=recalibrated,
+        requeue_after=_requeue_after(snapshot.now, revisions, until),
+        frozen=frozen,
+        report_drift=snapshot.installation.spec.drift == "Report",
     )
 
 
-def _prune(snapshot: Snapshot, alive: set[str]) -> tuple[Key, ...]:
+def _prune(snapshot: Snapshot, alive: set[str], watched: Child | None) -> tuple[Key, ...]:
+    """What belongs to no revision that is alive, and monitoring runs but the newest."""
+
+    def is_over(child: Child) -> bool:
+        earlier = child.phase == MONITOR and watched is not None and child.name < watched.name
+        return child.revision not in alive or earlier
+
     return tuple(
-        sorted(
-            c.key
-            for c in snapshot.children.values()
-            if c.kind in PRUNABLE and c.revision not in alive and not c.deleting
-        )
+        sorted(c.key for c in snapshot.children.values() if c.kind in PRUNABLE and is_over(c) and not c.deleting)
     )

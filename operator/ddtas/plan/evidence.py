@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from ddtas.api.base import FieldName, Model, Verdict, Window
 from ddtas.api.installation import CalibratedParameter, Evidence, MetricResult, Outcome
-from ddtas.api.listing import Run, Threshold
+from ddtas.api.listing import Task, Threshold
 from ddtas.errors import ResultError
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
@@ -20,7 +20,7 @@ from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 # The kubelet cuts a termination message at this size, so a message that fills it may have lost its end.
 MAX_RESULT_BYTES = 4096
 
-CALIBRATE, VALIDATE, SERVE = "calibrate", "validate", "serve"
+CALIBRATE, VALIDATE, MONITOR, SERVE = "calibrate", "validate", "monitor", "serve"
 
 # Evidence with such a reason may still be overtaken: the kubelet goes on pulling, and the Job on running.
 _PROVISIONAL = frozenset({Reason.IMAGE_PULL_FAILED})
@@ -133,7 +133,7 @@ def _inconclusive(job: str, reason: Reason, message: str, finished: JobFacts) ->
     )
 
 
-def _complete(job: Child, facts: JobFacts, pod: PodFacts, run: Run, must_not_see: Sequence[Window]) -> Evidence:
+def _complete(job: Child, facts: JobFacts, pod: PodFacts, run: Task, must_not_see: Sequence[Window]) -> Evidence:
     try:
         result = parse_result(pod.ended_message)
     except ResultError as error:
@@ -197,7 +197,7 @@ def assess(
     known: Evidence | None,
     job: Child | None,
     pods: Sequence[PodFacts],
-    run: Run,
+    run: Task,
     must_not_see: Sequence[Window],
     lost: bool,
 ) -> Evidence | None:

@@ -59,6 +59,12 @@ class Reason(StrEnum):
     )
     PARAMETERS_INVALID = "ParametersInvalid", Course.STALLED, "A parameter is unknown, missing, or out of bounds."
 
+    SCHEDULE_INVALID = (
+        "ScheduleInvalid",
+        Course.STALLED,
+        "A schedule, time zone or age of recalibration or monitoring means nothing.",
+    )
+
     # DataBound
     BOUND = "Bound", Course.DONE, "Each data requirement has a source that meets it."
     PROBING = "Probing", Course.WORKING, "A data source that is needed has not been looked at yet."
@@ -94,6 +100,11 @@ class Reason(StrEnum):
     TEMPLATE_INVALID = "TemplateInvalid", Course.STALLED, "A template of the listing cannot be rendered."
     TEMPLATE_FORBIDDEN = "TemplateForbidden", Course.STALLED, "A template makes something that an app may not have."
     NAME_TAKEN = "NameTaken", Course.STALLED, "An object of another owner has a name that is needed."
+    DRIFTED = (
+        "Drifted",
+        Course.STALLED,
+        "Objects that are needed were changed by hand, and spec.drift is Report: status.drift lists them.",
+    )
     APPLY_FAILED = "ApplyFailed", Course.WAITING, "The API server refused an object; it is tried again."
 
     # Calibrated and Validated
@@ -120,7 +131,12 @@ class Reason(StrEnum):
 
     # Any
     WAITING = "Waiting", Course.WAITING, "An earlier condition must hold first."
-    SUSPENDED = "Suspended", Course.WAITING, "spec.suspend is true: what is there stays, nothing new is done."
+    SUSPENDED = (
+        "Suspended",
+        Course.WAITING,
+        "spec.suspend is true, here or of the platform: what is there stays, nothing new is done.",
+    )
+    PLANNED = "Planned", Course.WAITING, "spec.mode is Plan: nothing is done, and status.plan says what would be."
     SPEC_INVALID = "SpecInvalid", Course.STALLED, "The object cannot be read by this operator."
 
     # AppListing and MunicipalityPlatform

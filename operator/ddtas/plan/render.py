@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 from ddtas import names
 from ddtas.api.datasource import DataKind
 from ddtas.api.installation import Evidence
-from ddtas.api.listing import Component, Container, ResourceList, Run, Threshold
+from ddtas.api.listing import Component, Container, ResourceList, Task, Threshold
 from ddtas.api.platform import DataSource
-from ddtas.plan.evidence import CALIBRATE, SERVE, VALIDATE
+from ddtas.plan.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs, digest
 from ddtas.plan.snapshot import Key, Manifest, Secret
@@ -171,21 +171,27 @@ class Renderer:
 
     def config(self) -> Desired:
         """parameters.json, and a run.json for each phase."""
+        version = self.inputs.version
+        thresholds = {
+            "calibration": _thresholds(version.calibration.thresholds),
+            "validation": _thresholds(version.validation.thresholds),
+        }
+        phases = [CALIBRATE, VALIDATE, SERVE]
+        if version.monitoring is not None:
+            thresholds["monitoring"] = _thresholds(version.monitoring.thresholds)
+            phases.append(MONITOR)
         common = {
             "installation": self.owner.name,
             "namespace": self.owner.namespace,
             "municipality": self.inputs.municipality.dump(),
             "listing": self.inputs.listing,
-            "version": self.inputs.version.version,
+            "version": version.version,
             "revision": self.revision,
             "windows": self.inputs.windows.dump(),
-            "thresholds": {
-                "calibration": _thresholds(self.inputs.version.calibration.thresholds),
-                "validation": _thresholds(self.inputs.version.validation.thresholds),
-            },
+            "thresholds": thresholds,
         }
-        phases = {f"{phase}.json": {"phase": phase} | common for phase in (CALIBRATE, VALIDATE, SERVE)}
-        return self._config_map("config", {"parameters.json": self.inputs.parameters} | phases)
+        runs = {f"{phase}.json": {"phase": phase} | common for phase in phases}
+        return self._config_map("config", {"parameters.json": self.inputs.parameters} | runs)
 
     def calibrated(self, calibration: Evidence) -> Desired:
         """calibrated.json: the parameters that calibration found."""
@@ -229,10 +235,16 @@ class Renderer:
             self._object("networking.k8s.io/v1", "NetworkPolicy", self.name("ingress"), self.labels(), spec=spec)
         )
 
-    def job(self, phase: str, run: Run) -> Desired:
-        """The Job of a run. A restarted operator finds it by name, so it is started once for a revision."""
+    def job(self, phase: str, run: Task, part: str | None = None) -> Desired:
+        """The Job of a run. A restarted operator finds it by name, so it is started once for a revision.
+
+        Args:
+            phase: which run.
+            run: its declaration.
+            part: what the name ends in, where that is not the phase.
+        """
         labels = self.labels(phase=phase)
-        extra = ("calibrated",) if phase == VALIDATE else ()
+        extra = {CALIBRATE: (), VALIDATE: ("calibrated",), MONITOR: ("calibrated", "evidence")}[phase]
         spec = {
             "activeDeadlineSeconds": run.effective_timeout_seconds,
             "backoffLimit": run.retries or 0,
@@ -245,7 +257,7 @@ class Renderer:
                 "spec": self._pod(run, phase, phase, extra) | {"restartPolicy": "Never"},
             },
         }
-        return Desired(self._object("batch/v1", "Job", self.name(phase), labels, spec=spec), once=True)
+        return Desired(self._object("batch/v1", "Job", self.name(part or phase), labels, spec=spec), once=True)
 
     def deployment(self, component: Component, wiring: Sequence[Wiring]) -> Desired:
         """The Deployment of a component."""

@@ -1,8 +1,9 @@
 """A revision: one immutable attempt to serve.
 
 Its id is a digest of everything that decides what runs and on what: the version's containers, templates and runs,
-the effective parameters, the bindings with their contract versions, the windows, and the retry token. The same inputs
-always have the same id; so a Job that exists under that id is that revision's Job, whoever started it.
+the effective parameters, the bindings with their contract versions, the windows, the retry token and the round of
+recalibration. The same inputs always have the same id; so a Job that exists under that id is that revision's Job,
+whoever started it.
 
 What is *not* in the digest can change without a new calibration: the address of a source, its credentials, texts.
 """
@@ -49,6 +50,8 @@ class RevisionInputs(Model):
     bindings: tuple[BoundSource, ...]
     windows: Windows
     retry: str | None = None
+    # Of the recalibration (plan/recalibration.py); None for the first calibration.
+    round: str | None = None
 
     @property
     def id(self) -> RevisionId:
@@ -60,7 +63,15 @@ class RevisionInputs(Model):
             exclude_defaults=True,
             exclude={
                 "municipality": {"area"},
-                "version": {"state", "data_requirements", "data_products", "parameters", "platform_requirements"},
+                "version": {
+                    "state",
+                    "data_requirements",
+                    "data_products",
+                    "parameters",
+                    "platform_requirements",
+                    "monitoring",
+                    "recalibration",
+                },
             },
         )
         return digest(decisive)[:REVISION_ID_LENGTH]

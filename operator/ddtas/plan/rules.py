@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ddtas.api.base import Scalar
+from ddtas.api.base import Recalibration, Scalar
 from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan import parameters
+from ddtas.plan import parameters, recalibration, schedule
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason
 from ddtas.plan.render import container_requests
@@ -37,6 +37,7 @@ class Accepted:
     version: Version
     parameters: dict[str, Scalar]
     windows: Windows
+    recalibration: Recalibration | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def _images_pinned(case: _Case) -> Refusal | None:
         return None
     version = _version(case)
     images = [c.image for c in (*version.components, version.calibration, version.validation)]
+    images += [version.monitoring.image] if version.monitoring is not None else []
     loose = sorted({image for image in images if "@sha256:" not in image})
     return Refusal(Reason.IMAGE_NOT_PINNED, f"images without a digest: {', '.join(loose)}") if loose else None
 
@@ -123,6 +125,7 @@ def _platform_suits(case: _Case) -> Refusal | None:
             ("components request", container_requests(version.components)),
             ("calibration requests", [(1, version.calibration.resources.requests)]),
             ("validation requests", [(1, version.validation.resources.requests)]),
+            ("monitoring requests", [(1, m.resources.requests) for m in (version.monitoring,) if m is not None]),
         ):
             for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
                 total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
@@ -162,6 +165,23 @@ def _windows_disjoint(case: _Case) -> Refusal | None:
     )
 
 
+def _recalibration(case: _Case) -> Recalibration | None:
+    own = case.installation.spec.recalibration
+    return own if own is not None else _version(case).recalibration
+
+
+def _schedules_valid(case: _Case) -> Refusal | None:
+    own, version = case.installation.spec.recalibration, _version(case)
+    listing = f"listing {case.listing.metadata.name}, version {version.version}"
+    policy, monitoring = _recalibration(case), version.monitoring
+    fault = recalibration.fault(policy) if policy is not None else None
+    if fault is not None:
+        place = "spec.recalibration" if own is not None else f"{listing}: recalibration"
+        return Refusal(Reason.SCHEDULE_INVALID, f"{place}.{fault}")
+    fault = schedule.fault(monitoring.schedule, monitoring.time_zone) if monitoring is not None else None
+    return Refusal(Reason.SCHEDULE_INVALID, f"{listing}: monitoring.{fault}") if fault is not None else None
+
+
 RULES: Sequence[Callable[[_Case], Refusal | None]] = (
     _approved,
     _version_known,
@@ -171,6 +191,7 @@ RULES: Sequence[Callable[[_Case], Refusal | None]] = (
     _platform_suits,
     _parameters_valid,
     _windows_disjoint,
+    _schedules_valid,
 )
 
 
@@ -194,4 +215,4 @@ def accept(snapshot: Snapshot) -> Accepted | Refusal:
         if refusal is not None:
             return refusal
     values, _ = _parameters(case)
-    return Accepted(listing, platform, _version(case), values, _windows(case))
+    return Accepted(listing, platform, _version(case), values, _windows(case), _recalibration(case))

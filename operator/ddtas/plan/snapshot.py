@@ -64,6 +64,8 @@ class Child:
     phase: str = ""
     # Digest of the fields that our field manager owns, with the values they have now.
     applied: str = ""
+    # Digest of what was last asked for, as the object itself remembers it.
+    asked: str = ""
     deleting: bool = False
     # uid of the Installation (of a run's pod: the Job) that owns it; "" where no owner of these kinds is named.
     owner_uid: str = ""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ddtas.api.base import Condition, Verdict
-from ddtas.api.installation import InstallationStatus, InventoryItem
+from ddtas.api.installation import DriftedItem, InstallationStatus, InventoryItem, PlanStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import (
     DataSource,
@@ -20,7 +20,7 @@ from ddtas.api.platform import (
     SourceFacts,
 )
 from ddtas.plan.conformance import conformance
-from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Plan
+from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Frozen, Plan
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Key, Snapshot, SourceObservation
@@ -54,6 +54,8 @@ class ChangeSet:
     created: tuple[Key, ...] = ()
     changed: tuple[Key, ...] = ()
     removed: tuple[Key, ...] = ()
+    # Changed by hand, and left so.
+    drifted: tuple[DriftedItem, ...] = ()
     faults: tuple[Fault, ...] = field(default_factory=tuple)
 
 
@@ -95,34 +97,59 @@ def _kstatus(main: Finding) -> tuple[Finding, ...]:
     )
 
 
-def _summary(findings: Sequence[Finding], held_up: Finding | None, suspended: bool) -> Finding:
+def _still(kstatus: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Neither at work nor in need of a person."""
+    return (kstatus[0], *(replace(f, status="False") for f in kstatus[1:]))
+
+
+def _summary(findings: Sequence[Finding], held_up: Finding | None, frozen: Frozen | None) -> Finding:
     """What Ready says: the first step that is not there; the last one when all are.
 
     An earlier revision that keeps serving makes Serving True, and never Ready: that is about what the spec asks for.
     """
     first = next((f for f in findings if f.status != "True"), held_up)
     main = first or findings[-1]
-    if suspended:
-        text = f"spec.suspend is true: nothing new is done; {main.message}"
-        main = Finding("Ready", "True" if first is None else "False", Reason.SUSPENDED, text)
+    if frozen is not None:
+        text = f"{frozen.message}; {main.message}"
+        main = Finding("Ready", "True" if first is None else "False", frozen.reason, text)
     return main
 
 
-def installation_status(snapshot: Snapshot, plan: Plan, changes: ChangeSet) -> InstallationStatus:
-    """The status of an Installation after `plan` was applied with the outcome `changes`."""
-    findings = list(plan.findings)
+def _drifted(findings: Sequence[Finding], drifted: Sequence[DriftedItem]) -> list[Finding]:
+    """A step that waits for objects says that it waits for a person, where those are missing and left so."""
+    missing = [f"{item.kind} {item.name}" for item in drifted if item.found == "Missing"]
+    if not missing:
+        return list(findings)
+    text = f"missing: {', '.join(missing[:5])}; spec.drift is Report: restore what is missing, or set it to Correct"
+    waiting = (Reason.PROVISIONING, Reason.ROLLING_OUT)
+    return [Finding(f.step, "False", Reason.DRIFTED, text) if f.reason in waiting else f for f in findings]
+
+
+def installation_status(
+    snapshot: Snapshot, plan: Plan, changes: ChangeSet, preview: PlanStatus | None = None
+) -> InstallationStatus:
+    """The status of an Installation after `plan` was applied with the outcome `changes`.
+
+    Args:
+        snapshot: what the plan was made of.
+        plan: the plan.
+        changes: what applying it came to; nothing where it was not applied.
+        preview: what would be done, where nothing is.
+    """
+    findings = _drifted(plan.findings, changes.drifted)
     if changes.faults:
         fault = changes.faults[0]
         more = f" (and {len(changes.faults) - 1} more)" if len(changes.faults) > 1 else ""
         index = STEPS.index(PROVISIONED)
         findings[index] = Finding(PROVISIONED, "False", fault.reason, fault.message + more)
-    main = _summary(findings, plan.held_up, plan.suspended)
+    main = _summary(findings, plan.held_up, plan.frozen)
     kstatus = _kstatus(main)
-    if plan.suspended:
-        kstatus = (kstatus[0], *(replace(f, status="False") for f in kstatus[1:]))
+    kstatus = _still(kstatus) if plan.suspended else kstatus
     meta, old = snapshot.installation.metadata, snapshot.installation.status
     done = sum(f.status == "True" for f in findings if f.reason is not Reason.KEEPS_SERVING)
     owned = {d.key for d in plan.desired} if not plan.suspended else set()
+    if changes.faults:
+        owned -= set(changes.created)  # of some, it is not known whether they were
     owned |= {c.key for c in snapshot.children.values() if c.kind != "Pod"} - set(changes.removed)
     return InstallationStatus(
         observed_generation=meta.generation,
@@ -136,6 +163,9 @@ def installation_status(snapshot: Snapshot, plan: Plan, changes: ChangeSet) -> I
         bindings=plan.bindings,
         revisions=plan.revisions,
         inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
+        recalibration=plan.recalibration,
+        plan=preview,
+        drift=(changes.drifted if not plan.suspended else snapshot.installation.status.drift)[:200],
     )
 
 
@@ -188,10 +218,14 @@ def platform_status(
     conformant = sum(s.conformant is Verdict.MET for s in sources)
     found = _platform_finding(sources, reachable), _conformance_finding(sources)
     main = next((f for f in found if f.status != "True"), found[0])
+    kstatus = _kstatus(main)
+    if platform.spec.suspend:
+        text = f"spec.suspend is true: nothing new is done for the Installations here; {main.message}"
+        kstatus = _still(_kstatus(replace(main, reason=Reason.SUSPENDED, message=text)))
     generation = platform.metadata.generation
     return MunicipalityPlatformStatus(
         observed_generation=generation,
-        conditions=conditions([*found, *_kstatus(main)], platform.status.conditions, generation, now),
+        conditions=conditions([*found, *kstatus], platform.status.conditions, generation, now),
         data_sources=tuple(_bounded(sources)),
         sources=f"{reachable}/{len(sources)}",
         conformant=f"{conformant}/{len(sources)}",

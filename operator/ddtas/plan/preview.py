@@ -1,0 +1,149 @@
+"""What would be done, if something were done: the decision itself, asked again and again in an imagined world.
+
+In that world each plan is carried out, each run passes, and each component becomes ready. Nothing of it is written but
+the answer. Pure.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from ddtas import names
+from ddtas.api.base import Model
+from ddtas.api.installation import Evidence, Outcome, PlannedItem, PlanStatus, RevisionStatus
+from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan.decide import Plan, RenderRequest, decide
+from ddtas.plan.diff import Diff, diff
+from ddtas.plan.evidence import CALIBRATE, VALIDATE, is_final
+from ddtas.plan.reasons import Reason
+from ddtas.plan.render import Desired
+from ddtas.plan.snapshot import Child, DeploymentFacts, Key, Snapshot
+
+M = TypeVar("M", bound=Model)
+
+# More than any life takes: provision, calibrate, validate, roll out, switch, remove.
+_STEPS_AT_MOST = 12
+_ITEMS_AT_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The answer; preliminary where templates have to be rendered first."""
+
+    status: PlanStatus
+    render: tuple[RenderRequest, ...] = ()
+
+
+def preview(snapshot: Snapshot) -> Preview:
+    """What would be created, changed and removed until an Installation is where its spec wants it."""
+    world, first = _thawed(snapshot), {k: c.uid for k, c in snapshot.children.items()}
+    sent: dict[Key, str] = {}
+    removed: set[Key] = set()
+    runs: set[str] = set()
+    for _ in range(_STEPS_AT_MOST):
+        plan = decide(world)
+        if plan.render:
+            return Preview(_told({}, set(), set()), plan.render)
+        difference = _difference(world, plan)
+        for send in difference.sends:
+            sent.setdefault(send.desired.key, "Change" if send.exists else "Create")
+            removed.discard(send.desired.key)
+        removed |= set(difference.removes)
+        runs |= {_phase(d) for d in plan.desired if d.key not in first and d.key[0] == "Job"}
+        after = _carried_out(world, plan, difference)
+        if after == world:
+            break
+        world = after
+    return Preview(_told(sent, removed & first.keys(), runs))
+
+
+def _thawed(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as if nothing held the plan up."""
+    platform = snapshot.platform
+    if isinstance(platform, MunicipalityPlatform):
+        platform = _with(platform, spec=_with(platform.spec, suspend=False))
+    installation = snapshot.installation
+    spec = _with(installation.spec, suspend=False, mode=None)
+    return replace(snapshot, platform=platform, installation=_with(installation, spec=spec))
+
+
+def _with(model: M, **fields: object) -> M:
+    return model.model_copy(update=fields)
+
+
+def _difference(world: Snapshot, plan: Plan) -> Diff:
+    inventory = {(item.kind, item.name) for item in world.installation.status.inventory}
+    return diff(plan.desired, plan.prune, world.children, inventory, not plan.report_drift)
+
+
+def _phase(job: Desired) -> str:
+    return str(job.manifest["metadata"]["labels"][names.LABEL_PHASE])
+
+
+def _carried_out(world: Snapshot, plan: Plan, difference: Diff) -> Snapshot:
+    """The world after a plan."""
+    children = {key: child for key, child in world.children.items() if key not in difference.removes}
+    for send in difference.sends:
+        children[send.desired.key] = _child(send.desired, send.digest)
+    for key, child in children.items():
+        if isinstance(child.facts, DeploymentFacts):
+            children[key] = replace(child, facts=DeploymentFacts(available=True))
+    running = {(d.manifest["metadata"]["labels"][names.LABEL_REVISION], _phase(d)) for d in plan.desired if _is_run(d)}
+    status = _with(
+        world.installation.status,
+        revision=plan.revision,
+        serving_revision=plan.serving,
+        recalibration=plan.recalibration,
+        revisions=tuple(_passed(r, running, world) for r in plan.revisions),
+    )
+    return replace(world, children=children, installation=_with(world.installation, status=status))
+
+
+def _is_run(desired: Desired) -> bool:
+    return desired.key[0] == "Job" and _phase(desired) in (CALIBRATE, VALIDATE)
+
+
+def _child(desired: Desired, digest: str) -> Child:
+    labels, (kind, name) = desired.manifest["metadata"]["labels"], desired.key
+    return Child(
+        kind=kind,
+        name=name,
+        uid="imagined",
+        revision=labels.get(names.LABEL_REVISION, ""),
+        component=labels.get(names.LABEL_COMPONENT, ""),
+        phase=labels.get(names.LABEL_PHASE, ""),
+        applied=digest,
+        asked=digest,
+        facts=DeploymentFacts(available=True) if kind == "Deployment" else None,
+        data=json.dumps(desired.manifest["data"]) if kind == "ControllerRevision" else "",
+    )
+
+
+def _passed(revision: RevisionStatus, running: Iterable[tuple[str, str]], world: Snapshot) -> RevisionStatus:
+    """A revision whose run that goes on has passed."""
+    for field, phase in (("calibration", CALIBRATE), ("validation", VALIDATE)):
+        if (revision.id, phase) in running and not is_final(getattr(revision, field)):
+            job = names.child(world.installation.metadata.name, revision.id, phase)
+            found = Evidence(
+                outcome=Outcome.PASSED, reason=Reason.PASSED, message="imagined", job=job, completed_at=world.now
+            )
+            revision = _with(revision, **{field: found})
+    return revision
+
+
+def _told(sent: dict[Key, str], removed: set[Key], runs: set[str]) -> PlanStatus:
+    actions = {**dict.fromkeys(removed, "Remove"), **sent}
+    items = tuple(
+        PlannedItem.model_validate({"action": action, "kind": kind, "name": name})
+        for (kind, name), action in sorted(actions.items(), key=lambda item: (item[1], item[0]))
+    )
+    counts = {action: sum(i.action == action for i in items) for action in ("Create", "Change", "Remove")}
+    words = [f"{action.lower()} {count}" for action, count in counts.items() if count]
+    words += [word for phase, word in ((CALIBRATE, "calibrate"), (VALIDATE, "validate")) if phase in runs]
+    return PlanStatus(
+        message=", ".join(words) or "nothing to do",
+        calibrates=CALIBRATE in runs,
+        validates=VALIDATE in runs,
+        items=items[:_ITEMS_AT_MOST],
+    )
