@@ -12,18 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from ddtas import names
-from ddtas.api.base import Window
-from ddtas.api.installation import Binding, Evidence, Outcome, RevisionStatus
+from ddtas.api.base import Verdict, Window
+from ddtas.api.installation import Binding, Evidence, Outcome, RevisionState, RevisionStatus
 from ddtas.api.listing import Run
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan import binding, evidence, rules
+from ddtas.plan import binding, evidence, history, rules, versions
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, VALIDATE
-from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot
@@ -32,6 +30,7 @@ from ddtas.plan.template import BindingContext, TemplateContext
 ACCEPTED, DATA_BOUND, PROVISIONED = "Accepted", "DataBound", "Provisioned"
 CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
 STEPS = (ACCEPTED, DATA_BOUND, PROVISIONED, CALIBRATED, VALIDATED, SERVING)
+UP_TO_DATE = "UpToDate"
 
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
@@ -70,12 +69,16 @@ class Plan:
     findings: tuple[Finding, ...]
     # Why the target does not serve, while an earlier revision keeps Serving True in its place.
     held_up: Finding | None = None
+    # What is to be said beside the steps; it does not count for Ready.
+    notices: tuple[Finding, ...] = ()
     desired: tuple[Desired, ...] = ()
     prune: tuple[Key, ...] = ()
     render: tuple[RenderRequest, ...] = ()
     bindings: tuple[Binding, ...] = ()
     revisions: tuple[RevisionStatus, ...] = ()
     revision: str | None = None
+    version: str | None = None
+    available_version: str | None = None
     serving: str | None = None
     serving_version: str | None = None
     url: str | None = None
@@ -200,13 +203,15 @@ class _Revision:
         return result
 
     def status(self, serving: str | None) -> RevisionStatus:
-        return RevisionStatus(
+        found = RevisionStatus(
             id=self.id,
             version=self.renderer.inputs.version.version,
-            state="Serving" if self.id == serving else "Candidate",
+            state=RevisionState.SERVING if self.id == serving else RevisionState.CANDIDATE,
             calibration=self.calibration,
             validation=self.validation,
         )
+        failed = self.id != serving and history.failed(found)
+        return found.model_copy(update={"state": RevisionState.FAILED}) if failed else found
 
 
 def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[tuple[Wiring, ...] | None, str]:
@@ -289,6 +294,26 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
     finding = _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
     until = min((a.until for a in answers if a.until is not None), default=None)
     return Bindings(finding, shown, bindings, wiring, until)
+
+
+def _bound_as_recorded(snapshot: Snapshot, inputs: RevisionInputs) -> Bindings:
+    """The sources of a revision that is to serve again: those that its evidence is about, and no others."""
+    shown = tuple(
+        Binding(
+            requirement=b.requirement,
+            verdict=Verdict.MET,
+            data_source=b.data_source,
+            contract_version=b.contract_version or None,
+        )
+        for b in inputs.bindings
+    )
+    wiring, lacking = _wire(snapshot, inputs.bindings)
+    if wiring is None:
+        gone = "is gone from the platform" in lacking
+        reason = Reason.REQUIREMENT_NOT_MET if gone else Reason.CREDENTIALS_MISSING
+        return Bindings(_not_yet(DATA_BOUND, reason, f"revision {inputs.id} needs it: {lacking}"), shown)
+    text = "; ".join(f"{b.requirement} ← {b.data_source} ({b.contract_version})" for b in inputs.bindings)
+    return Bindings(_true(DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, inputs.bindings, wiring)
 
 
 def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | None) -> Finding:
@@ -390,26 +415,14 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     return findings
 
 
-def _observed_serving(snapshot: Snapshot) -> str | None:
-    """The revision that traffic goes to: what the Services say; the status where they are gone or disagree."""
-    labels = {c.revision for c in snapshot.children.values() if c.kind == "Service" and c.component}
-    if len(labels) == 1:
-        return labels.pop()
-    return snapshot.installation.status.serving_revision
-
-
 def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
     """The serving revision from its own record, where that can still be read and rendered."""
-    record = snapshot.children.get(("ControllerRevision", names.revision_prefix(owner.name, serving)))
     known = snapshot.installation.status.evidence(serving)
-    if record is None or known is None or known.calibration is None or known.validation is None:
+    if known is None or known.calibration is None or known.validation is None:
         return None
-    try:
-        inputs = RevisionInputs.model_validate_json(record.data)
-    except ValidationError:
+    inputs = history.recorded(snapshot, serving)
+    if inputs is None:
         return None
-    if inputs.id != serving:
-        return None  # edited by hand: not what was calibrated
     wiring = None
     if isinstance(snapshot.platform, MunicipalityPlatform):
         wiring, _ = _wire(snapshot, inputs.bindings)
@@ -447,15 +460,16 @@ def _retry_token(snapshot: Snapshot) -> str | None:
 def _target(snapshot: Snapshot, owner: Owner) -> tuple[list[Finding], Bindings | None, _Revision | None]:
     """Accept and bind: from the spec to the revision that it asks for."""
     accepted = rules.accept(snapshot)
-    if isinstance(accepted, rules.Refusal):
+    if isinstance(accepted, Refusal):
         return [_not_yet(ACCEPTED, accepted.reason, accepted.message[:2000])], None, None
-    listing, version = accepted.listing.metadata.name, accepted.version
-    bindings = bind(snapshot, accepted)
-    text = f"listing {listing}, version {version.version}"
+    listing, version, recorded = accepted.listing.metadata.name, accepted.version, accepted.recorded
+    bindings = bind(snapshot, accepted) if recorded is None else _bound_as_recorded(snapshot, recorded)
+    back = f"back to revision {recorded.id} (spec.rollbackTo): " if recorded is not None else ""
+    text = f"{back}listing {listing}, version {version.version}"
     findings = [_true(ACCEPTED, Reason.ACCEPTED, text), bindings.finding]
     if bindings.bound is None:
         return findings, bindings, None
-    inputs = RevisionInputs(
+    inputs = recorded or RevisionInputs(
         listing=listing,
         version=version,
         municipality=accepted.platform.spec.municipality,
@@ -484,7 +498,7 @@ def decide(snapshot: Snapshot) -> Plan:
     """
     meta = snapshot.installation.metadata
     owner = Owner(meta.name, meta.namespace, meta.uid)
-    serving = _observed_serving(snapshot)
+    serving = history.observed_serving(snapshot)
     findings, bindings, target = _target(snapshot, owner)
     if target is not None:
         findings += _advance(target, serving)
@@ -503,11 +517,9 @@ def decide(snapshot: Snapshot) -> Plan:
 
     front = next((r for r in revisions if r.id == serving), None)
     status = snapshot.installation.status
-    statuses = [r.status(serving) for r in revisions]
-    # A record that cannot be read, or a spec that asks for nothing just now, takes no evidence away: what is known
-    # of a revision is kept for as long as its children are.
-    known = {r.id for r in statuses}
-    statuses += [r for r in status.revisions if r.id not in known and (target is None or r.id == serving)]
+    asks = target is not None
+    remembered = history.remember([r.status(serving) for r in revisions], status.revisions, serving, asks)
+    standing = versions.standing(snapshot)
     desired: dict[Key, Desired] = {}
     for wanted in (d for r in revisions for d in r.desired):
         desired.setdefault(wanted.key, wanted)  # a Service that moves: the target's word counts
@@ -515,12 +527,15 @@ def decide(snapshot: Snapshot) -> Plan:
     return Plan(
         findings=complete,
         held_up=held_up,
+        notices=(Finding(UP_TO_DATE, standing.status, standing.reason, standing.message),),
         desired=tuple(desired.values()),
-        prune=_prune(snapshot, alive) if target is not None else (),
+        prune=_prune(snapshot, alive, {r.id for r in remembered}) if asks else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),
         bindings=bindings.shown if bindings is not None else (),
-        revisions=tuple(statuses),
+        revisions=remembered,
         revision=target.id if target else None,
+        version=standing.version,
+        available_version=standing.available,
         serving=serving,
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
@@ -530,11 +545,12 @@ def decide(snapshot: Snapshot) -> Plan:
     )
 
 
-def _prune(snapshot: Snapshot, alive: set[str]) -> tuple[Key, ...]:
+def _prune(snapshot: Snapshot, alive: set[str], remembered: set[str]) -> tuple[Key, ...]:
+    """All children of other revisions, but the records of those that are remembered."""
+
+    def stays(child: Child) -> bool:
+        return child.revision in alive or (child.kind == "ControllerRevision" and child.revision in remembered)
+
     return tuple(
-        sorted(
-            c.key
-            for c in snapshot.children.values()
-            if c.kind in PRUNABLE and c.revision not in alive and not c.deleting
-        )
+        sorted(c.key for c in snapshot.children.values() if c.kind in PRUNABLE and not c.deleting and not stays(c))
     )

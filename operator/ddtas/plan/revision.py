@@ -60,7 +60,15 @@ class RevisionInputs(Model):
             exclude_defaults=True,
             exclude={
                 "municipality": {"area"},
-                "version": {"state", "data_requirements", "data_products", "parameters", "platform_requirements"},
+                "version": {
+                    "state",
+                    "channels",
+                    "data_migration",
+                    "data_requirements",
+                    "data_products",
+                    "parameters",
+                    "platform_requirements",
+                },
             },
         )
         return digest(decisive)[:REVISION_ID_LENGTH]
