@@ -6,7 +6,7 @@ from typing import Any
 import builders
 import pytest
 from builders import VALIDATION_WINDOW, City, installation_body, result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddtas.api.installation import MAX_REVISIONS, Installation
@@ -371,6 +371,7 @@ def test_manual_keeps_to_the_version_that_it_began_with() -> None:
     assert city.settle().version == "1.1.0"
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     approvals=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["1.1.0", "1.2.0"])), max_size=6),
     by_field=st.booleans(),
@@ -431,9 +432,10 @@ def test_deprecation_is_shown_and_stops_nothing() -> None:
     assert up_to_date(city)[:2] == ("True", "NewestVersion")
 
 
+@pytest.mark.parametrize("build", [City, lambda: manual("1.0.0")], ids=["version", "range"])
 @pytest.mark.parametrize("listing", [None, "cannot be read"])
-def test_without_a_listing_nothing_is_known(listing: Any) -> None:
-    city = City()
+def test_without_a_listing_nothing_is_known(listing: Any, build: Any) -> None:
+    city = build()
     city.serving()
     city.listing = listing
     city.settle()
@@ -662,6 +664,7 @@ def test_a_revision_that_was_left_halfway_is_forgotten() -> None:
     assert {c.revision for c in city.children.values()} == {left.revision, good}
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(["1", "2", "3", "back"]), min_size=1, max_size=7))
 def test_there_and_back_again_equals_a_fresh_one(way: list[str]) -> None:
     """Whatever was served in between: what is desired in the end is what a fresh Installation would have."""

@@ -143,7 +143,9 @@ def standing(snapshot: Snapshot) -> Standing:
     """Compare the version that the spec leads to, and the one that serves, with what the listing has."""
     spec, listing = snapshot.installation.spec, snapshot.listing
     if not isinstance(listing, AppListing):
-        return Standing(spec.version, None, "Unknown", Reason.WAITING, "waits for the listing")
+        before = snapshot.installation.status.version
+        number = spec.version if spec.version is not None and spec.rollback_to is None else before
+        return Standing(number, None, "Unknown", Reason.WAITING, "waits for the listing")
     serving = history.serving_version(snapshot)
     if spec.rollback_to is not None:
         known = snapshot.installation.status.evidence(spec.rollback_to)
