@@ -128,8 +128,10 @@ def test_an_automatic_upgrade_that_fails_is_not_tried_again(city: City) -> None:
     assert jobs(flood) == before
     good = [apps.version("1.1.0", validation=BAD), apps.version("1.2.0", dataMigration=True)]
     city.store(apps.version(state="Deprecated"), *good)
-    first = serves(city, flood, "1.2.0")["revisions"][-1]["id"]
-    flood.edit(rollbackTo=first)
+    remembered = {r["version"]: r["id"] for r in serves(city, flood, "1.2.0")["revisions"]}
+    flood.edit(rollbackTo=remembered["1.1.0"])
+    flood.wait_for("Accepted", "False", "RevisionNotProven")
+    flood.edit(rollbackTo=remembered["1.0.0"])
     assert "1.2.0 migrated data" in flood.wait_for("Accepted", "False", "DataMigrated")["message"]
     assert flood.body()["status"]["servingVersion"] == "1.2.0"
 

@@ -217,7 +217,7 @@ class InstallationStatus(Model):
     serving_version: Annotated[str, StringConstraints(max_length=64)] | None = None
     last_retry: Annotated[str, StringConstraints(max_length=64)] | None = None
     bindings: Annotated[tuple[Binding, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
-    # The newest one first.
+    # The one that the spec asks for, the one that serves, then the others, the latest first.
     revisions: Annotated[
         tuple[RevisionStatus, ...], Field(max_length=MAX_REVISIONS, json_schema_extra=list_map("id"))
     ] = ()

@@ -69,7 +69,7 @@ def failed(revision: RevisionStatus) -> bool:
 def remember(
     alive: Sequence[RevisionStatus], old: Sequence[RevisionStatus], serving: str | None, asks: bool
 ) -> tuple[RevisionStatus, ...]:
-    """The revisions that the status shows, the newest one first.
+    """The revisions that the status shows: those alive, then the others, the latest first.
 
     Args:
         alive: the one that the spec asks for, and the one that serves, as far as they can be told.
