@@ -25,6 +25,8 @@ LABEL_CREDENTIALS = f"{GROUP}/credentials"
 
 # A new value asks for one more attempt with unchanged inputs; `status.lastRetry` echoes the value that was taken up.
 ANNOTATION_RETRY = f"{GROUP}/retry"
+# Approves one version of the listing for this Installation alone, like `spec.approvedVersion`.
+ANNOTATION_APPROVE = f"{GROUP}/approve"
 # On the pod template: digest of the credentials and addresses that are mounted, so that a rotation rolls the app.
 ANNOTATION_BINDINGS = f"{GROUP}/bindings-digest"
 

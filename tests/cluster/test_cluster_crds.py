@@ -97,6 +97,8 @@ WRONG: list[tuple[str, str, Any, str]] = [
     # kind, field, wrong value, what the API server must say
     ("AppListing", f"{VERSION}.version", "1.0", "spec.versions[0].version"),
     ("AppListing", f"{VERSION}.version", "v1.0.0", "spec.versions[0].version"),
+    ("AppListing", f"{VERSION}.channels", [], "should have at least 1 items"),
+    ("AppListing", f"{VERSION}.channels", ["beta", "beta"], "Duplicate value"),
     ("AppListing", f"{VERSION}.version", "1.0.0-" + "a" * 60, "Too long: may not be more than 64"),
     ("AppListing", f"{VERSION}.state", "Retired", 'supported values: "Active", "Deprecated", "Withdrawn"'),
     ("AppListing", f"{VERSION}.validation.window.start", "2014-12-31", "must not share a day with the calibration"),
@@ -215,6 +217,14 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("Installation", "metadata.name", "with.dot", "no dot"),
     ("Installation", "spec.listing", GONE, "spec.listing: Required value"),
     ("Installation", "spec.version", "latest", "spec.version"),
+    ("Installation", "spec.version", GONE, "give either version, or versionRange or channel or both"),
+    ("Installation", "spec.versionRange", ">=1.0.0", "give either version, or versionRange or channel or both"),
+    ("Installation", "spec.channel", "stable", "give either version, or versionRange or channel or both"),
+    ("Installation", "spec.versionRange", "^1.0.0", "spec.versionRange"),
+    ("Installation", "spec.upgradePolicy", "Manual", "upgradePolicy and approvedVersion need a versionRange or"),
+    ("Installation", "spec.upgradePolicy", "Never", "spec.upgradePolicy: Unsupported value"),
+    ("Installation", "spec.approvedVersion", "1.1.0", "upgradePolicy and approvedVersion need a versionRange or"),
+    ("Installation", "spec.rollbackTo", "flood-0123456789", "spec.rollbackTo"),
     ("Installation", "spec.platform", "oup_1", "spec.platform"),
     ("Installation", "spec.bindings", [{"requirement": "series", "dataSource": d} for d in "ab"], "Duplicate value"),
     ("Installation", "spec.bindings.0.dataSource", GONE, "spec.bindings[0].dataSource: Required value"),
@@ -290,7 +300,8 @@ def test_what_the_columns_show(store: ApiServer) -> None:
         "lastTransitionTime": "2026-06-01T00:00:00Z",
     }
     path = KINDS["Installation"].path(place["namespace"], place["name"], "status")
-    store.request("PATCH", path, {"status": {"conditions": [ready], "progress": "4/6"}}, "application/merge-patch+json")
+    status = {"conditions": [ready], "progress": "4/6", "version": "1.0.0"}
+    store.request("PATCH", path, {"status": status}, "application/merge-patch+json")
     line = store.kubectl("get", "inst", place["name"]).splitlines()[1]
     assert line.split()[:6] == [place["name"], "False", "ThresholdNotMet", STORE, "1.0.0", "4/6"]
     assert "NSE is 0.24, must be > 0.50" in store.kubectl("get", "inst", place["name"], "-o", "wide")

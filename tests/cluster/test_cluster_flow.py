@@ -42,7 +42,10 @@ def test_an_installation_goes_from_first_sight_to_serving(city: City) -> None:
         body = flood.served()
         states = history.up_to(body)
 
-    assert statuses(body) == dict.fromkeys((*STEPS, "Ready"), "True") | {"Reconciling": "False", "Stalled": "False"}
+    assert statuses(body) == dict.fromkeys((*STEPS, "Ready", "UpToDate"), "True") | {
+        "Reconciling": "False",
+        "Stalled": "False",
+    }
     assert body["status"]["observedGeneration"] == body["metadata"]["generation"]
     assert body["status"]["progress"] == "6/6"
     first = next(s for s in states if "status" in s)

@@ -120,7 +120,10 @@ def test_a_changed_installation_serves_the_old_revision_until_the_new_one_is_the
     moved = only(flood.children(SERVICE))
     assert moved["spec"]["selector"][names.LABEL_REVISION] == new
     assert moved["metadata"]["uid"] == service, "a Service that is made anew has another address"
-    city.cluster.wait("end of the old revision", lambda: not [n for n in city.leftovers() if old in n], city.namespace)
+    record = [f"ControllerRevision flood-{old}"]
+    city.cluster.wait(
+        "end of the old revision", lambda: [n for n in city.leftovers() if old in n] == record, city.namespace
+    )
 
 
 def test_an_upgrade_that_fails_leaves_the_old_revision_serving_and_can_be_taken_back(city: City) -> None:
@@ -184,7 +187,7 @@ def test_the_retry_annotation_asks_for_one_more_attempt(city: City) -> None:
     )
     city.settled()
     assert len(flood.children(JOB)) == 1, "one attempt for one token, and the old one is pruned"
-    assert not [n for n in city.leftovers() if first in n]
+    assert [n for n in city.leftovers() if first in n] == [f"ControllerRevision flood-{first}"]
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])

@@ -119,7 +119,7 @@ def test_an_upgrade_that_fails_leaves_the_old_one_serving_and_says_so(
     assert "must be > 0.50" in condition(refused, "Ready")["message"]
     assert {r["id"]: r["state"] for r in refused["status"]["revisions"]} == {
         serving: "Serving",
-        refused["status"]["revision"]: "Candidate",
+        refused["status"]["revision"]: "Failed",
     }
     assert leads_to(twin) == serving
     assert twin.children(DEPLOYMENT, revision=refused["status"]["revision"]) == []

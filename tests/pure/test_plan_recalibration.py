@@ -93,7 +93,8 @@ def test_evidence_expires_with_time(policy: JsonObject, seconds: float, trigger:
     }
     again = city.serving()
     assert again.revision == again.serving == plan.revision
-    assert {c.revision for c in city.children.values() if c.kind != "Pod"} == {plan.revision}
+    lasting = ("Pod", "ControllerRevision")  # the record of the earlier one is remembered
+    assert {c.revision for c in city.children.values() if c.kind not in lasting} == {plan.revision}
     assert moment(recalibration(city)["next"]) > city.now
     assert len(city.started) == 4
 
@@ -239,7 +240,7 @@ def test_a_status_that_is_lost_after_a_recalibration_is_found_again() -> None:
     del city.installation["status"]
     again = city.settle()
     assert (again.revision, again.serving) == (plan.revision, plan.revision)
-    assert again.revisions == plan.revisions
+    assert again.revisions[0] == plan.revisions[0]  # the earlier ones were in the status alone
     assert len(city.started) == 4
 
 
@@ -284,7 +285,7 @@ def test_nothing_begins_while_it_is_frozen(freeze: Any, thaw: Any, reason: str, 
     assert ready["message"].startswith(text)
     assert {city.condition(k)["status"] for k in ("Reconciling", "Stalled")} == {"False"}
     assert "trigger" not in recalibration(city)
-    assert city.installation["status"]["plan"]["message"] == "create 9, change 1, remove 9, calibrate, validate"
+    assert city.installation["status"]["plan"]["message"] == "create 9, change 1, remove 8, calibrate, validate"
     thaw(city)
     again = city.settle()
     assert again.revision != first.revision

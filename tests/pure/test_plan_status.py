@@ -19,7 +19,7 @@ from ddtas.api.base import Condition
 from ddtas.api.installation import Installation, InstallationStatus
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan.decide import STEPS, Finding
+from ddtas.plan.decide import STEPS, UP_TO_DATE, Finding
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
 from ddtas.plan.status import Fault, conditions, listing_status, platform_status, refused_status
@@ -160,7 +160,7 @@ def by_type(status: JsonObject) -> dict[str, JsonObject]:
 
 
 def test_every_condition_is_there_once_and_in_order(status: JsonObject) -> None:
-    assert [c["type"] for c in status["conditions"]] == [*STEPS, *KSTATUS]
+    assert [c["type"] for c in status["conditions"]] == [*STEPS, *KSTATUS, UP_TO_DATE]
 
 
 def test_kstatus_holds(status: JsonObject) -> None:
@@ -281,7 +281,7 @@ def test_an_unreadable_installation_says_so_and_keeps_the_rest() -> None:
     )
     assert (found["Stalled"]["status"], found["Reconciling"]["status"]) == ("True", "False")
     assert found["Serving"] == by_type(old.dump())["Serving"]
-    assert [c.type for c in new.conditions] == [*STEPS, *KSTATUS]
+    assert [c.type for c in new.conditions] == [*STEPS, *KSTATUS, UP_TO_DATE]
     assert (new.observed_generation, new.serving_revision, new.revisions) == (7, old.serving_revision, old.revisions)
     assert new.observed_generation == found["Ready"]["observedGeneration"]
 

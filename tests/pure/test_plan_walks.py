@@ -2,25 +2,44 @@
 
 from typing import Any
 
-from builders import REACHABLE, UNREACHABLE, VALIDATION_WINDOW, City, listing_body, platform_body, result
+from builders import (
+    CALIBRATION_WINDOW,
+    REACHABLE,
+    UNREACHABLE,
+    VALIDATION_WINDOW,
+    City,
+    listing_body,
+    platform_body,
+    result,
+)
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ddtas.api.installation import Outcome
+from ddtas.api.installation import MAX_REVISIONS, Outcome, RevisionState
 from ddtas.plan.decide import STEPS, Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import JobFacts
+from ddtas.plan.versions import precedes
 
 SEEDS = st.integers(1, 3)
 CHOICE = st.integers(0, 10**6)
 
 
-def web_and_tiles() -> Any:
-    """The example's listing with two components that have Services, so that a switch can be half done."""
+NUMBERS = ("1.0.0", "1.1.0", "1.2.0")
+
+
+def web_and_tiles(**states: str) -> Any:
+    """The example's listing with two components that have Services, so that a switch can be half done.
+
+    Args:
+        states: the versions that it has, besides 1.0.0 as a rule, with their states.
+    """
     body = listing_body()
-    components = body["spec"]["versions"][0]["components"]
+    (version,) = body["spec"]["versions"]
+    components = version["components"]
     components.append(components[0] | {"name": "tiles"})
+    body["spec"]["versions"] = [version | {"version": n, "state": s} for n, s in ({"1.0.0": "Active"} | states).items()]
     return body
 
 
@@ -30,6 +49,9 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.city = City(listing=web_and_tiles())
+        self.city.installation["spec"] |= {"versionRange": ">=1.0.0 <2.0.0"}
+        del self.city.installation["spec"]["version"]
+        self.listed: dict[str, str] = {}
         self.proven: set[str] = set()  # revisions for which a validation that passed was reported
         self.calibrated: set[str] = set()
         self.told = 0
@@ -44,6 +66,8 @@ class Life(RuleBasedStateMachine):
         assert len(jobs) <= 1, "one run at a time"
         assert not set(keys) & set(plan.prune)
         alive = {plan.serving, plan.revision} - {None}
+        self.look_at_history(plan)
+        self.look_at_version(plan)
         for desired in plan.desired:
             assert desired.manifest["metadata"]["labels"]["ddtas.nl/revision"] in alive
             if desired.key[0] == "Service":
@@ -64,6 +88,35 @@ class Life(RuleBasedStateMachine):
             if child.kind == "Service":
                 assert child.revision in self.proven, "traffic goes only where the evidence is"
 
+    def look_at_history(self, plan: Plan) -> None:
+        known = {r.id: r for r in plan.revisions}
+        assert len(known) == len(plan.revisions) <= MAX_REVISIONS
+        assert [r.id for r in plan.revisions if r.state is RevisionState.SERVING] in ([], [plan.serving])
+        assert {r.id for r in plan.revisions if r.state is RevisionState.SUPERSEDED} <= self.proven
+        for kind, name in [d.key for d in plan.desired]:
+            if kind == "Job":  # what came to an end is not run again
+                revision, phase = name.split("-")[1:]
+                run = known[revision].calibration if phase == "calibrate" else known[revision].validation
+                assert run is None or run.reason == Reason.IMAGE_PULL_FAILED
+        for kind, name in plan.prune:
+            assert kind != "ControllerRevision" or name.removeprefix("flood-") not in known
+        running = [(c.revision, c.phase) for c in self.city.children.values() if c.kind == "Job"]
+        assert len(set(running)) == len(running), "one run for each revision and phase"
+
+    def look_at_version(self, plan: Plan) -> None:
+        spec = self.city.installation["spec"]
+        if "rollbackTo" in spec:
+            assert plan.revision in (spec["rollbackTo"], None)
+            assert plan.revision is None or plan.revision in self.proven
+            return
+        if plan.revision is None or plan.serving_version is None:
+            return
+        assert plan.version is not None
+        assert not precedes(plan.version, plan.serving_version), "back by itself"
+        if spec.get("upgradePolicy") == "Manual":
+            approval = self.city.installation["metadata"].get("annotations", {}).get("ddtas.nl/approve")
+            assert plan.version in (plan.serving_version, approval), "not approved"
+
     def look_at_status(self) -> None:
         status = self.city.installation["status"]
         kinds = {c["type"]: c["status"] for c in status["conditions"]}
@@ -74,7 +127,7 @@ class Life(RuleBasedStateMachine):
             assert {kinds["Reconciling"], kinds["Stalled"]} == {"False"}
         if status.get("servingRevision"):
             assert status["url"]
-            assert status["servingVersion"] == "1.0.0"
+            assert status["servingVersion"] in NUMBERS
 
     # ---- the operator ----
 
@@ -183,7 +236,44 @@ class Life(RuleBasedStateMachine):
 
     @rule(there=st.booleans())
     def the_listing(self, there: bool) -> None:
-        self.city.listing = web_and_tiles() if there else None
+        self.city.listing = web_and_tiles(**self.listed) if there else None
+
+    @rule(number=st.sampled_from(NUMBERS), state=st.sampled_from(["Active", "Active", "Deprecated", "Withdrawn"]))
+    def the_market(self, number: str, state: str) -> None:
+        self.listed[number] = state
+        self.city.listing = web_and_tiles(**self.listed)
+
+    @rule(policy=st.sampled_from(["Automatic", "Manual"]))
+    def the_policy(self, policy: str) -> None:
+        self.city.edit(upgradePolicy=policy)
+
+    @rule(number=st.sampled_from([*NUMBERS, None]))
+    def the_user_approves(self, number: str | None) -> None:
+        self.city.annotate(approve=number)
+
+    @precondition(lambda self: self.city.installation["status"].get("revisions"))
+    @rule(which=CHOICE)
+    def the_user_goes_back(self, which: int) -> None:
+        known = [r["id"] for r in self.city.installation["status"]["revisions"]]
+        self.city.edit(rollbackTo=known[which % len(known)])
+
+    @precondition(lambda self: "rollbackTo" in self.city.installation["spec"])
+    @rule()
+    def the_user_goes_on(self) -> None:
+        self.city.edit()
+        del self.city.installation["spec"]["rollbackTo"]
+
+    @rule()
+    def all_goes_well(self) -> None:
+        """Otherwise few walks would ever come to serving anything."""
+        plan = self.city.settle()
+        for phase, window in (("calibrate", CALIBRATION_WINDOW), ("validate", VALIDATION_WINDOW)):
+            if plan.revision is not None and plan.revision in self.running(phase):
+                self.city.finish(phase, result(window=window, parameters={"a": 1.0}), plan.revision)
+                (self.calibrated if phase == "calibrate" else self.proven).add(plan.revision)
+                plan = self.city.settle()
+        self.city.roll_out(revision=plan.revision)
+        self.look(self.city.settle())
 
     @rule(there=st.booleans())
     def the_platform(self, there: bool) -> None:
@@ -206,10 +296,12 @@ class Life(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever has happened: with good inputs and a new attempt, it serves, and nothing else is left."""
         city = self.city
-        city.listing, city.platform = web_and_tiles(), platform_body()
+        city.listing, city.platform = web_and_tiles(**dict.fromkeys(NUMBERS, "Active")), platform_body()
         city.observations = {"river-gauge": REACHABLE}
+        city.installation["spec"].pop("rollbackTo", None)
         city.edit(parameters={"seed": 1000}, suspend=False, mode="Apply", drift="Correct", recalibration={})
-        city.annotate(retry=None)
+        city.edit(upgradePolicy="Automatic")
+        city.annotate(retry=None, approve=None)
         plan = city.settle()
         assert plan.revision is not None
         if city.condition("Calibrated")["status"] != "True":
@@ -223,8 +315,12 @@ class Life(RuleBasedStateMachine):
         plan = city.settle()
         self.look(plan)
         assert {f.step: f.status for f in plan.findings} == dict.fromkeys(STEPS, "True")
-        assert {c.revision for c in city.children.values() if c.kind != "Pod"} == {plan.revision}
+        records = {c.revision for c in city.children.values() if c.kind == "ControllerRevision"}
+        assert {plan.revision} <= records <= {r.id for r in plan.revisions}
+        assert {c.revision for c in city.children.values() if c.kind not in ("Pod", "ControllerRevision")} == {
+            plan.revision
+        }
 
 
-Life.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None, derandomize=True)
+Life.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None, derandomize=True)
 TestLife = Life.TestCase

@@ -54,6 +54,11 @@ SemVer = Annotated[
         pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$", max_length=64
     ),
 ]
+# Comparators that must all hold, such as ">=1.2.0 <2.0.0".
+VersionRange = Annotated[
+    str,
+    StringConstraints(pattern=r"^(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*( +(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*)*$", max_length=120),
+]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$", max_length=32)]
 Duration = Annotated[
     str, StringConstraints(pattern=r"^P(\d+[YMWD])*(T(\d+[HMS])+)?$", min_length=3, max_length=32)

@@ -91,7 +91,7 @@ KINDS: tuple[Kind, ...] = (
             _READY,
             _REASON,
             _column("Listing", ".spec.listing"),
-            _column("Version", ".spec.version"),
+            _column("Version", ".status.version"),
             _column("Progress", ".status.progress"),
             _column("URL", ".status.url", priority=1),
             _MESSAGE,

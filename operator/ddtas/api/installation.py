@@ -1,9 +1,9 @@
 """Installation: one app on one city's platform."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from ddtas.api.base import (
     Conditions,
@@ -18,6 +18,7 @@ from ddtas.api.base import (
     Text,
     Timestamp,
     Verdict,
+    VersionRange,
     Window,
     cel,
     list_map,
@@ -51,6 +52,9 @@ class Windows(Model):
     validation: Window
 
 
+_ONE_WAY_TO_CHOOSE = "give either version, or versionRange or channel or both"
+
+
 class InstallationSpec(Model):
     """Which app, which version, on which platform, with which values."""
 
@@ -59,12 +63,28 @@ class InstallationSpec(Model):
             (
                 "self.listing == oldSelf.listing && self.platform == oldSelf.platform",
                 "listing and platform cannot change: delete this Installation and create another",
-            )
+            ),
+            ("has(self.version) != (has(self.versionRange) || has(self.channel))", _ONE_WAY_TO_CHOOSE),
+            (
+                "!has(self.version) || !has(self.upgradePolicy) && !has(self.approvedVersion)",
+                "upgradePolicy and approvedVersion need a versionRange or a channel: version leaves nothing to choose",
+            ),
         )
     )
 
     listing: Name
-    version: SemVer
+    version: SemVer | None = None
+    """This very version."""
+    version_range: VersionRange | None = None
+    """Any version that meets all comparators, such as ">=1.2.0 <2.0.0"."""
+    channel: PartName | None = None
+    """The versions that the listing offers there; `stable` for a versionRange without a channel."""
+    upgrade_policy: Literal["Automatic", "Manual"] | None = None
+    """Automatic (as when absent): the newest of these as soon as it is listed. Manual: stay, until one is approved."""
+    approved_version: SemVer | None = None
+    """Approves this version where upgradePolicy is Manual, as the annotation ddtas.nl/approve does."""
+    rollback_to: RevisionId | None = None
+    """Serve this revision of status.revisions, with the evidence that it has, whatever version the spec asks for."""
     platform: Name
     parameters: ParameterValues = Field(default_factory=dict)
     bindings: Annotated[tuple[BindingChoice, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
@@ -76,6 +96,12 @@ class InstallationSpec(Model):
     # Objects that somebody edited or deleted by hand: put right (Correct, also without it), or only reported.
     drift: Literal["Correct", "Report"] | None = None
     suspend: bool = False
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> Self:
+        if (self.version is None) == (self.version_range is None and self.channel is None):
+            raise ValueError(_ONE_WAY_TO_CHOOSE)
+        return self
 
     def choice(self, requirement: str) -> str | None:
         """The data source chosen for a requirement, or None where the choice is left to the match."""
@@ -148,18 +174,35 @@ class Evidence(Model):
     completed_at: Timestamp | None = None
 
 
+class RevisionState(StrEnum):
+    """What became of a revision. Superseded: its runs have passed, and another one was asked for since."""
+
+    CANDIDATE = "Candidate"
+    SERVING = "Serving"
+    SUPERSEDED = "Superseded"
+    FAILED = "Failed"
+
+
+MAX_REVISIONS = 10  # that are remembered, the one that serves and the one that is asked for among them
+
+
 class RevisionStatus(Model):
     """One attempt to serve, with its evidence."""
 
     id: RevisionId
     version: SemVer
-    state: Literal["Candidate", "Serving"]
+    state: RevisionState
     calibration: Evidence | None = None
     validation: Evidence | None = None
     # The newest monitoring run.
     monitoring: Evidence | None = None
     # Digest of the fields that were measured in the data that it was calibrated on.
     measured: Annotated[str, StringConstraints(max_length=16)] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Both runs have passed: this revision may serve."""
+        return all(run is not None and run.outcome is Outcome.PASSED for run in (self.calibration, self.validation))
 
 
 class Trigger(StrEnum):
@@ -222,11 +265,18 @@ class InstallationStatus(Model):
     progress: Annotated[str, StringConstraints(max_length=20)] | None = None
     url: Annotated[str, StringConstraints(max_length=300)] | None = None
     revision: RevisionId | None = None
+    # The version that the spec leads to now.
+    version: Annotated[str, StringConstraints(max_length=64)] | None = None
+    # The newest one of the channel, where that is newer; the condition UpToDate says why it is not taken.
+    available_version: Annotated[str, StringConstraints(max_length=64)] | None = None
     serving_revision: RevisionId | None = None
     serving_version: Annotated[str, StringConstraints(max_length=64)] | None = None
     last_retry: Annotated[str, StringConstraints(max_length=64)] | None = None
     bindings: Annotated[tuple[Binding, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
-    revisions: Annotated[tuple[RevisionStatus, ...], Field(max_length=10, json_schema_extra=list_map("id"))] = ()
+    # The one that the spec asks for, the one that serves, then the others, the latest first.
+    revisions: Annotated[
+        tuple[RevisionStatus, ...], Field(max_length=MAX_REVISIONS, json_schema_extra=list_map("id"))
+    ] = ()
     inventory: Annotated[
         tuple[InventoryItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))
     ] = ()

@@ -29,6 +29,7 @@ from ddtas.api.base import (
     Unit,
     Url,
     Verdict,
+    VersionRange,
     Window,
     cel,
     list_map,
@@ -174,16 +175,7 @@ class DataRequirement(Model):
     theme: Line | None = None
     entity: Line | None = None
     kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
-    # The contract's version: comparators that must all hold, such as ">=1.2.0 <2.0.0".
-    contract_version: (
-        Annotated[
-            str,
-            StringConstraints(
-                pattern=r"^(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*( +(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*)*$", max_length=120
-            ),
-        ]
-        | None
-    ) = None
+    contract_version: VersionRange | None = None
     fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
     geometry_types: (
         Annotated[tuple[GeometryType, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
@@ -388,7 +380,14 @@ class Version(Model):
     )
 
     version: SemVer
+    # Deprecated: not chosen for anyone any more, only kept, named or approved. Withdrawn: kept where it serves.
     state: Literal["Active", "Deprecated", "Withdrawn"] | None = None
+    # Where it is offered. One that names none is in `stable`; a pre-release that names none is in no channel.
+    channels: Annotated[tuple[PartName, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = (
+        None
+    )
+    # True where it changes stored data so that earlier versions cannot read them: from it there is no way back.
+    data_migration: bool = False
     components: Annotated[tuple[Component, ...], Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))]
     templates: Annotated[tuple[Template, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()

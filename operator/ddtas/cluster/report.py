@@ -10,7 +10,8 @@ from ddtas.cluster.client import Client
 from ddtas.cluster.resources import EVENT, ResourceType
 from ddtas.errors import ClusterError, Conflict
 from ddtas.names import API_VERSION, MANAGED_BY
-from ddtas.plan.reasons import Reason
+from ddtas.plan.decide import UP_TO_DATE
+from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.revision import digest
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,14 @@ def _worth_telling(old: Condition | None, new: Condition) -> bool:
         return False
     if new.status == "Unknown" and new.reason not in _WORK:
         return False
+    if new.type == UP_TO_DATE and new.status == "True" and (old is None or old.status == "Unknown"):
+        return False  # nothing has become newer
     return old is None or (old.status, old.reason) != (new.status, new.reason)
+
+
+def _as_asked(condition: Condition) -> bool:
+    """Nobody has to do anything about it, although it is not True: a newer version, where the spec keeps to another."""
+    return Reason.named(condition.reason).course is Course.DONE
 
 
 class News(NamedTuple):
@@ -70,7 +78,8 @@ class News(NamedTuple):
 def _transition(condition: Condition) -> News:
     # "Calibrated" reads better than "Passed" where several conditions share a reason.
     reason = condition.type if condition.status == "True" else condition.reason
-    return News("Warning" if condition.status == "False" else "Normal", reason, condition.message)
+    warning = condition.status == "False" and not _as_asked(condition)
+    return News("Warning" if warning else "Normal", reason, condition.message)
 
 
 def _event(resource: ResourceType, metadata: Metadata, news: News, name: str) -> JsonObject:

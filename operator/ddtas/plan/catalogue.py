@@ -5,15 +5,13 @@ It is asked of the very rules that an Installation has to pass, with an Installa
 
 from collections.abc import Iterable
 
-import semver
-
 from ddtas.api.base import Metadata, Verdict
 from ddtas.api.installation import Installation, InstallationSpec
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import ListingFit
-from ddtas.plan import rules
+from ddtas.plan import rules, versions
 from ddtas.plan.decide import bind
-from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.snapshot import Snapshot
 
 MOST_LISTINGS = 200  # that the status of a platform can hold
@@ -21,9 +19,8 @@ _MAX_MISSING = 16
 
 
 def installable(listing: AppListing) -> Version | None:
-    """The newest version that may be installed anew; None where there is none."""
-    active = [v for v in listing.spec.versions if v.state in (None, "Active")]
-    return max(active, key=lambda v: semver.Version.parse(v.version), default=None)
+    """The newest stable version that may be installed anew; None where there is none."""
+    return versions.newest(versions.active(listing, versions.STABLE))
 
 
 def hypothetical(listing: str, version: str, platform: str, namespace: str) -> Installation:
@@ -45,7 +42,7 @@ def fit(snapshot: Snapshot, version: Version) -> ListingFit:
         return ListingFit(name=name, version=version.version, verdict=verdict, missing=texts)
 
     accepted = rules.accept(snapshot)
-    if isinstance(accepted, rules.Refusal):
+    if isinstance(accepted, Refusal):
         return answer(Verdict.NOT_MET, [accepted.message])
     bindings = bind(snapshot, accepted)
     if bindings.bound is not None:

@@ -12,18 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from ddtas import names
-from ddtas.api.base import Recalibration, Window
-from ddtas.api.installation import Binding, Evidence, Outcome, RecalibrationStatus, RevisionStatus
+from ddtas.api.base import Recalibration, Verdict, Window
+from ddtas.api.installation import Binding, Evidence, Outcome, RecalibrationStatus, RevisionState, RevisionStatus
 from ddtas.api.listing import Task
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan import binding, evidence, monitoring, recalibration, rules
+from ddtas.plan import binding, evidence, history, monitoring, recalibration, rules, versions
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
-from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.recalibration import Cause
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
@@ -33,6 +31,7 @@ from ddtas.plan.template import BindingContext, TemplateContext
 ACCEPTED, DATA_BOUND, PROVISIONED = "Accepted", "DataBound", "Provisioned"
 CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
 STEPS = (ACCEPTED, DATA_BOUND, PROVISIONED, CALIBRATED, VALIDATED, SERVING)
+UP_TO_DATE = "UpToDate"
 
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
@@ -81,12 +80,16 @@ class Plan:
     findings: tuple[Finding, ...]
     # Why the target does not serve, while an earlier revision keeps Serving True in its place.
     held_up: Finding | None = None
+    # What is to be said beside the steps; it does not count for Ready.
+    notices: tuple[Finding, ...] = ()
     desired: tuple[Desired, ...] = ()
     prune: tuple[Key, ...] = ()
     render: tuple[RenderRequest, ...] = ()
     bindings: tuple[Binding, ...] = ()
     revisions: tuple[RevisionStatus, ...] = ()
     revision: str | None = None
+    version: str | None = None
+    available_version: str | None = None
     serving: str | None = None
     serving_version: str | None = None
     url: str | None = None
@@ -269,15 +272,17 @@ class _Revision:
         return job
 
     def status(self, serving: str | None) -> RevisionStatus:
-        return RevisionStatus(
+        found = RevisionStatus(
             id=self.id,
             version=self.renderer.inputs.version.version,
-            state="Serving" if self.id == serving else "Candidate",
+            state=RevisionState.SERVING if self.id == serving else RevisionState.CANDIDATE,
             calibration=self.calibration,
             validation=self.validation,
             monitoring=self.monitoring,
             measured=self.measured,
         )
+        failed = self.id != serving and history.failed(found)
+        return found.model_copy(update={"state": RevisionState.FAILED}) if failed else found
 
 
 def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[tuple[Wiring, ...] | None, str]:
@@ -360,6 +365,26 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
     finding = _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
     until = min((a.until for a in answers if a.until is not None), default=None)
     return Bindings(finding, shown, bindings, wiring, until)
+
+
+def _bound_as_recorded(snapshot: Snapshot, inputs: RevisionInputs) -> Bindings:
+    """The sources of a revision that is to serve again: those that its evidence is about, and no others."""
+    shown = tuple(
+        Binding(
+            requirement=b.requirement,
+            verdict=Verdict.MET,
+            data_source=b.data_source,
+            contract_version=b.contract_version or None,
+        )
+        for b in inputs.bindings
+    )
+    wiring, lacking = _wire(snapshot, inputs.bindings)
+    if wiring is None:
+        gone = "is gone from the platform" in lacking
+        reason = Reason.REQUIREMENT_NOT_MET if gone else Reason.CREDENTIALS_MISSING
+        return Bindings(_not_yet(DATA_BOUND, reason, f"revision {inputs.id} needs it: {lacking}"), shown)
+    text = "; ".join(f"{b.requirement} ← {b.data_source} ({b.contract_version})" for b in inputs.bindings)
+    return Bindings(_true(DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, inputs.bindings, wiring)
 
 
 def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | None) -> Finding:
@@ -461,31 +486,13 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     return findings
 
 
-def _observed_serving(snapshot: Snapshot) -> str | None:
-    """The revision that traffic goes to: what the Services say; the status where they are gone or disagree."""
-    labels = {c.revision for c in snapshot.children.values() if c.kind == "Service" and c.component}
-    if len(labels) == 1:
-        return labels.pop()
-    return snapshot.installation.status.serving_revision
-
-
-def _recorded(snapshot: Snapshot, owner: Owner, revision: str) -> RevisionInputs | None:
-    """The inputs of a revision from its own record; None where that is gone, cannot be read, or was edited."""
-    record = snapshot.children.get(("ControllerRevision", names.revision_prefix(owner.name, revision)))
-    if record is None:
-        return None
-    try:
-        inputs = RevisionInputs.model_validate_json(record.data)
-    except ValidationError:
-        return None
-    return inputs if inputs.id == revision else None  # edited by hand: not what was calibrated
-
-
 def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
     """The serving revision from its own record, where that can still be read and rendered."""
-    inputs = _recorded(snapshot, owner, serving)
     known = snapshot.installation.status.evidence(serving)
-    if inputs is None or known is None or known.calibration is None or known.validation is None:
+    if known is None or known.calibration is None or known.validation is None:
+        return None
+    inputs = history.recorded(snapshot, serving)
+    if inputs is None:
         return None
     wiring = None
     if isinstance(snapshot.platform, MunicipalityPlatform):
@@ -538,7 +545,7 @@ def _round(snapshot: Snapshot, owner: Owner, serving: str | None) -> str | None:
     status = snapshot.installation.status
     if status.recalibration is not None or status.revisions or serving is None:
         return status.recalibration.round if status.recalibration is not None else None
-    recorded = _recorded(snapshot, owner, serving)  # the status was lost
+    recorded = history.recorded(snapshot, serving)  # the status was lost
     return recorded.round if recorded is not None else None
 
 
@@ -547,10 +554,10 @@ def _another(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, serving: 
     before, record = snapshot.installation.status.revision, names.revision_prefix(owner.name, inputs.id)
     if before == inputs.id and ("ControllerRevision", record) in snapshot.children:
         return None
-    old = _recorded(snapshot, owner, before) if before is not None and before != inputs.id else None
+    old = history.recorded(snapshot, before) if before is not None and before != inputs.id else None
     if old is None and serving is not None and serving != inputs.id:
         # It was asked for before, while nothing was done; or nothing was asked for in between.
-        old = _recorded(snapshot, owner, serving)
+        old = history.recorded(snapshot, serving)
         old = old if old is not None and old.round == inputs.round else None
     if old is None:
         return None
@@ -562,15 +569,16 @@ def _target(
 ) -> tuple[list[Finding], Bindings | None, _Revision | None]:
     """Accept and bind: from the spec to the revision that it asks for."""
     accepted = rules.accept(snapshot)
-    if isinstance(accepted, rules.Refusal):
+    if isinstance(accepted, Refusal):
         return [_not_yet(ACCEPTED, accepted.reason, accepted.message[:2000])], None, None
-    listing, version = accepted.listing.metadata.name, accepted.version
-    bindings = bind(snapshot, accepted)
-    text = f"listing {listing}, version {version.version}"
+    listing, version, recorded = accepted.listing.metadata.name, accepted.version, accepted.recorded
+    bindings = bind(snapshot, accepted) if recorded is None else _bound_as_recorded(snapshot, recorded)
+    back = f"back to revision {recorded.id} (spec.rollbackTo): " if recorded is not None else ""
+    text = f"{back}listing {listing}, version {version.version}"
     findings = [_true(ACCEPTED, Reason.ACCEPTED, text), bindings.finding]
     if bindings.bound is None:
         return findings, bindings, None
-    inputs = RevisionInputs(
+    inputs = recorded or RevisionInputs(
         listing=listing,
         version=version,
         municipality=accepted.platform.spec.municipality,
@@ -581,6 +589,12 @@ def _target(
         round=_round(snapshot, owner, serving),
     )
     status, policy = snapshot.installation.status, accepted.recalibration
+    if recorded is not None:  # it serves with the evidence that it has, for as long as the spec says so
+        return (
+            findings,
+            bindings,
+            _Revision(snapshot, Renderer(owner, inputs), bindings.wiring, status.evidence(inputs.id)),
+        )
     measured = recalibration.measured_digest(version.data_requirements, bindings.bound, snapshot.observations)
     known, front = status.evidence(inputs.id), status.evidence(serving or "")
     watched = front.monitoring if front is not None else None
@@ -623,7 +637,7 @@ def decide(snapshot: Snapshot) -> Plan:
     """
     meta = snapshot.installation.metadata
     owner = Owner(meta.name, meta.namespace, meta.uid)
-    serving = _observed_serving(snapshot)
+    serving = history.observed_serving(snapshot)
     findings, bindings, target = _target(snapshot, owner, serving)
     if target is not None:
         findings += _advance(target, serving)
@@ -646,11 +660,9 @@ def decide(snapshot: Snapshot) -> Plan:
         attempt = recalibration.ended(target.status(None)) if target is not None else None
         watched = front.watched(start=attempt is not None)
     status = snapshot.installation.status
-    statuses = [r.status(serving) for r in revisions]
-    # A record that cannot be read, or a spec that asks for nothing just now, takes no evidence away: what is known
-    # of a revision is kept for as long as its children are.
-    known = {r.id for r in statuses}
-    statuses += [r for r in status.revisions if r.id not in known and (target is None or r.id == serving)]
+    asks = target is not None
+    remembered = history.remember([r.status(serving) for r in revisions], status.revisions, serving, asks)
+    standing = versions.standing(snapshot)
     desired: dict[Key, Desired] = {}
     for wanted in (d for r in revisions for d in r.desired):
         desired.setdefault(wanted.key, wanted)  # a Service that moves: the target's word counts
@@ -663,12 +675,15 @@ def decide(snapshot: Snapshot) -> Plan:
     return Plan(
         findings=complete,
         held_up=held_up,
+        notices=(Finding(UP_TO_DATE, standing.status, standing.reason, standing.message),),
         desired=tuple(desired.values()),
-        prune=_prune(snapshot, alive, watched) if target is not None else (),
+        prune=_prune(snapshot, alive, {r.id for r in remembered}, watched) if asks else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),
         bindings=bindings.shown if bindings is not None else (),
-        revisions=tuple(statuses),
+        revisions=remembered,
         revision=target.id if target else None,
+        version=standing.version,
+        available_version=standing.available,
         serving=serving,
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
@@ -680,13 +695,14 @@ def decide(snapshot: Snapshot) -> Plan:
     )
 
 
-def _prune(snapshot: Snapshot, alive: set[str], watched: Child | None) -> tuple[Key, ...]:
-    """What belongs to no revision that is alive, and monitoring runs but the newest."""
+def _prune(snapshot: Snapshot, alive: set[str], remembered: set[str], watched: Child | None) -> tuple[Key, ...]:
+    """Children of other revisions, but the records of those that are remembered; monitoring runs, but the newest."""
 
-    def is_over(child: Child) -> bool:
-        earlier = child.phase == MONITOR and watched is not None and child.name < watched.name
-        return child.revision not in alive or earlier
+    def stays(child: Child) -> bool:
+        if child.revision not in alive:
+            return child.kind == "ControllerRevision" and child.revision in remembered
+        return child.phase != MONITOR or watched is None or child.name >= watched.name
 
     return tuple(
-        sorted(c.key for c in snapshot.children.values() if c.kind in PRUNABLE and is_over(c) and not c.deleting)
+        sorted(c.key for c in snapshot.children.values() if c.kind in PRUNABLE and not c.deleting and not stays(c))
     )

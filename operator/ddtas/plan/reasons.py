@@ -3,6 +3,7 @@
 `python -m ddtas reasons` prints this list; docs/reasons.md is generated from it.
 """
 
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 
@@ -43,7 +44,27 @@ class Reason(StrEnum):
         "A review score is missing or below the store's minimum.",
     )
     VERSION_NOT_FOUND = "VersionNotFound", Course.STALLED, "The listing has no such version; the message lists them."
-    VERSION_WITHDRAWN = "VersionWithdrawn", Course.STALLED, "The version was withdrawn and is not serving here."
+    VERSION_WITHDRAWN = (
+        "VersionWithdrawn",
+        Course.STALLED,
+        "The version was withdrawn: what serves it keeps serving, and it is not taken anew.",
+    )
+    APPROVAL_REQUIRED = (
+        "ApprovalRequired",
+        Course.STALLED,
+        "A newer version is listed, and upgradePolicy is Manual: approve it by name.",
+    )
+    REVISION_NOT_KEPT = "RevisionNotKept", Course.STALLED, "spec.rollbackTo names a revision that is not kept."
+    REVISION_NOT_PROVEN = (
+        "RevisionNotProven",
+        Course.STALLED,
+        "spec.rollbackTo names a revision whose runs have not both passed.",
+    )
+    DATA_MIGRATED = (
+        "DataMigrated",
+        Course.STALLED,
+        "A version that serves has changed stored data; earlier ones cannot read them.",
+    )
     IMAGE_NOT_PINNED = "ImageNotPinned", Course.STALLED, "The store asks for image digests, and an image has none."
     PLATFORM_NOT_FOUND = "PlatformNotFound", Course.WAITING, "There is no such MunicipalityPlatform here (yet)."
     PLATFORM_INVALID = "PlatformInvalid", Course.STALLED, "The MunicipalityPlatform cannot be read by this operator."
@@ -129,6 +150,11 @@ class Reason(StrEnum):
     KEEPS_SERVING = "KeepsServing", Course.WORKING, "An earlier revision serves while this one is not there yet."
     NOT_SERVING = "NotServing", Course.WAITING, "Nothing serves."
 
+    # UpToDate
+    NEWEST_VERSION = "NewestVersion", Course.DONE, "The listing has no newer version in this channel."
+    VERSION_PINNED = "VersionPinned", Course.DONE, "A newer version is listed, and the spec keeps to another one."
+    VERSION_DEPRECATED = "VersionDeprecated", Course.STALLED, "The version is deprecated; it serves all the same."
+
     # Any
     WAITING = "Waiting", Course.WAITING, "An earlier condition must hold first."
     SUSPENDED = (
@@ -154,3 +180,11 @@ class Reason(StrEnum):
         Course.STALLED,
         "Data is otherwise than its contract promises; status.dataSources[].faults says where.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not."""
+
+    reason: Reason
+    message: str

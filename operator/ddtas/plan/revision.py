@@ -65,6 +65,8 @@ class RevisionInputs(Model):
                 "municipality": {"area"},
                 "version": {
                     "state",
+                    "channels",
+                    "data_migration",
                     "data_requirements",
                     "data_products",
                     "parameters",

@@ -12,25 +12,22 @@ from ddtas.api.base import Recalibration, Scalar
 from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan import parameters, recalibration, schedule
+from ddtas.plan import history, parameters, recalibration, schedule, versions
 from ddtas.plan.quantity import amount
-from ddtas.plan.reasons import Reason
+from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.render import container_requests
+from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.snapshot import Snapshot
 from ddtas.settings import StorePolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why not."""
-
-    reason: Reason
-    message: str
-
-
 @dataclass(frozen=True)
 class Accepted:
-    """What the later steps build on."""
+    """What the later steps build on.
+
+    Attributes:
+        recorded: the revision that spec.rollbackTo names; the inputs of another one are still to be made.
+    """
 
     listing: AppListing
     platform: MunicipalityPlatform
@@ -38,16 +35,18 @@ class Accepted:
     parameters: dict[str, Scalar]
     windows: Windows
     recalibration: Recalibration | None
+    recorded: RevisionInputs | None = None
 
 
 @dataclass(frozen=True)
 class _Case:
-    """The objects once they are known to exist."""
+    """The objects once they are known to exist, and the version that is asked for."""
 
     snapshot: Snapshot
     installation: Installation
     listing: AppListing
     platform: MunicipalityPlatform
+    version: Version
 
 
 def review_refusal(listing: AppListing, policy: StorePolicy) -> str | None:
@@ -62,40 +61,35 @@ def review_refusal(listing: AppListing, policy: StorePolicy) -> str | None:
     return "; ".join(faults) or None
 
 
-def _approved(case: _Case) -> Refusal | None:
-    fault = review_refusal(case.listing, case.snapshot.policy)
-    name = case.listing.metadata.name
-    return (fault and Refusal(Reason.LISTING_NOT_APPROVED, f"listing {name}: {fault}")) or None
-
-
-def _version_known(case: _Case) -> Refusal | None:
-    number = case.installation.spec.version
-    if case.listing.spec.version(number) is not None:
-        return None
-    there = ", ".join(v.version for v in case.listing.spec.versions)
-    return Refusal(
-        Reason.VERSION_NOT_FOUND,
-        f"spec.version: listing {case.listing.metadata.name} has no version {number}; it has {there}",
-    )
-
-
-def _version(case: _Case) -> Version:
-    version = case.listing.spec.version(case.installation.spec.version)
-    assert version is not None, "the rule _version_known comes first"  # noqa: S101
-    return version
-
-
 def _not_withdrawn(case: _Case) -> Refusal | None:
-    version = _version(case)
-    if version.state != "Withdrawn" or case.installation.status.serving_version == version.version:
+    number = case.version.version
+    listed = case.listing.spec.version(number) or case.version
+    if listed.state != "Withdrawn" or history.serving_version(case.snapshot) == number:
         return None
-    return Refusal(Reason.VERSION_WITHDRAWN, f"spec.version: version {version.version} was withdrawn: choose another")
+    field = "rollbackTo" if case.installation.spec.rollback_to is not None else "version"
+    return Refusal(Reason.VERSION_WITHDRAWN, f"spec.{field}: version {number} was withdrawn: choose another")
+
+
+def _data_readable(case: _Case) -> Refusal | None:
+    """An earlier version than the one that serves cannot read data that a version since has migrated."""
+    number, serving = case.version.version, history.serving_version(case.snapshot)
+    if serving is None or not versions.precedes(number, serving):
+        return None
+    since = [
+        v.version
+        for v in case.listing.spec.versions
+        if v.data_migration and versions.precedes(number, v.version) and not versions.precedes(serving, v.version)
+    ]
+    if not since:
+        return None
+    text = f"version {serving} serves, and {' and '.join(since)} migrated data that version {number} cannot read"
+    return Refusal(Reason.DATA_MIGRATED, f"{text}: choose a version from {since[-1]} on, or install anew")
 
 
 def _images_pinned(case: _Case) -> Refusal | None:
     if not case.snapshot.policy.require_image_digests:
         return None
-    version = _version(case)
+    version = case.version
     images = [c.image for c in (*version.components, version.calibration, version.validation)]
     images += [version.monitoring.image] if version.monitoring is not None else []
     loose = sorted({image for image in images if "@sha256:" not in image})
@@ -113,7 +107,7 @@ def _workloads_at_home(case: _Case) -> Refusal | None:
 
 
 def _platform_suits(case: _Case) -> Refusal | None:
-    version, limits = _version(case), case.platform.spec.limits
+    version, limits = case.version, case.platform.spec.limits
     required = version.platform_requirements
     faults: list[str] = []
     if required is not None and required.minimum_kubernetes_version is not None:
@@ -141,7 +135,7 @@ def _minor(version: str) -> tuple[int, int]:
 
 
 def _parameters(case: _Case) -> tuple[dict[str, Scalar], list[str]]:
-    declared, city = _version(case).parameters, case.platform.spec.parameters
+    declared, city = case.version.parameters, case.platform.spec.parameters
     return parameters.effective(declared, case.installation.spec.parameters, city)
 
 
@@ -151,7 +145,7 @@ def _parameters_valid(case: _Case) -> Refusal | None:
 
 
 def _windows(case: _Case) -> Windows:
-    own, version = case.installation.spec.windows, _version(case)
+    own, version = case.installation.spec.windows, case.version
     return own or Windows(calibration=version.calibration.window, validation=version.validation.window)
 
 
@@ -167,11 +161,11 @@ def _windows_disjoint(case: _Case) -> Refusal | None:
 
 def _recalibration(case: _Case) -> Recalibration | None:
     own = case.installation.spec.recalibration
-    return own if own is not None else _version(case).recalibration
+    return own if own is not None else case.version.recalibration
 
 
 def _schedules_valid(case: _Case) -> Refusal | None:
-    own, version = case.installation.spec.recalibration, _version(case)
+    own, version = case.installation.spec.recalibration, case.version
     listing = f"listing {case.listing.metadata.name}, version {version.version}"
     policy, monitoring = _recalibration(case), version.monitoring
     fault = recalibration.fault(policy) if policy is not None else None
@@ -182,17 +176,17 @@ def _schedules_valid(case: _Case) -> Refusal | None:
     return Refusal(Reason.SCHEDULE_INVALID, f"{listing}: monitoring.{fault}") if fault is not None else None
 
 
-RULES: Sequence[Callable[[_Case], Refusal | None]] = (
-    _approved,
-    _version_known,
+Rule = Callable[[_Case], Refusal | None]
+# For what is recorded, its own parameters and windows count, and they were valid.
+RULES_OF_ROLLBACK: Sequence[Rule] = (
     _not_withdrawn,
+    _data_readable,
     _images_pinned,
     _workloads_at_home,
     _platform_suits,
-    _parameters_valid,
-    _windows_disjoint,
     _schedules_valid,
 )
+RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _parameters_valid, _windows_disjoint)
 
 
 def accept(snapshot: Snapshot) -> Accepted | Refusal:
@@ -209,10 +203,23 @@ def accept(snapshot: Snapshot) -> Accepted | Refusal:
         return Refusal(Reason.LISTING_NOT_FOUND, f"spec.listing: there is no AppListing {spec.listing}")
     if isinstance(listing, str):
         return Refusal(Reason.LISTING_INVALID, f"AppListing {spec.listing}: {listing}")
-    case = _Case(snapshot, snapshot.installation, listing, platform)
-    for rule in RULES:
+    fault = review_refusal(listing, snapshot.policy)
+    if fault is not None:
+        return Refusal(Reason.LISTING_NOT_APPROVED, f"listing {listing.metadata.name}: {fault}")
+    recorded = history.rollback(snapshot, spec.rollback_to) if spec.rollback_to is not None else None
+    if isinstance(recorded, Refusal):
+        return recorded
+    version = recorded.version if recorded is not None else versions.choose(snapshot, listing)
+    if isinstance(version, Refusal):
+        return version
+    case = _Case(snapshot, snapshot.installation, listing, platform, version)
+    for rule in RULES if recorded is None else RULES_OF_ROLLBACK:
         refusal = rule(case)
         if refusal is not None:
             return refusal
+    if recorded is not None:
+        return Accepted(
+            listing, platform, version, recorded.parameters, recorded.windows, _recalibration(case), recorded
+        )
     values, _ = _parameters(case)
-    return Accepted(listing, platform, _version(case), values, _windows(case), _recalibration(case))
+    return Accepted(listing, platform, version, values, _windows(case), _recalibration(case))

@@ -153,10 +153,12 @@ def installation_status(
     owned |= {c.key for c in snapshot.children.values() if c.kind != "Pod"} - set(changes.removed)
     return InstallationStatus(
         observed_generation=meta.generation,
-        conditions=conditions([*findings, *kstatus], old.conditions, meta.generation, snapshot.now),
+        conditions=conditions([*findings, *kstatus, *plan.notices], old.conditions, meta.generation, snapshot.now),
         progress=f"{done}/{len(STEPS)}",
         url=plan.url,
         revision=plan.revision,
+        version=plan.version,
+        available_version=plan.available_version,
         serving_revision=plan.serving,
         serving_version=plan.serving_version,
         last_retry=plan.retry,
@@ -172,9 +174,11 @@ def installation_status(
 def refused_status(old: InstallationStatus, generation: int, message: str, now: datetime) -> InstallationStatus:
     """The status of an Installation that the operator cannot read: everything else stays as it was."""
     findings = [Finding(STEPS[0], "False", Reason.SPEC_INVALID, message)]
-    others = [c for c in old.conditions if c.type in STEPS[1:]]
     new = conditions([*findings, *_kstatus(findings[0])], old.conditions, generation, now)
-    return old.model_copy(update={"observed_generation": generation, "conditions": (*new[:1], *others, *new[1:])})
+    steps = [c for c in old.conditions if c.type in STEPS[1:]]
+    others = [c for c in old.conditions if c.type not in (*STEPS, *(c.type for c in new))]
+    together = (*new[:1], *steps, *new[1:], *others)
+    return old.model_copy(update={"observed_generation": generation, "conditions": together})
 
 
 def listing_status(listing: AppListing, policy: StorePolicy, now: datetime) -> AppListingStatus:
