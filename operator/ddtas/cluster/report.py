@@ -47,6 +47,24 @@ async def write_status(
     return await client.apply(resource, manifest, force=True, subresource="status")
 
 
+async def write_finalizers(
+    client: Client, resource: ResourceType, metadata: Metadata, finalizers: Sequence[str]
+) -> JsonObject:
+    """Have these finalizers of ours on an object, and no other ones of ours; its spec is not touched.
+
+    Raises:
+        NotFound: the object is gone.
+        Conflict: another object has its name now.
+    """
+    named = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
+    manifest = {
+        "apiVersion": API_VERSION,
+        "kind": resource.kind,
+        "metadata": named | ({"finalizers": list(finalizers)} if finalizers else {}),
+    }
+    return await client.apply(resource, manifest, force=True)
+
+
 # Steps that take long enough for a person to wonder what is going on.
 _WORK = frozenset({Reason.PROBING, Reason.CALIBRATING, Reason.VALIDATING, Reason.ROLLING_OUT})
 
@@ -106,3 +124,16 @@ async def tell(
             continue
         except ClusterError as error:
             log.warning("Event for %s %s: %s", resource.kind, metadata.name, error)
+
+
+async def announce(client: Client, resource: ResourceType, metadata: Metadata, reason: Reason, message: str) -> None:
+    """Make a warning Event of something that no condition says. One that cannot be made is logged."""
+    told = Condition(
+        type=reason,
+        status="False",
+        reason=reason,
+        message=message,
+        observed_generation=0,
+        last_transition_time=datetime.now(UTC),
+    )
+    await tell(client, resource, metadata, (), (told,))
