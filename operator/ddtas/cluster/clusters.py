@@ -12,7 +12,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ddtas import names
@@ -122,14 +122,14 @@ class _Connection:
     async def _look(self, hooks: _Hooks) -> None:
         version = await self._client.version()
         identities = await self._identities()
-        if self._approved not in identities:
+        approved = self._approved in identities
+        if not approved or (self._watching is not None and self._watching.done()):
             await self._stop_watching()
+        if approved and self._place is None:
+            self._place = await self._watch(hooks, version)
+        if self._place is not None and self._place.kubernetes_version != version:
+            self._place = replace(self._place, kubernetes_version=version)  # the city upgraded it
         self.observation = ClusterObservation(Reason.CLUSTER_REACHABLE, "", identities, version)
-        if self._approved in identities:
-            if self._watching is not None and self._watching.done():
-                await self._stop_watching()
-            if self._place is None:
-                self._place = await self._watch(hooks, version)
         self._doubtful = False
 
     async def _identities(self) -> tuple[str, ...]:
