@@ -257,11 +257,11 @@ class Reconciler:
         if isinstance(installation, Unreadable):
             return await self._refuse(installation)
         platform = self._world.platforms.get((key[0], installation.spec.platform))
-        if isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is None:
-            return await self._bring(installation, self._home)
-        if not isinstance(platform, MunicipalityPlatform) and names.FINALIZER not in installation.metadata.finalizers:
-            return await self._bring(installation, self._home)  # which says what is wrong with the platform
-        return await self._bring_remote(installation, platform)
+        elsewhere = isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is not None
+        # Its objects may be elsewhere also when its platform is gone, or is another one by now.
+        if elsewhere or names.FINALIZER in installation.metadata.finalizers:
+            return await self._bring_remote(installation, platform)
+        return await self._bring(installation, self._home)
 
     @property
     def _home(self) -> Place:

@@ -257,6 +257,27 @@ def test_a_platform_that_goes_first_does_not_strand_its_installations(city: City
     assert elsewhere.objects() == {}
 
 
+def test_a_platform_that_is_made_again_finds_its_installations(city: City, elsewhere: Elsewhere) -> None:
+    flood = remote_city(city, elsewhere)
+    revision = install(city, flood).body()["status"]["revision"]
+    city.cluster.delete(PLATFORM, city.namespace, "oup")
+    flood.says("PlatformNotFound")
+    city.platform()  # one with that name, which has no cluster of its own
+    flood.says("KubeconfigMissing")
+    city.settled()
+    assert city.leftovers() == [], "it was made here a second time"
+    city.cluster.delete(PLATFORM, city.namespace, "oup")
+    flood.says("PlatformNotFound")
+    city.platform(**CLUSTER)
+    assert flood.served()["status"]["revision"] == revision
+    uid = city.cluster.get(PLATFORM, city.namespace, "oup")["metadata"]["uid"]
+    web = elsewhere.objects()["Service flood-web"]
+    assert web["metadata"]["labels"][names.LABEL_PLATFORM] == uid
+    city.cluster.delete(INSTALLATION, city.namespace, "flood")
+    flood.gone()
+    assert elsewhere.objects() == {}
+
+
 def test_what_another_operator_made_there_is_not_taken_over(city: City, elsewhere: Elsewhere) -> None:
     """Its objects have our labels and our field manager, and the very fields that we would set."""
     flood = remote_city(city, elsewhere)

@@ -159,7 +159,7 @@ async def test_what_is_missing_is_named(hall: Hall) -> None:
 
 async def test_a_certificate_that_openssl_does_not_read_is_named(hall: Hall) -> None:
     body = config(cluster={"certificate-authority-data": b64encode(b"-----BEGIN CERTIFICATE-----\nx").decode()})
-    hall.clusters._open = lambda access: open_client(access, lambda _: None, lambda *_: None)  # type: ignore[assignment]
+    hall.clusters._open = lambda access: open_client(access, lambda _: None, lambda *_: None)
     seen = hall.ensure(secrets=hall.secrets(body))
     assert seen.reason is Reason.KUBECONFIG_INVALID
     assert "cannot be read" in seen.message
@@ -237,6 +237,7 @@ async def test_a_hiccup_is_not_told_but_nothing_is_done_meanwhile(hall: Hall, mo
     ("trouble", "reason", "said"),
     [
         (ClusterError(0, "no answer"), Reason.CLUSTER_UNREACHABLE, "does not answer: what runs there runs on"),
+        (ClusterError(0, "[SSL: CERTIFICATE_VERIFY_FAILED]"), Reason.CLUSTER_UNREACHABLE, "does not vouch for"),
         (ClusterError(401, "Unauthorized"), Reason.CLUSTER_UNAUTHORIZED, "Unauthorized: give the account its Role"),
         (ClusterError(503, "starting"), Reason.CLUSTER_UNREACHABLE, "does not answer as an API server does"),
         (TimeoutError(), Reason.CLUSTER_UNREACHABLE, "does not answer as an API server does"),

@@ -233,9 +233,11 @@ class _Connection:
         if isinstance(error, ClusterError) and error.status in _FORBIDDEN:
             text = f"{server}: {error.message}: give the account its Role again, or put a new token into the kubeconfig"
             return ClusterObservation(Reason.CLUSTER_UNAUTHORIZED, text)
-        text = f"{server} does not answer as an API server does: what runs there runs on; it is tried again"
-        if isinstance(error, ClusterError) and error.status == 0:
-            text = f"{server} does not answer: what runs there runs on; it is tried again"
+        said = error.message if isinstance(error, ClusterError) and error.status == 0 else None
+        what = "does not answer as an API server does" if said is None else "does not answer"
+        text = f"{server} {what}: what runs there runs on; it is tried again"
+        if said is not None and "CERTIFICATE_VERIFY_FAILED" in said:
+            text = f"{server} has a certificate that the kubeconfig's certificate-authority-data does not vouch for"
         return ClusterObservation(Reason.CLUSTER_UNREACHABLE, text)
 
 
