@@ -145,7 +145,7 @@ class Reconciler:
             self._probes.forget(namespace, name)
             self._digests.pop(key, None)
             self._catalogues.pop(key, None)
-            if self._world.users_of_platform(key):  # they may have to be removed from its cluster
+            if key in self._clusters and self._world.users_of_platform(key):  # who may have to be removed from there
                 return _FORGOTTEN_SECONDS
             self._clusters.forget(key)
             return None

@@ -221,6 +221,11 @@ LOCAL = {names.LABEL_INSTALLATION: "flood"}
 CONFIG_MAP = BY_KIND["ConfigMap"]
 
 
+def config_map_body(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """An object on a city's cluster with our labels, and other ones."""
+    return child(name, OURS | labels)
+
+
 def test_a_remote_child_belongs_to_the_installation_at_home() -> None:
     view = Children("voorbeeldstad")
     owner = ("voorbeeldstad", "flood")

@@ -333,6 +333,10 @@ class Clusters:
             known = self._known[key] = self._connect(platform, content, mark)
         return known.observation
 
+    def __contains__(self, key: Name) -> bool:
+        """Whether something is known of a platform's cluster."""
+        return key in self._known
+
     def _connect(self, platform: MunicipalityPlatform, content: bytes | None, mark: str) -> _Known:
         assert platform.spec.cluster is not None  # noqa: S101 - the caller looked
         named = platform.spec.cluster.kubeconfig_secret
