@@ -58,6 +58,7 @@ def open_client(access: Access, refusal: Refusal, on_request: OnRequest) -> tupl
     gate = Gate(refusal, _tls(access))
     configuration = Configuration(host=access.server)
     configuration.retries = None
+    configuration.ca_cert_data = access.authority or None  # else it reads the system's, for a context it does not use
     if access.token:
         configuration.api_key = {"BearerToken": f"Bearer {access.token}"}
     if access.server_name:
