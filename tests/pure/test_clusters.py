@@ -38,8 +38,10 @@ class City:
     """A cluster in memory, and the client that reaches it."""
 
     def __init__(self) -> None:
-        self.uids = {"kube-system": "uid-1", "twins": "uid-t"}
+        self.uids: dict[str, Any] = {"kube-system": "uid-1", "twins": "uid-t"}
         self.trouble: Exception | None = None
+        self.looks = 0
+        self.says = "1.34"
         self.refused_lists: ClusterError | None = None
         self.hidden: set[str] = set()
         self.objects: list[dict[str, Any]] = []
@@ -52,8 +54,9 @@ class City:
             raise self.trouble
 
     async def version(self) -> str:
+        self.looks += 1
         self._answer()
-        return "1.34"
+        return self.says
 
     async def get(self, resource: ResourceType, namespace: str | None, name: str) -> dict[str, Any]:
         self._answer()
@@ -276,6 +279,33 @@ async def test_too_few_rights_to_watch_are_named(hall: Hall) -> None:
     assert "jobs.batch is forbidden" in hall.clusters.observation(KEY).message
     city.refused_lists = None
     await hall.until(lambda: hall.clusters.place(KEY))
+
+
+async def test_a_city_that_refuses_is_not_asked_without_a_pause(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_MAX_PAUSE_SECONDS", 0.1)
+    hall.cities["https://api.city.example:6443"] = city = City()
+    city.refused_lists = ClusterError(403, "jobs.batch is forbidden")
+    hall.ensure(ONE)
+    await asyncio.sleep(0.5)
+    assert 1 <= city.looks <= 5
+
+
+@pytest.mark.parametrize("said", ["", "1", "1.x", "1.34" + "0" * 500, "<script>.1"])
+async def test_a_version_that_is_none_is_not_believed(hall: Hall, said: str) -> None:
+    hall.cities["https://api.city.example:6443"] = city = City()
+    city.says = said
+    hall.ensure(ONE)
+    await hall.until(lambda: hall.reason() is Reason.CLUSTER_UNREACHABLE)
+    assert hall.clusters.observation(KEY).kubernetes_version == ""
+
+
+@pytest.mark.parametrize("uid", [None, 7, "", "a/b", "u" * 65])
+async def test_a_uid_that_is_none_is_not_believed(hall: Hall, uid: Any) -> None:
+    hall.cities["https://api.city.example:6443"] = city = City()
+    city.uids = {"kube-system": uid, "twins": uid}
+    hall.ensure(ONE)
+    await hall.until(lambda: hall.reason() is Reason.CLUSTER_UNREACHABLE)
 
 
 async def test_a_city_that_is_away_stops_no_other(hall: Hall) -> None:

@@ -8,6 +8,7 @@ What happens to one connection reaches no other one, and none of it raises: it e
 import asyncio
 import hashlib
 import logging
+import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -36,6 +37,10 @@ JsonObject = dict[str, Any]
 
 NAMESPACE = ResourceType("Namespace", "/api/v1", "namespaces")
 DEFAULT_KEY = "kubeconfig"
+
+# What a city's cluster says of itself goes into a status.
+_UID = re.compile(r"[0-9a-zA-Z-]{1,64}")
+_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\+?")
 
 # A cluster is away when it did not answer so often in a row: what is only a hiccup is not told.
 _FAILURES = 3
@@ -121,6 +126,8 @@ class _Connection:
 
     async def _look(self, hooks: _Hooks) -> None:
         version = await self._client.version()
+        if not _VERSION.fullmatch(version):
+            raise ClusterError(0, "the version is none of Kubernetes")
         identities = await self._identities()
         approved = self._approved in identities
         if not approved or (self._watching is not None and self._watching.done()):
@@ -152,7 +159,10 @@ class _Connection:
 
     async def _identity(self, name: str) -> str:
         body = await self._client.get(NAMESPACE, None, name)
-        return f"{body['metadata']['uid']}/{self._access.namespace}"
+        uid = body.get("metadata", {}).get("uid")
+        if not isinstance(uid, str) or not _UID.fullmatch(uid):
+            raise ClusterError(0, f"namespace {name} has no UID")
+        return f"{uid}/{self._access.namespace}"
 
     async def _watch(self, hooks: _Hooks, version: str) -> Place:
         """Fill a view of the children, and keep it."""
@@ -169,7 +179,7 @@ class _Connection:
         namespace, selector = self._access.namespace, f"{names.LABEL_PLATFORM}={self._platform_uid}"
         informers = [Informer(self._client, resource, namespace, selector, on_object, on_gone) for resource in CHILDREN]
         self._watching = asyncio.create_task(_together([informer.run() for informer in informers]), name="watches")
-        self._watching.add_done_callback(lambda _: self._look_now.set())
+        self._watching.add_done_callback(self._on_watches_end)
         try:
             async with asyncio.timeout(_SYNC_SECONDS):
                 for informer in informers:
@@ -178,6 +188,10 @@ class _Connection:
             await self._stop_watching()
             raise
         return Place(self._client, children, version, namespace, self.verify)
+
+    def _on_watches_end(self, watching: "asyncio.Task[None]") -> None:
+        if not watching.cancelled():
+            self._doubtful = True  # what is known is not kept up to date; the next look begins anew
 
     async def verify(self) -> None:
         """Ask which cluster it is.
