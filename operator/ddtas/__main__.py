@@ -19,6 +19,7 @@ _GROUPS = {
     Reason.PROVISIONED: "Provisioned",
     Reason.PASSED: "Calibrated and Validated",
     Reason.SERVING: "Serving",
+    Reason.CLUSTER_REACHABLE: "A city's own cluster",
     Reason.WAITING: "Any condition",
     Reason.LISTED: "AppListing and MunicipalityPlatform",
 }

@@ -4,6 +4,7 @@ DdtasError
 ├── InvalidObject        a custom resource does not fit its model
 ├── TemplateError        a listing's template was refused (reason: TemplateInvalid or TemplateForbidden)
 ├── ResultError          a run's termination message is not a result (reason: ResultMissing, ResultTooLarge, …)
+├── KubeconfigError      a kubeconfig was refused (reason: KubeconfigInvalid, KubeconfigForbidden)
 ├── ProbeError           a data source could not be read as what it claims to be (reason: Unreachable, TooSlow, …)
 └── ClusterError         the API server refused a request
     ├── NotFound         404
@@ -36,6 +37,10 @@ class TemplateError(Reasoned):
 
 class ResultError(Reasoned):
     """A calibration or validation run did not report a usable result."""
+
+
+class KubeconfigError(Reasoned):
+    """A kubeconfig cannot be read, or asks for what the operator does not do."""
 
 
 class ProbeError(Reasoned):

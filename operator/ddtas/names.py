@@ -23,6 +23,18 @@ MANAGED_BY = "ddtas-operator"
 # not exist for the operator: nobody can have it read a Secret that was meant for something else.
 LABEL_CREDENTIALS = f"{GROUP}/credentials"
 
+# On the children that are on a city's own cluster, where no owner reference can lead home, and several platforms (of
+# several operators, even) may share a namespace: the uid of the platform, and that of the Installation.
+LABEL_PLATFORM = f"{GROUP}/platform-uid"
+LABEL_OWNER = f"{GROUP}/owner-uid"
+# On an Installation whose children are on a city's own cluster: they are removed before it goes.
+FINALIZER = f"{GROUP}/remote-children"
+# On an Installation that is being deleted, or its platform, with the value "true": let go of what is on a cluster
+# that cannot be reached.
+ANNOTATION_ABANDON = f"{GROUP}/abandon"
+# On a platform: the identity of the cluster that its kubeconfig leads to now, when it is not the remembered one.
+ANNOTATION_ACCEPT_CLUSTER = f"{GROUP}/accept-cluster"
+
 # A new value asks for one more attempt with unchanged inputs; `status.lastRetry` echoes the value that was taken up.
 ANNOTATION_RETRY = f"{GROUP}/retry"
 # Approves one version of the listing for this Installation alone, like `spec.approvedVersion`.

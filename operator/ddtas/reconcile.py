@@ -11,17 +11,22 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ddtas import metrics, names
+from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, InstallationStatus, PlanStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
-from ddtas.cluster.apply import apply
+from ddtas.cluster.apply import apply, remove_all
+from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
+from ddtas.cluster.clusters import Clusters
+from ddtas.cluster.place import Place
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
+from ddtas.plan.clusters import blocked_removal, judge
 from ddtas.plan.decide import Plan, RenderRequest, decide
 from ddtas.plan.preview import preview
 from ddtas.plan.reasons import Reason
@@ -30,6 +35,7 @@ from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
 from ddtas.plan.status import (
     ChangeSet,
+    held_status,
     installation_status,
     listing_status,
     platform_status,
@@ -50,6 +56,11 @@ _REVISIONS_AT_MOST = 8
 _CATALOGUE_SECONDS = 300.0
 # Objects of others are not watched: whether one that is in the way is gone must be looked up.
 _NAME_TAKEN_AGAIN_SECONDS = 15.0
+# When all room on a city's cluster is taken, and when objects that are being removed there are looked for again.
+_BUSY_SECONDS = 1.0
+_REMOVING_SECONDS = 2.0
+# A platform that is gone while Installations of it still are to be removed from its cluster.
+_FORGOTTEN_SECONDS = 60.0
 
 
 class ObjectKey(NamedTuple):
@@ -74,12 +85,16 @@ class Reconciler:
         self,
         client: Client,
         world: World,
+        children: Children,
+        clusters: Clusters,
         probes: ProbeScheduler,
         settings: Settings,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._client = client
         self._world = world
+        self._children = children
+        self._clusters = clusters
         self._probes = probes
         self._settings = settings
         self._now = now
@@ -132,15 +147,37 @@ class Reconciler:
             self._probes.forget(namespace, name)
             self._digests.pop(key, None)
             self._catalogues.pop(key, None)
+            if key in self._clusters and self._world.users_of_platform(key):  # who may have to be removed from there
+                return _FORGOTTEN_SECONDS
+            self._clusters.forget(key)
             return None
         if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
             return None
         self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
         observations = self._observations(platform)
+        seen = self._clusters.ensure(platform, self._world.secrets(namespace))
+        cluster = judge(platform, seen) if seen is not None else None
         listings = await self._catalogue(platform, observations)
-        status = platform_status(platform, observations, self._probe_digests(platform), listings, self._now())
+        digests = self._probe_digests(platform)
+        status = platform_status(platform, observations, digests, listings, self._now(), cluster)
         await self._publish(PLATFORM, self._world.platforms, platform, status)
+        if cluster is not None and cluster[0].status == "True":
+            self._approve(key)
         return _CATALOGUE_SECONDS
+
+    def _approve(self, key: Name) -> None:
+        """Nothing is done on a cluster before its identity has been written down."""
+        written = self._world.platforms.get(key)
+        if isinstance(written, MunicipalityPlatform) and written.status.cluster is not None:
+            self._clusters.approve(key, written.status.cluster.identity)
+
+    def _kubernetes_version(self, platform: MunicipalityPlatform) -> str:
+        """Of where the platform's workloads go; "" while that is not known."""
+        if platform.spec.cluster is None:
+            return self._world.kubernetes_version
+        seen = self._clusters.observation((platform.metadata.namespace, platform.metadata.name))
+        known = platform.status.cluster.kubernetes_version if platform.status.cluster is not None else ""
+        return seen.kubernetes_version or known
 
     async def _catalogue(
         self, platform: MunicipalityPlatform, observations: dict[str, SourceObservation]
@@ -155,6 +192,7 @@ class Reconciler:
         question = (
             platform.metadata.uid,
             platform.metadata.generation,
+            self._kubernetes_version(platform),
             tuple((listing.metadata.uid, listing.metadata.generation) for listing in listings),
             tuple((name, seen.state, steady_facts(seen.facts)) for name, seen in observations.items()),
         )
@@ -213,16 +251,33 @@ class Reconciler:
 
     async def _installation(self, key: Name) -> float | None:
         installation = self._world.installations.get(key)
-        if installation is None or installation.metadata.deletion_timestamp:
+        if installation is None:
+            return None
+        if installation.metadata.deletion_timestamp:
+            if names.FINALIZER in installation.metadata.finalizers:
+                return await self._remove(installation)
             return None  # the children are owned: the garbage collector removes them
         if isinstance(installation, Unreadable):
             return await self._refuse(installation)
-        snapshot, plan, shown = await self._decide(installation)
+        platform = self._world.platforms.get((key[0], installation.spec.platform))
+        elsewhere = isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is not None
+        # Its objects may be elsewhere also when its platform is gone, or is another one by now.
+        if elsewhere or names.FINALIZER in installation.metadata.finalizers:
+            return await self._bring_remote(installation, platform)
+        return await self._bring(installation, self._home)
+
+    @property
+    def _home(self) -> Place:
+        return Place(self._client, self._children, self._world.kubernetes_version)
+
+    async def _bring(self, installation: Installation, place: Place) -> float | None:
+        """Decide, apply, status."""
+        snapshot, plan, shown = await self._decide(installation, place)
         changes: ChangeSet | None = ChangeSet()
         if not plan.suspended:
-            changes = await apply(self._client, self._world, snapshot, plan)
+            changes = await apply(self._client, place, snapshot, plan)
         if changes is None:
-            self._world.installations.remove(key)
+            self._world.installations.remove((installation.metadata.namespace, installation.metadata.name))
             return None
         status = installation_status(snapshot, plan, changes, shown)
         if await self._publish(INSTALLATION, self._world.installations, installation, status):
@@ -245,28 +300,131 @@ class Reconciler:
             at = str(status.observed_generation if begun is None else begun.since)
             await report.announce(self._client, INSTALLATION, installation.metadata, piece, at)
 
-    async def _decide(self, installation: Installation) -> tuple[Snapshot, Plan, PlanStatus | None]:
+    # ---- Installations on a city's own cluster ----
+
+    async def _bring_remote(
+        self, installation: Installation, platform: MunicipalityPlatform | Unreadable | None
+    ) -> float | None:
+        """The same on the city's cluster, where that can be reached; nothing where it cannot."""
+        key = (installation.metadata.namespace, installation.spec.platform)
+        place = self._clusters.place(key)
+        if place is None or not isinstance(platform, MunicipalityPlatform):
+            reason, message = self._why_not(key, platform)
+            # News of the cluster brings it here again. Until there is some, what was said before holds.
+            if reason is not Reason.CLUSTER_CONNECTING or not installation.status.conditions:
+                await self._hold(installation, reason, message)
+            return None
+        with self._clusters.slot(key) as free:
+            if not free:
+                return _BUSY_SECONDS
+            spec = installation.spec
+            frozen = spec.suspend or spec.mode == "Plan" or platform.spec.suspend
+            if names.FINALIZER not in installation.metadata.finalizers and not frozen:
+                # Written before the first object, and with it in memory it goes on at once.
+                return 0.0 if await self._finalizer(installation.metadata, (names.FINALIZER,)) else None
+            return await self._bring(installation, place)
+
+    def _why_not(self, key: Name, platform: MunicipalityPlatform | Unreadable | None) -> tuple[Reason, str]:
+        """Why nothing can be done on a platform's cluster; CLUSTER_CONNECTING where that will show in a moment."""
+        if platform is None:
+            return (
+                Reason.PLATFORM_NOT_FOUND,
+                f"MunicipalityPlatform {key[1]} is gone, and with it the kubeconfig",
+            )
+        if isinstance(platform, Unreadable):
+            return Reason.PLATFORM_INVALID, f"MunicipalityPlatform {key[1]}: {platform.fault}"
+        if platform.spec.cluster is None:
+            return Reason.KUBECONFIG_MISSING, f"platform {key[1]} names no cluster any more, as it did"
+        finding, _ = judge(platform, self._clusters.observation(key))
+        reason = Reason.CLUSTER_CONNECTING if finding.status == "True" else finding.reason
+        return reason, f"platform {key[1]}: {finding.message}"
+
+    async def _remove(self, installation: Installation | Unreadable) -> float | None:
+        """Remove what is on the city's cluster, then let the Installation go; or say what it waits for."""
+        metadata = installation.metadata
+        named = installation.platform if isinstance(installation, Unreadable) else installation.spec.platform
+        key = (metadata.namespace, named)
+        platform = self._world.platforms.get(key)
+        place = self._clusters.place(key)
+        if place is None:
+            reason, message = self._why_not(key, platform)
+            if reason is Reason.CLUSTER_CONNECTING:
+                return None
+            if self._abandoned(metadata, platform):
+                await self._let_go(metadata)
+                text = f"let go, as {names.ANNOTATION_ABANDON} says; its objects may still be there: {message}"
+                news = report.News("Warning", Reason.ABANDONED, text)
+                await report.announce(self._client, INSTALLATION, metadata, news)
+                log.warning("abandoned %s", ObjectKey("Installation", metadata.namespace, metadata.name))
+                return None
+            await self._hold(installation, reason, blocked_removal(reason, message))
+            return None
+        with self._clusters.slot(key) as free:
+            if not free:
+                return _BUSY_SECONDS
+            try:
+                left = await remove_all(place, metadata.uid)
+            except ClusterError as error:
+                if error.status:
+                    text = f"the cluster of platform {key[1]} refuses: {error.message}"
+                    await self._hold(installation, Reason.APPLY_FAILED, blocked_removal(Reason.APPLY_FAILED, text))
+                raise
+        if not left:
+            await self._let_go(metadata)
+            return None
+        named_left = ", ".join(f"{kind} {name}" for kind, name in left[:5])
+        text = f"{len(left)} object(s) are being removed from the cluster of platform {key[1]}: {named_left}"
+        await self._hold(installation, Reason.REMOVING, text)
+        return _REMOVING_SECONDS
+
+    @staticmethod
+    def _abandoned(metadata: Metadata, platform: MunicipalityPlatform | Unreadable | None) -> bool:
+        marked = (metadata, platform.metadata) if platform is not None else (metadata,)
+        return any(one.annotations.get(names.ANNOTATION_ABANDON) == "true" for one in marked)
+
+    async def _let_go(self, metadata: Metadata) -> None:
+        await self._finalizer(metadata, ())
+        log.info("let go of Installation", extra={"object": f"{metadata.namespace}/{metadata.name}"})
+
+    async def _finalizer(self, metadata: Metadata, finalizers: tuple[str, ...]) -> bool:
+        """Set our finalizer, or take it away; those of others stay. False when the Installation is gone."""
+        try:
+            live = await report.write_finalizers(self._client, INSTALLATION, metadata, finalizers)
+        except (NotFound, Conflict):
+            return False  # or a namesake came since: its own event brings it here
+        self._world.installations.put(live)
+        return True
+
+    async def _hold(self, installation: Installation | Unreadable, reason: Reason, message: str) -> None:
+        """Publish why nothing is done; all else of the status stays."""
+        if isinstance(installation, Unreadable):
+            return  # what is wrong with it was said already
+        status = held_status(installation, reason, message, self._now())
+        await self._publish(INSTALLATION, self._world.installations, installation, status)
+
+    async def _decide(self, installation: Installation, place: Place) -> tuple[Snapshot, Plan, PlanStatus | None]:
         """Decide; where that needs templates rendered, render them, which is observed too, and decide again.
 
         Returns:
             What was observed, what to do, and where nothing is done, what would be.
         """
         while True:
-            snapshot = self._observe(installation)
+            snapshot = self._observe(installation, place)
             plan = decide(snapshot)
             shown = preview(snapshot) if plan.suspended and not plan.render else None
             wanted = plan.render or (shown.render if shown is not None else ())
             if not wanted:
                 return snapshot, plan, shown.status if shown is not None else None
             for request in wanted:
-                mine = self._rendered.setdefault((request.namespace, installation.metadata.name), {})
+                owner = (installation.metadata.namespace, installation.metadata.name)
+                mine = self._rendered.setdefault(owner, {})
                 mine[request.revision] = await _render(request)
                 if len(mine) > _REVISIONS_AT_MOST:
                     del mine[next(iter(mine))]
             while len(self._rendered) > _RENDERED_AT_MOST:
                 self._rendered.popitem(last=False)
 
-    def _observe(self, installation: Installation) -> Snapshot:
+    def _observe(self, installation: Installation, place: Place) -> Snapshot:
         metadata, spec, world = installation.metadata, installation.spec, self._world
         owner = (metadata.namespace, metadata.name)
         listing = world.listings.get(("", spec.listing))
@@ -277,7 +435,13 @@ class Reconciler:
             platform.fault if isinstance(platform, Unreadable) else platform,
             self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
         )
-        return replace(snapshot, children=world.children(owner, metadata.uid), rendered=self._rendered.get(owner, {}))
+        return replace(
+            snapshot,
+            kubernetes_version=place.kubernetes_version,
+            workload_namespace=place.namespace,
+            children=place.children.of(owner, metadata.uid),
+            rendered=self._rendered.get(owner, {}),
+        )
 
     def _snapshot(
         self,
@@ -290,7 +454,9 @@ class Reconciler:
         return Snapshot(
             now=self._now(),
             policy=self._settings.policy,
-            kubernetes_version=self._world.kubernetes_version,
+            kubernetes_version=self._kubernetes_version(platform)
+            if isinstance(platform, MunicipalityPlatform)
+            else self._world.kubernetes_version,
             installation=installation,
             listing=listing,
             platform=platform,

@@ -9,7 +9,11 @@ from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from ddtas import metrics, names, sandbox
+from ddtas.cluster.access import open_client
+from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
+from ddtas.cluster.clusters import Clusters
+from ddtas.cluster.facts import NOBODY
 from ddtas.cluster.http import HttpServer
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import Election
@@ -61,8 +65,17 @@ class Operator:
             on_probe=_count_probe,
             interval_seconds=settings.probe_interval_seconds,
         )
+        reaches = AddressPolicy(allowed=settings.cluster_allowed_ranges, forbidden=policy.forbidden)
+        self._children = Children()
+        self._clusters = Clusters(
+            lambda access: open_client(access, reaches.refusal, _count_request),
+            on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
+            on_child=self._on_installation,
+            every_seconds=settings.cluster_interval_seconds,
+            slots=max(1, settings.workers // 2),
+        )
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
-            Reconciler(client, self._world, self._probes, settings), settings.workers
+            Reconciler(client, self._world, self._children, self._clusters, self._probes, settings), settings.workers
         )
         self._informers = [
             Informer(client, resource, namespace, selector, on_object, on_gone)
@@ -83,7 +96,7 @@ class Operator:
     @classmethod
     async def create(cls, settings: Settings) -> "Operator":
         """Connect to the cluster, and wire the parts."""
-        client = await Client.connect(lambda verb, kind, status: metrics.API_REQUESTS.labels(verb, kind, status).inc())
+        client = await Client.connect(_count_request)
         return cls(client, settings, await _addresses(client.host))
 
     # ---- life ----
@@ -108,6 +121,7 @@ class Operator:
         """Let what is in flight end, give the Lease back, and close everything."""
         self._ready = False
         await self._queue.stop()
+        await self._clusters.stop()
         await self._probes.stop()
         for task in self._tasks:
             task.cancel()
@@ -216,11 +230,15 @@ class Operator:
     # ---- news of children, credentials and data sources ----
 
     def _on_child(self, resource: ResourceType, body: JsonObject) -> None:
-        self._queue.add(ObjectKey("Installation", *self._world.put_child(resource, body)))
+        self._on_installation(self._children.put(resource, body))
 
     def _on_child_gone(self, resource: ResourceType, namespace: str, name: str) -> None:
-        owner = self._world.remove_child(resource.kind, namespace, name)
+        owner = self._children.remove(resource.kind, namespace, name)
         if owner is not None:
+            self._on_installation(owner)
+
+    def _on_installation(self, owner: Name) -> None:
+        if owner != NOBODY:
             self._queue.add(ObjectKey("Installation", *owner))
 
     def _on_secret(self, _: ResourceType, body: JsonObject) -> None:
@@ -233,10 +251,7 @@ class Operator:
     def _on_credentials(self, secret: Name) -> None:
         namespace, name = secret
         for platform in self._world.platforms.readable():
-            sources = platform.spec.data_sources
-            if platform.metadata.namespace == namespace and any(
-                s.credentials is not None and s.credentials.secret_name == name for s in sources
-            ):
+            if platform.metadata.namespace == namespace and name in platform.spec.secret_names():
                 self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
 
     def _on_probe_news(self, key: SourceKey) -> None:
@@ -253,6 +268,10 @@ async def _insist(request: Callable[[], Awaitable[T]]) -> T:
             log.warning("waiting for the API server: %s", error)
             await asyncio.sleep(pause)
             pause = min(30.0, pause * 2)
+
+
+def _count_request(verb: str, kind: str, status: int) -> None:
+    metrics.API_REQUESTS.labels(verb, kind, status).inc()
 
 
 def _count_probe(look: Look, reason: str, seconds: float) -> None:

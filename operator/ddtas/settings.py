@@ -50,12 +50,16 @@ class Settings(BaseSettings):
     # Address ranges that probes may reach although they are forbidden by default, such as 127.0.0.0/8.
     probe_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
 
+    # Between two looks at a city's own cluster, and ranges that such a cluster may be in although they are forbidden.
+    cluster_interval_seconds: Annotated[float, Field(ge=1)] = 30
+    cluster_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+
     @field_validator("namespaces", mode="before")
     @classmethod
     def _namespaces(cls, value: object) -> object:
         return _split(value)
 
-    @field_validator("probe_allowed_ranges", mode="before")
+    @field_validator("probe_allowed_ranges", "cluster_allowed_ranges", mode="before")
     @classmethod
     def _ranges(cls, value: object) -> object:
         parts = _split(value)

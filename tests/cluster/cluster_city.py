@@ -120,9 +120,13 @@ class City:
 
         eventually("pause", quiet)
 
-    def end(self) -> None:
-        """End what runs, and take away what has no namespace."""
+    def end_operators(self) -> None:
+        """Kill all replicas."""
         for operator in self._operators:
             operator.kill()
+
+    def end(self) -> None:
+        """End what runs, and take away what has no namespace."""
+        self.end_operators()
         self.cluster.delete(KINDS["AppListing"], None, self.app)
         self.rights.withdraw()

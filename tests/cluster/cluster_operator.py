@@ -73,6 +73,8 @@ class Operator:
             "DDTAS_HTTP_HOST": "127.0.0.1",
             "DDTAS_HTTP_PORT": str(self.port),
             "DDTAS_PROBE_ALLOWED_RANGES": "127.0.0.0/8",
+            "DDTAS_CLUSTER_ALLOWED_RANGES": "127.0.0.0/8",
+            "DDTAS_CLUSTER_INTERVAL_SECONDS": "1",
         } | {f"DDTAS_{name.upper()}": value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 

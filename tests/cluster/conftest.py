@@ -8,6 +8,7 @@ import pytest
 from cluster_city import City
 from cluster_kit import NAMESPACE, REPO, SESSION, ApiServer
 from cluster_operator import Rights
+from cluster_remote import Elsewhere
 from cluster_supplier import Supplier
 
 from ddtas_dev import paths
@@ -40,6 +41,24 @@ def cluster(alone: None) -> Iterator[ApiServer]:
     server.sweep()  # what a session left that was killed
     yield server
     server.sweep()
+
+
+@pytest.fixture(scope="session")
+def second(alone: None) -> Iterator[ApiServer]:
+    """Another API server, with the Stages and nothing else of ours: a city's own cluster."""
+    server = ApiServer(_given("DDTAS_TEST_CITY_KUBECONFIG"), Path(_given("DDTAS_TEST_CITY_AUDIT_LOG")))
+    server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(Path(__file__).with_name("stages.yaml")))
+    server.sweep()
+    yield server
+    server.sweep()
+
+
+@pytest.fixture
+def elsewhere(cluster: ApiServer, second: ApiServer, space: str, tmp_path: Path) -> Iterator[Elsewhere]:
+    """That cluster as the city has prepared it, behind a tunnel that can be cut."""
+    made = Elsewhere(second, space, tmp_path)
+    yield made
+    made.end()
 
 
 @pytest.fixture

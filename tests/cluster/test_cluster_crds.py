@@ -13,7 +13,7 @@ from cluster_kit import KINDS, REPO, SESSION, ApiServer, JsonObject, Refused
 OURS = ("AppListing", "MunicipalityPlatform", "Installation")
 EXAMPLES = [
     pytest.param(body, id=f"{file.name}-{body['kind']}-{body['metadata']['name']}")
-    for file in sorted((REPO / "examples").glob("*.yaml"))
+    for file in sorted([*(REPO / "examples").glob("*.yaml"), *(REPO / "examples" / "remote").glob("*.yaml")])
     for body in yaml.safe_load_all(file.read_text())
     if body and body["kind"] in OURS
 ]
@@ -213,6 +213,9 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("MunicipalityPlatform", "spec.limits.cpu", "two", "spec.limits.cpu"),
     ("MunicipalityPlatform", "spec.limits.memory", "-1Gi", "spec.limits.memory"),
     ("MunicipalityPlatform", "spec.parameters", {f"p{n}": n for n in range(65)}, "must have at most 64 items"),
+    ("MunicipalityPlatform", "spec.cluster", {"kubeconfigSecret": {"name": "City"}}, "kubeconfigSecret.name"),
+    ("MunicipalityPlatform", "spec.cluster", {"kubeconfigSecret": {"name": "c", "key": "a/b"}}, "kubeconfigSecret.key"),
+    ("MunicipalityPlatform", "spec.cluster", {}, "spec.cluster.kubeconfigSecret: Required value"),
     ("Installation", "metadata.name", "i" * 31, "metadata.name must have at most 30 characters"),
     ("Installation", "metadata.name", "with.dot", "no dot"),
     ("Installation", "spec.listing", GONE, "spec.listing: Required value"),
@@ -263,6 +266,18 @@ def test_an_installation_stays_what_it_is(store: ApiServer, field: str) -> None:
     good = GOOD["Installation"]["metadata"]
     with pytest.raises(Refused, match=r"listing and platform cannot change: delete this Installation and create anoth"):
         store.merge(KINDS["Installation"], good["namespace"], good["name"], {"spec": {field: "another"}})
+
+
+def test_a_platform_does_not_move_to_a_cluster_of_its_own_nor_back(store: ApiServer) -> None:
+    resource, elsewhere = KINDS["MunicipalityPlatform"], {"kubeconfigSecret": {"name": "city-cluster"}}
+    with pytest.raises(Refused, match="workloads do not move between this cluster and the city's own"):
+        store.merge(resource, "default", STORE, {"spec": {"cluster": elsewhere}})
+    both = copy.deepcopy(GOOD["MunicipalityPlatform"])
+    both["metadata"]["name"] += "-x"
+    both["spec"]["cluster"] = elsewhere
+    assert store.dry_run(both) == ""
+    both["spec"]["workloadNamespace"] = "default"
+    assert "leave workloadNamespace out" in store.dry_run(both)
 
 
 def test_short_names_and_the_category(store: ApiServer) -> None:

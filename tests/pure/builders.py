@@ -126,6 +126,7 @@ class City:
     rendered: dict[str, Any] = field(default_factory=dict)
     policy: StorePolicy = field(default_factory=StorePolicy)
     kubernetes_version: str = "1.36"
+    workload_namespace: str = ""
     now: datetime = NOW
     started: list[str] = field(default_factory=list)  # names of Jobs, each time that one was made
     _serial: int = 0
@@ -142,6 +143,7 @@ class City:
             installation=Installation.parse(self.installation),
             listing=AppListing.parse(listing) if isinstance(listing, dict) else listing,
             platform=MunicipalityPlatform.parse(platform) if isinstance(platform, dict) else platform,
+            workload_namespace=self.workload_namespace,
             observations=dict(self.observations),
             secrets=dict(self.secrets),
             children=dict(self.children),

@@ -12,6 +12,7 @@ from ddtas_dev.shell import run
 
 DEMO = "ddtas"
 TEST = "ddtas-test"
+TEST_CITY = "ddtas-test-city"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         if "cluster" in chosen:
             running = started.enter_context(_running(cluster.TEST, node=False, keep=keep))
             environment |= _access("DDTAS_TEST", running)
+            if running.backend != "given":  # a second one, for what runs on a city's own cluster
+                city = started.enter_context(_running(cluster.TEST_CITY, node=False, keep=keep))
+                environment |= _access("DDTAS_TEST_CITY", city)
         if "e2e" in chosen:
             running = started.enter_context(_running(cluster.DEMO, node=True, keep=keep))
             built = images.build_all()

@@ -18,6 +18,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [ddtas.nl]
   resources: [municipalityplatforms/status, installations/status]
   verbs: [patch]
+# The finalizer of Installations on a city's own cluster: RBAC cannot grant that field alone.
+- apiGroups: [ddtas.nl]
+  resources: [installations]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [configmaps, secrets, services]
   verbs: [get, list, watch, create, patch, delete]

@@ -16,6 +16,7 @@ from ddtas.api.base import (
     Name,
     Quantity,
     Resource,
+    SecretName,
     SemVer,
     Text,
     Timestamp,
@@ -99,26 +100,59 @@ class Limits(Model):
     memory: Quantity
 
 
+class KubeconfigSecret(Model):
+    """A Secret in the platform's own namespace, labelled `ddtas.nl/credentials`, that holds a kubeconfig.
+
+    It may hold an https server, the certificates of its authority, and a token or a client certificate, all inline.
+    Its current context names the one namespace that workloads go to.
+    """
+
+    name: SecretName
+    # The entry of the Secret; `kubeconfig` where it is left out.
+    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)] | None = None
+
+
+class RemoteCluster(Model):
+    """The city's own cluster."""
+
+    kubeconfig_secret: KubeconfigSecret
+
+
 class MunicipalityPlatformSpec(Model):
     """One city's platform: where workloads go, what data there is, what is true for the whole city."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
+                "has(self.cluster) == has(oldSelf.cluster)",
+                "workloads do not move between this cluster and the city's own: make another platform",
+            ),
+            (
+                "!has(self.cluster) || !has(self.workloadNamespace)",
+                "the kubeconfig's context names the namespace of a cluster: leave workloadNamespace out",
+            ),
+            (
                 "!has(self.dataSources) || self.dataSources.all(s, !s.endpoint.matches('^[a-z]+://[^/?#]*@'))",
                 "an endpoint must not hold a user name or password: name a Secret in credentials",
-            )
+            ),
         )
     )
 
     municipality: Municipality
     # Local platforms run their workloads beside themselves, so this must be the platform's own namespace.
     workload_namespace: Name | None = None
+    # Where workloads go when that is not beside the platform.
+    cluster: RemoteCluster | None = None
     data_sources: Annotated[tuple[DataSource, ...], Field(max_length=500, json_schema_extra=list_map("name"))] = ()
     parameters: ParameterValues = Field(default_factory=dict)
     limits: Limits | None = None
     # Freezes all Installations on the platform, as their own spec.suspend does.
     suspend: bool = False
+
+    def secret_names(self) -> set[str]:
+        """All Secrets that the platform names."""
+        named = {s.credentials.secret_name for s in self.data_sources if s.credentials is not None}
+        return named if self.cluster is None else named | {self.cluster.kubeconfig_secret.name}
 
     def source(self, name: str) -> DataSource | None:
         """The data source with that name, or None."""
@@ -195,11 +229,21 @@ class ListingFit(Model):
     missing: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)] = ()
 
 
+class ClusterStatus(Model):
+    """The city's own cluster, as it was when it was last reached."""
+
+    # UID of kube-system (or of the namespace, where that cannot be read) and the namespace: UID/NAMESPACE. While the
+    # kubeconfig leads to another one, nothing is done there.
+    identity: Annotated[str, StringConstraints(max_length=130)]
+    kubernetes_version: Annotated[str, StringConstraints(max_length=20)]
+
+
 class MunicipalityPlatformStatus(Model):
     """What the operator found out about the platform."""
 
     observed_generation: int | None = None
     conditions: Conditions = ()
+    cluster: ClusterStatus | None = None
     data_sources: Annotated[
         tuple[DataSourceStatus, ...], Field(max_length=500, json_schema_extra=list_map("name"))
     ] = ()

@@ -1,18 +1,22 @@
-"""Makes the cluster match a plan, with as few requests as that takes."""
+"""Makes a place match a plan, with as few requests as that takes."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
+from ddtas import names
 from ddtas.cluster.client import Client
 from ddtas.cluster.fields import marked
-from ddtas.cluster.resources import BY_KIND, INSTALLATION
-from ddtas.cluster.world import Name, World
+from ddtas.cluster.place import Place
+from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION
+from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, Conflict, NotFound
-from ddtas.plan.decide import Plan
+from ddtas.plan.decide import PRUNABLE, Plan
 from ddtas.plan.diff import Send, diff
 from ddtas.plan.reasons import Reason
-from ddtas.plan.snapshot import Key, Snapshot
+from ddtas.plan.snapshot import Child, Key, Snapshot
 from ddtas.plan.status import ChangeSet, Fault
 
 log = logging.getLogger(__name__)
@@ -21,25 +25,61 @@ log = logging.getLogger(__name__)
 _FIRST = frozenset({"ControllerRevision", "ConfigMap", "Secret", "NetworkPolicy"})
 
 
-async def apply(client: Client, world: World, snapshot: Snapshot, plan: Plan) -> ChangeSet | None:
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Whose children, and where they are."""
+
+    place: Place
+    owner: Name
+    uid: str
+
+    @property
+    def namespace(self) -> str:
+        return self.place.namespace or self.owner[0]
+
+    def there(self) -> dict[Key, Child]:
+        """The children, by kind and name.
+
+        At home, what a namesake left is about to go by itself, and may be taken over. Elsewhere it stays: it was let go
+        of on purpose, and is somebody else's now.
+        """
+        found = self.place.children.there(self.owner)
+        if not self.place.remote:
+            return found
+        return {key: child for key, child in found.items() if child.owner_uid in ("", self.uid)}
+
+
+async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan) -> ChangeSet | None:
     """Create, correct and remove children as the plan says.
+
+    Args:
+        client: the cluster of the Installation.
+        place: where its children are.
+        snapshot: what the plan was made from.
+        plan: what to do.
 
     Returns:
         What was done; None when the Installation itself turned out to be gone.
+
+    Raises:
+        ClusterError: the place is not what it was, or could not be asked: nothing was done.
     """
-    owner = (snapshot.installation.metadata.namespace, snapshot.installation.metadata.name)
+    metadata = snapshot.installation.metadata
+    site = _Site(place, (metadata.namespace, metadata.name), metadata.uid)
     inventory = {(item.kind, item.name) for item in snapshot.installation.status.inventory}
-    difference = diff(plan.desired, plan.prune, world.there(owner), inventory, not plan.report_drift)
+    difference = diff(plan.desired, plan.prune, site.there(), inventory, not plan.report_drift)
     pending = difference.sends
+    if pending or difference.removes:
+        await place.verify()
     vanished = any(not send.exists and send.desired.key in inventory for send in pending)
     if vanished and not await _still_there(client, snapshot):
         return None
     first = [s for s in pending if s.desired.key[0] in _FIRST]
     then = [s for s in pending if s.desired.key[0] not in _FIRST]
-    faults = await _send_all(client, world, owner, first)
+    faults = await _send_all(site, first)
     if not faults:
-        faults = await _send_all(client, world, owner, then)
-    removed = await _remove(client, world, owner, difference.removes) if not faults else ()
+        faults = await _send_all(site, then)
+    removed = await _remove(site, difference.removes) if not faults else ()
     return ChangeSet(
         created=tuple(s.desired.key for s in pending if not s.exists),
         changed=tuple(s.desired.key for s in pending if s.exists),
@@ -47,6 +87,32 @@ async def apply(client: Client, world: World, snapshot: Snapshot, plan: Plan) ->
         drifted=difference.drifted,
         faults=tuple(faults),
     )
+
+
+async def remove_all(place: Place, uid: str) -> list[Key]:
+    """Ask for the deletion of everything that carries the uid of an Installation on a city's cluster.
+
+    It is what is there that counts, not what the watches have brought. Pods go with what made them.
+
+    Returns:
+        What was still there; the Installation may go once that is nothing.
+
+    Raises:
+        ClusterError: not everything could be looked at, or asked for.
+    """
+    await place.verify()
+    kinds = [resource for resource in CHILDREN if resource.kind in PRUNABLE]
+    selector = f"{names.LABEL_OWNER}={uid}"
+    lists = await asyncio.gather(*(place.client.list(kind, place.namespace, selector) for kind in kinds))
+    found = [(kind, body["metadata"]) for kind, answer in zip(kinds, lists, strict=True) for body in answer["items"]]
+    await asyncio.gather(
+        *(
+            place.client.delete(kind, place.namespace, metadata["name"], metadata["uid"])
+            for kind, metadata in found
+            if "deletionTimestamp" not in metadata
+        )
+    )
+    return sorted((kind.kind, str(metadata["name"])) for kind, metadata in found)
 
 
 async def _still_there(client: Client, snapshot: Snapshot) -> bool:
@@ -59,59 +125,67 @@ async def _still_there(client: Client, snapshot: Snapshot) -> bool:
     return bool(live["metadata"]["uid"] == metadata.uid and "deletionTimestamp" not in live["metadata"])
 
 
-async def _send_all(client: Client, world: World, owner: Name, sends: Iterable[Send]) -> list[Fault]:
-    results = await asyncio.gather(*(_send(client, world, owner, send) for send in sends))
+async def _send_all(site: _Site, sends: Iterable[Send]) -> list[Fault]:
+    results = await asyncio.gather(*(_send(site, send) for send in sends))
     return [fault for fault in results if fault is not None]
 
 
-async def _is_anothers(client: Client, world: World, owner: Name, send: Send) -> bool:
-    """Whether the name belongs to another Installation, which has our field manager as well: no conflict would show.
+async def _is_anothers(site: _Site, send: Send) -> bool:
+    """Whether the name belongs to somebody else who has our field manager as well: no conflict would show.
 
-    The label alone does not tell: it may have been edited.
+    At home that is another Installation, which the watches tell. On a city's cluster it may be another operator's,
+    whose objects are not watched, so it is looked up. The label alone does not tell: it may have been edited.
     """
     kind, name = send.desired.key
-    if send.exists or world.owner(kind, owner[0], name) in (None, owner):
+    children = site.place.children
+    if send.exists or (not site.place.remote and children.owner(kind, site.namespace, name) in (None, site.owner)):
         return False
     try:
-        live = await client.get(BY_KIND[kind], owner[0], name)
+        live = await site.place.client.get(BY_KIND[kind], site.namespace, name)
     except NotFound:
         return False
-    ours = {reference["uid"] for reference in send.desired.manifest["metadata"]["ownerReferences"]}
-    return ours.isdisjoint(reference["uid"] for reference in live["metadata"].get("ownerReferences", ()))
+    return site.uid not in _owners(live["metadata"], site.place.remote)
 
 
-async def _send(client: Client, world: World, owner: Name, send: Send) -> Fault | None:
+def _owners(metadata: dict[str, Any], remote: bool) -> set[str]:
+    if remote:
+        return {metadata.get("labels", {}).get(names.LABEL_OWNER, "")}
+    return {reference["uid"] for reference in metadata.get("ownerReferences", ())}
+
+
+async def _send(site: _Site, send: Send) -> Fault | None:
     kind, name = send.desired.key
-    resource = BY_KIND[kind]
+    resource, children = BY_KIND[kind], site.place.children
     taken = f"{kind} {name} exists and is not this Installation's: rename or remove it"
     try:
-        if await _is_anothers(client, world, owner, send):
+        if await _is_anothers(site, send):
             return Fault(Reason.NAME_TAKEN, taken)
         # Without force, a field that another manager set is a conflict: nothing of somebody else is taken over.
         manifest = send.desired.manifest
         manifest = manifest if send.desired.once else marked(manifest, send.digest)
-        live = await client.apply(resource, manifest, force=send.exists)
+        live = await site.place.client.apply(resource, manifest, force=send.exists)
     except Conflict as error:
         if send.exists:
             return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
         return Fault(Reason.NAME_TAKEN, f"{taken} ({error.message})")
     except ClusterError as error:
         return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
-    world.put_child(resource, live)
-    child = world.child(owner, send.desired.key)
+    children.put(resource, live)
+    child = children.child(site.owner, send.desired.key)
     if child is not None and child.applied != send.digest:
-        world.accept(child.uid, send.digest, child.applied)
-    log.info("%s %s", "corrected" if send.exists else "created", kind, extra={"object": f"{owner[0]}/{name}"})
+        children.accept(child.uid, send.digest, child.applied)
+    log.info("%s %s", "corrected" if send.exists else "created", kind, extra={"object": f"{site.namespace}/{name}"})
     return None
 
 
-async def _remove(client: Client, world: World, owner: Name, keys: Iterable[Key]) -> tuple[Key, ...]:
+async def _remove(site: _Site, keys: Iterable[Key]) -> tuple[Key, ...]:
     removed = []
+    there = site.there()
     for key in keys:
-        child = world.child(owner, key)
+        child = there.get(key)
         if child is None:
             continue
-        await client.delete(BY_KIND[key[0]], owner[0], key[1], child.uid)
-        log.info("removed %s", key[0], extra={"object": f"{owner[0]}/{key[1]}"})
+        await site.place.client.delete(BY_KIND[key[0]], site.namespace, key[1], child.uid)
+        log.info("removed %s", key[0], extra={"object": f"{site.namespace}/{key[1]}"})
         removed.append(key)
     return tuple(removed)

@@ -32,9 +32,25 @@ _MAX_LINE_BYTES = 8 * 1024 * 1024
 class Client:
     """One API server."""
 
-    def __init__(self, api: ApiClient, on_request: OnRequest = lambda verb, kind, status: None) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        on_request: OnRequest = lambda verb, kind, status: None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        max_bytes: int | None = None,
+    ) -> None:
+        """Make a client of a configured connection.
+
+        Args:
+            api: the connection.
+            on_request: told of each request: verb, kind, HTTP status.
+            timeout_seconds: for one request, watches aside.
+            max_bytes: of one answer; None trusts the server.
+        """
         self.api = api
         self._on_request = on_request
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._max_bytes = max_bytes
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
         api.user_agent = f"ddtas-operator/{__version__}"
 
@@ -158,14 +174,24 @@ class Client:
         content_type: str = "application/json",
     ) -> JsonObject:
         async with self._slots:
-            timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-            response = await self._send(verb, resource, path, query or {}, body, method, content_type, timeout)
+            response = await self._send(verb, resource, path, query or {}, body, method, content_type, self._timeout)
             async with response:
                 try:
-                    answer: JsonObject = json.loads(await response.read())
-                except (aiohttp.ClientError, TimeoutError) as error:
+                    answer: JsonObject = json.loads(await self._read(response))
+                except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
                     raise ClusterError(0, f"{verb} {resource.kind}: {type(error).__name__}") from None
         return answer
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        if self._max_bytes is None:
+            return await response.read()
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._max_bytes:
+                response.close()
+                raise ClusterError(0, f"the API server sent an answer of over {self._max_bytes} bytes")
+        return bytes(body)
 
     async def _send(
         self,

@@ -37,21 +37,37 @@ def child(kind: str, body: JsonObject) -> Child:
         applied="" if kind == "Pod" else owned_digest(body),
         asked="" if kind == "Pod" else asked_digest(body),
         deleting="deletionTimestamp" in metadata,
-        owner_uid=_owner_uid(metadata),
+        owner_uid=_owner_uid(metadata, labels),
         facts=facts,
         data=json.dumps(body.get("data")) if kind == "ControllerRevision" else "",
     )
 
 
-def _owner_uid(metadata: JsonObject) -> str:
+def _owner_uid(metadata: JsonObject, labels: JsonObject) -> str:
     owners = metadata.get("ownerReferences", ())
-    return next((str(o["uid"]) for o in owners if o["kind"] in ("Installation", "Job")), "")
+    named = next((str(o["uid"]) for o in owners if o["kind"] in ("Installation", "Job")), "")
+    return named or str(labels.get(names.LABEL_OWNER, ""))
 
 
-def owner(body: JsonObject) -> tuple[str, str]:
-    """Namespace and name of the Installation that a child belongs to, by label."""
+NOBODY = ("", "")
+
+
+def owner(body: JsonObject, home: str = "") -> tuple[str, str]:
+    """Namespace and name of the Installation that a child belongs to, by label.
+
+    Args:
+        body: the child.
+        home: namespace of the Installation, when it is on another cluster than the child.
+
+    Returns:
+        NOBODY for what is on this cluster for an Installation elsewhere, or the other way around: a city may run an
+        operator itself.
+    """
     metadata = body["metadata"]
-    return metadata["namespace"], metadata.get("labels", {}).get(names.LABEL_INSTALLATION, "")
+    labels = metadata.get("labels", {})
+    if (names.LABEL_PLATFORM in labels) != bool(home):
+        return NOBODY
+    return home or metadata["namespace"], labels.get(names.LABEL_INSTALLATION, "")
 
 
 def _conditions(status: JsonObject) -> dict[str, JsonObject]:

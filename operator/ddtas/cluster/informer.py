@@ -53,6 +53,7 @@ class Informer:
         self._known: dict[tuple[str, str], str] = {}
         self._version = ""  # up to which all events were seen; none before the first list
         self.synced = asyncio.Event()
+        self.trouble: ClusterError | None = None  # the last one, before it synced
 
     async def run(self) -> None:
         """Run until cancelled. Trouble with the API server is logged, and ends with it."""
@@ -68,6 +69,7 @@ class Informer:
                 if error.status == _GONE:
                     self._version = ""
                     continue
+                self.trouble = error
                 pause = min(_MAX_PAUSE_SECONDS, max(1.0, pause * 2))
                 log.warning("watch of %s interrupted: %s", self._resource.kind, error)
                 await asyncio.sleep(pause)

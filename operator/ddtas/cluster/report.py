@@ -48,6 +48,24 @@ async def write_status(
     return await client.apply(resource, manifest, force=True, subresource="status")
 
 
+async def write_finalizers(
+    client: Client, resource: ResourceType, metadata: Metadata, finalizers: Sequence[str]
+) -> JsonObject:
+    """Have these finalizers of ours on an object, and no other ones of ours; its spec is not touched.
+
+    Raises:
+        NotFound: the object is gone.
+        Conflict: another object has its name now.
+    """
+    named = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
+    manifest = {
+        "apiVersion": API_VERSION,
+        "kind": resource.kind,
+        "metadata": named | ({"finalizers": list(finalizers)} if finalizers else {}),
+    }
+    return await client.apply(resource, manifest, force=True)
+
+
 # Steps that take long enough for a person to wonder what is going on.
 _WORK = frozenset({Reason.PROBING, Reason.CALIBRATING, Reason.VALIDATING, Reason.ROLLING_OUT})
 

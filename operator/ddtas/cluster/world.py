@@ -1,22 +1,18 @@
-"""What the operator knows of the cluster: the three kinds, credentials, and the facts of all children.
+"""What the operator knows of its own cluster: the three kinds, and credentials.
 
 Fed by watches, and by the answers to the operator's own writes, so that it never acts on less than it did itself.
 An older state of an object never replaces a newer one.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from ddtas.api.base import Metadata, Resource
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.cluster import facts
-from ddtas.cluster.resources import ResourceType
 from ddtas.errors import InvalidObject
-from ddtas.plan.snapshot import Child, Key, Secret
+from ddtas.plan.snapshot import Secret
 
 JsonObject = dict[str, Any]
 Name = tuple[str, str]  # (namespace, name); the namespace of a cluster-scoped object is ""
@@ -29,6 +25,7 @@ class Unreadable:
 
     def __init__(self, body: JsonObject, fault: str) -> None:
         self.metadata = Metadata.model_validate(body["metadata"])
+        self.platform = str(body.get("spec", {}).get("platform", ""))  # of an Installation
         self.status: JsonObject = body.get("status") or {}
         self.fault = fault
 
@@ -102,66 +99,6 @@ class World:
         self.installations = Collection(Installation)
         self.kubernetes_version = "0.0"
         self._secrets: dict[Name, Secret] = {}
-        self._children: defaultdict[Name, dict[Key, Child]] = defaultdict(dict)
-        self._owner_of: dict[tuple[str, str, str], Name] = {}  # by kind, namespace and name
-        # For each child that the API server stores otherwise than it was sent (a mutating webhook, an unusual
-        # quantity): the digest of what it made of it. Asked for again, it would come out the same again.
-        self._accepted: dict[str, tuple[str, str]] = {}
-
-    def put_child(self, resource: ResourceType, body: JsonObject) -> Name:
-        """Take in a child; returns the Installation that it belongs to."""
-        owner = facts.owner(body)
-        child = facts.child(resource.kind, body)
-        place = (resource.kind, owner[0], child.name)
-        if self._owner_of.setdefault(place, owner) != owner:  # its label was edited
-            self.remove_child(*place)
-            self._owner_of[place] = owner
-        known = self._children[owner].get(child.key)
-        if known is None or known.uid != child.uid or known.resource_version < child.resource_version:
-            self._children[owner][child.key] = child
-        return owner
-
-    def remove_child(self, kind: str, namespace: str, name: str) -> Name | None:
-        """Forget a child; returns the Installation that it belonged to."""
-        owner = self._owner_of.pop((kind, namespace, name), None)
-        if owner is None:
-            return None
-        child = self._children[owner].pop((kind, name))
-        self._accepted.pop(child.uid, None)
-        if not self._children[owner]:
-            del self._children[owner]
-        return owner
-
-    def owner(self, kind: str, namespace: str, name: str) -> Name | None:
-        """The Installation that a child belongs to, by its label."""
-        return self._owner_of.get((kind, namespace, name))
-
-    def children(self, owner: Name, uid: str) -> dict[Key, Child]:
-        """The children of an Installation, by kind and name.
-
-        Those of a namesake that was deleted before are not among them, though they have the same names: the garbage
-        collector is about to remove them, and what its runs showed is not evidence for this one.
-        """
-        found = self.there(owner)
-        owners = {"", uid} | {c.uid for c in found.values() if c.kind == "Job" and c.owner_uid in ("", uid)}
-        return {key: child for key, child in found.items() if child.owner_uid in owners}
-
-    def there(self, owner: Name) -> dict[Key, Child]:
-        """All objects with the label of an Installation, those of a namesake that was deleted before among them."""
-        return {key: self._as_accepted(child) for key, child in self._children.get(owner, {}).items()}
-
-    def _as_accepted(self, child: Child) -> Child:
-        """A child that is what the API server once made of a manifest, as if it were that manifest."""
-        asked, got = self._accepted.get(child.uid, ("", ""))
-        return replace(child, applied=asked) if asked and child.applied == got else child
-
-    def child(self, owner: Name, key: Key) -> Child | None:
-        """One child of an Installation."""
-        return self._children.get(owner, {}).get(key)
-
-    def accept(self, uid: str, asked: str, got: str) -> None:
-        """Remember what the API server made of a manifest."""
-        self._accepted[uid] = (asked, got)
 
     def put_secret(self, body: JsonObject) -> Name:
         """Take in a credentials Secret."""

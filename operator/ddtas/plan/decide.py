@@ -630,13 +630,19 @@ def _recalibration(target: _Revision | None, snapshot: Snapshot) -> Recalibratio
     return recalibration.status(old, cause, in_force, due, snapshot.now)
 
 
+def _owner(snapshot: Snapshot) -> Owner:
+    meta, platform = snapshot.installation.metadata, snapshot.platform
+    if isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is not None:
+        return Owner(meta.name, snapshot.workload_namespace, meta.uid, platform.metadata.uid)
+    return Owner(meta.name, meta.namespace, meta.uid)
+
+
 def decide(snapshot: Snapshot) -> Plan:
     """Decide what to do next about one Installation.
 
     The plan depends on the snapshot alone: the same snapshot gives the same plan.
     """
-    meta = snapshot.installation.metadata
-    owner = Owner(meta.name, meta.namespace, meta.uid)
+    owner = _owner(snapshot)
     serving = history.observed_serving(snapshot)
     findings, bindings, target = _target(snapshot, owner, serving)
     if target is not None:

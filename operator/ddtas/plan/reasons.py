@@ -155,6 +155,43 @@ class Reason(StrEnum):
     VERSION_PINNED = "VersionPinned", Course.DONE, "A newer version is listed, and the spec keeps to another one."
     VERSION_DEPRECATED = "VersionDeprecated", Course.STALLED, "The version is deprecated; it serves all the same."
 
+    # ClusterReachable of a MunicipalityPlatform with a cluster of its own, and Ready of the Installations on it
+    CLUSTER_REACHABLE = "ClusterReachable", Course.DONE, "The city's cluster answers, and is the one that it was."
+    CLUSTER_CONNECTING = "ClusterConnecting", Course.WORKING, "The city's cluster has not answered yet."
+    KUBECONFIG_MISSING = (
+        "KubeconfigMissing",
+        Course.WAITING,
+        "The Secret of the kubeconfig is missing, is not labelled ddtas.nl/credentials, or lacks the key.",
+    )
+    KUBECONFIG_INVALID = "KubeconfigInvalid", Course.STALLED, "The kubeconfig is incomplete, or cannot be read."
+    KUBECONFIG_FORBIDDEN = (
+        "KubeconfigForbidden",
+        Course.STALLED,
+        "The kubeconfig asks for a program, a file, a proxy, or something else that the operator does not do.",
+    )
+    CLUSTER_ADDRESS_FORBIDDEN = (
+        "ClusterAddressForbidden",
+        Course.WAITING,
+        "The kubeconfig leads to an address that the operator may not connect to.",
+    )
+    CLUSTER_UNREACHABLE = (
+        "ClusterUnreachable",
+        Course.WAITING,
+        "The city's cluster does not answer. What runs there runs on; the operator catches up by itself.",
+    )
+    CLUSTER_UNAUTHORIZED = (
+        "ClusterUnauthorized",
+        Course.WAITING,
+        "The city's cluster does not accept the kubeconfig's credentials, or they have too few rights there.",
+    )
+    CLUSTER_REPLACED = (
+        "ClusterReplaced",
+        Course.STALLED,
+        "The kubeconfig leads to another cluster or namespace than before: nothing is done there.",
+    )
+    ABANDONED = "Abandoned", Course.DONE, "Only an Event: what is on a cluster that cannot be reached was let go of."
+    REMOVING = "Removing", Course.WORKING, "The Installation is being deleted: its objects in the city are removed."
+
     # Any
     WAITING = "Waiting", Course.WAITING, "An earlier condition must hold first."
     SUSPENDED = (

@@ -100,11 +100,19 @@ def _base64(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The Installation that the children belong to."""
+    """The Installation that the children belong to.
+
+    Attributes:
+        name: of the Installation.
+        namespace: of the children; the Installation's own, unless they are on a city's own cluster.
+        uid: of the Installation.
+        platform: uid of the platform whose own cluster the children are on; "" where they are beside it.
+    """
 
     name: str
     namespace: str
     uid: str
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,13 +139,22 @@ class Renderer:
     def labels(self, **more: str) -> dict[str, str]:
         """The labels of every child, and `component` or `phase` where given."""
         keys = {"component": names.LABEL_COMPONENT, "phase": names.LABEL_PHASE}
+        elsewhere = {names.LABEL_PLATFORM: self.owner.platform, names.LABEL_OWNER: self.owner.uid}
         return {
             names.LABEL_MANAGED_BY: names.MANAGED_BY,
             names.LABEL_INSTALLATION: self.owner.name,
             names.LABEL_REVISION: self.revision,
+            **(elsewhere if self.owner.platform else {}),
         } | {keys[key]: value for key, value in more.items()}
 
     def _object(self, api_version: str, kind: str, name: str, labels: Mapping[str, str], **body: Any) -> Manifest:
+        # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
+        reference = {
+            "apiVersion": names.API_VERSION,
+            "kind": "Installation",
+            "name": self.owner.name,
+            "uid": self.owner.uid,
+        }
         return {
             "apiVersion": api_version,
             "kind": kind,
@@ -145,15 +162,8 @@ class Renderer:
                 "name": name,
                 "namespace": self.owner.namespace,
                 "labels": dict(labels),
-                # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
-                "ownerReferences": [
-                    {
-                        "apiVersion": names.API_VERSION,
-                        "kind": "Installation",
-                        "name": self.owner.name,
-                        "uid": self.owner.uid,
-                    }
-                ],
+                # On another cluster it would name nobody, and the garbage collector would remove the object.
+                **({} if self.owner.platform else {"ownerReferences": [reference]}),
             },
             **body,
         }

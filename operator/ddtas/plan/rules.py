@@ -112,7 +112,7 @@ def _platform_suits(case: _Case) -> Refusal | None:
     faults: list[str] = []
     if required is not None and required.minimum_kubernetes_version is not None:
         has, needs = case.snapshot.kubernetes_version, required.minimum_kubernetes_version
-        if _minor(has) < _minor(needs):
+        if has and _minor(has) < _minor(needs):
             faults.append(f"needs Kubernetes {needs}, the cluster has {has}")
     if limits is not None:
         for who, requests in (

@@ -67,7 +67,8 @@ class Child:
     # Digest of what was last asked for, as the object itself remembers it.
     asked: str = ""
     deleting: bool = False
-    # uid of the Installation (of a run's pod: the Job) that owns it; "" where no owner of these kinds is named.
+    # uid of the Installation (of a run's pod: the Job) that owns it; "" where no owner of these kinds is named. On a
+    # city's own cluster a label names the Installation.
     owner_uid: str = ""
     facts: JobFacts | DeploymentFacts | PodFacts | None = None
     # Only of a ControllerRevision: its data, as JSON.
@@ -104,10 +105,12 @@ class Snapshot:
 
     now: datetime
     policy: StorePolicy
-    kubernetes_version: str
+    kubernetes_version: str  # of where workloads go; "" while that is not known
     installation: Installation
     listing: AppListing | str | None  # a str says why the object that is there cannot be read
     platform: MunicipalityPlatform | str | None
+    # Of workloads on a city's own cluster; "" where they are beside the Installation.
+    workload_namespace: str = ""
     observations: Mapping[str, SourceObservation] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     children: Mapping[Key, Child] = field(default_factory=dict)

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ddtas.api.base import Condition, Verdict
-from ddtas.api.installation import DriftedItem, InstallationStatus, InventoryItem, PlanStatus
+from ddtas.api.installation import DriftedItem, Installation, InstallationStatus, InventoryItem, PlanStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import (
+    ClusterStatus,
     DataSource,
     DataSourceStatus,
     ListingFit,
@@ -171,6 +172,19 @@ def installation_status(
     )
 
 
+def held_status(installation: Installation, reason: Reason, message: str, now: datetime) -> InstallationStatus:
+    """The status of an Installation that nothing can be done for now: what was known stays, and Ready says why."""
+    old, generation = installation.status, installation.metadata.generation
+    status: Literal["False", "Unknown"] = "False" if reason.course is Course.STALLED else "Unknown"
+    known = {c.type: c for c in old.conditions}
+    findings = [Finding(step, status, reason, message) for step in STEPS if step not in known]
+    findings += _kstatus(Finding("Ready", status, reason, message))
+    known |= {c.type: c for c in conditions(findings, old.conditions, generation, now)}
+    ordered = tuple(known[kind] for kind in dict.fromkeys([*STEPS, *known]))
+    progress = old.progress or f"0/{len(STEPS)}"
+    return old.model_copy(update={"observed_generation": generation, "conditions": ordered, "progress": progress})
+
+
 def refused_status(old: InstallationStatus, generation: int, message: str, now: datetime) -> InstallationStatus:
     """The status of an Installation that the operator cannot read: everything else stays as it was."""
     findings = [Finding(STEPS[0], "False", Reason.SPEC_INVALID, message)]
@@ -200,6 +214,7 @@ def platform_status(
     probes: Mapping[str, str],
     listings: Sequence[ListingFit],
     now: datetime,
+    cluster: tuple[Finding, ClusterStatus | None] | None = None,
 ) -> MunicipalityPlatformStatus:
     """The status of a MunicipalityPlatform.
 
@@ -209,6 +224,7 @@ def platform_status(
         probes: digest of what each probe used, by source name.
         listings: which apps could run here.
         now: for what changed since the old status.
+        cluster: what was found of the city's own cluster; None where workloads are beside the platform.
     """
     before = {s.name: s for s in platform.status.data_sources}
     sources = []
@@ -220,8 +236,10 @@ def platform_status(
         sources.append(status)
     reachable = sum(s.state == "Reachable" for s in sources)
     conformant = sum(s.conformant is Verdict.MET for s in sources)
-    found = _platform_finding(sources, reachable), _conformance_finding(sources)
-    main = next((f for f in found if f.status != "True"), found[0])
+    where, remembered = cluster or (None, None)
+    about = (_platform_finding(sources, reachable), _conformance_finding(sources))
+    found = about if where is None else (where, *about)
+    main = next((f for f in found if f.status != "True"), about[0])
     kstatus = _kstatus(main)
     if platform.spec.suspend:
         text = f"spec.suspend is true: nothing new is done for the Installations here; {main.message}"
@@ -230,6 +248,7 @@ def platform_status(
     return MunicipalityPlatformStatus(
         observed_generation=generation,
         conditions=conditions([*found, *kstatus], platform.status.conditions, generation, now),
+        cluster=remembered,
         data_sources=tuple(_bounded(sources)),
         sources=f"{reachable}/{len(sources)}",
         conformant=f"{conformant}/{len(sources)}",

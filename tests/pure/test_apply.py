@@ -1,0 +1,105 @@
+"""Applying a plan on a city's own cluster: which cluster it is comes first, and nothing of others is touched."""
+
+from typing import Any
+
+import pytest
+from builders import UID
+from builders import City as Model
+from test_plan_clusters import ONE, config_map_body, remote
+
+from ddtas import names
+from ddtas.cluster.apply import apply, remove_all
+from ddtas.cluster.children import Children
+from ddtas.cluster.place import Place
+from ddtas.cluster.resources import BY_KIND, ResourceType
+from ddtas.errors import ClusterError, NotFound
+from ddtas.plan.decide import decide
+from ddtas.plan.reasons import Reason
+
+
+class Server:
+    """An API server that stores what it is sent, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.there: dict[tuple[str, str], dict[str, Any]] = {}
+
+    async def get(self, resource: ResourceType, namespace: str, name: str) -> dict[str, Any]:
+        self.asked.append("get")
+        try:
+            return self.there[resource.kind, name]
+        except KeyError:
+            raise NotFound(404, "not there") from None
+
+    async def apply(self, resource: ResourceType, manifest: dict[str, Any], *, force: bool) -> dict[str, Any]:
+        self.asked.append("apply")
+        more = {"uid": f"uid-{len(self.asked)}", "resourceVersion": str(len(self.asked))}
+        body = manifest | {"metadata": manifest["metadata"] | more}
+        self.there[resource.kind, manifest["metadata"]["name"]] = body
+        return body
+
+    async def list(self, resource: ResourceType, namespace: str, selector: str) -> dict[str, Any]:
+        self.asked.append("list")
+        key, _, value = selector.partition("=")
+        of_kind = [body for (kind, _), body in self.there.items() if kind == resource.kind]
+        return {"items": [body for body in of_kind if body["metadata"]["labels"].get(key) == value]}
+
+    async def delete(self, resource: ResourceType, namespace: str, name: str, uid: str) -> None:
+        self.asked.append("delete")
+        assert self.there.pop((resource.kind, name))["metadata"]["uid"] == uid
+
+
+async def refused() -> None:
+    raise ClusterError(0, "the kubeconfig leads to another cluster than before")
+
+
+def place(server: Server, children: Children, **more: Any) -> Place:
+    return Place(server, children, "1.36", "twins", **more)  # type: ignore[arg-type]
+
+
+def snapshot() -> Any:
+    return Model(platform=remote(ONE), workload_namespace="twins").snapshot()
+
+
+async def test_each_name_is_looked_up_and_then_made() -> None:
+    server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
+    plan = decide(seen)
+    changes = await apply(server, place(server, children), seen, plan)  # type: ignore[arg-type]
+    assert changes is not None
+    assert len(changes.created) == len(plan.desired) > 0
+    assert sorted(server.asked) == sorted(["get", "apply"] * len(plan.desired))
+    assert set(children.of(("voorbeeldstad", "flood"), UID)) == {d.key for d in plan.desired}
+
+
+async def test_nothing_is_done_on_another_cluster() -> None:
+    server, seen = Server(), snapshot()
+    where = place(server, Children("voorbeeldstad"), verify=refused)
+    with pytest.raises(ClusterError):
+        await apply(server, where, seen, decide(seen))  # type: ignore[arg-type]
+    with pytest.raises(ClusterError):
+        await remove_all(where, UID)
+    assert server.asked == []
+
+
+async def test_what_an_abandoned_namesake_left_is_in_the_way_and_stays() -> None:
+    server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
+    plan = decide(seen)
+    (kind, name), *_ = (d.key for d in plan.desired)
+    left = config_map_body(name, {names.LABEL_OWNER: "an-earlier-one"})
+    server.there[kind, name] = left
+    children.put(BY_KIND[kind], left)
+    changes = await apply(server, place(server, children), seen, plan)  # type: ignore[arg-type]
+    assert changes is not None
+    assert [fault.reason for fault in changes.faults] == [Reason.NAME_TAKEN]
+    assert server.there[kind, name] == left
+
+
+async def test_all_that_carries_the_uid_is_removed_and_nothing_else() -> None:
+    server, seen = Server(), snapshot()
+    where = place(server, Children("voorbeeldstad"))
+    await apply(server, where, seen, decide(seen))  # type: ignore[arg-type]
+    other = config_map_body("other", {names.LABEL_OWNER: "another"})
+    server.there["ConfigMap", "other"] = other
+    assert await remove_all(where, UID) != []
+    assert await remove_all(where, UID) == []
+    assert server.there == {("ConfigMap", "other"): other}
