@@ -28,6 +28,9 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 # On the pod template: digest of the credentials and addresses that are mounted, so that a rotation rolls the app.
 ANNOTATION_BINDINGS = f"{GROUP}/bindings-digest"
 
+# On an Installation with `spec.removal: Wait`: it is deleted when nobody uses its data products any more.
+FINALIZER_CONSUMERS = f"{GROUP}/consumers"
+
 # Bounds that keep every derived name within 63 characters: 30 + 1 + 10 + 1 + 20.
 MAX_INSTALLATION_NAME = 30
 REVISION_ID_LENGTH = 10
@@ -50,3 +53,8 @@ def child(installation: str, revision: str, part: str) -> str:
 def service(installation: str, component: str) -> str:
     """Name of the Service of a component: it has no revision in it, since it moves from one to the next."""
     return f"{installation}-{component}"
+
+
+def product(installation: str, part: str) -> str:
+    """Name of a data product: as a data source of its platform, and of the Secret that tells where it is."""
+    return f"{installation}-{part}"

@@ -145,6 +145,7 @@ class Metadata(Model):
     resource_version: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
     deletion_timestamp: datetime | None = None
 
 

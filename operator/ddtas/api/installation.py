@@ -22,6 +22,7 @@ from ddtas.api.base import (
     list_map,
 )
 from ddtas.api.base import Parameters as ParameterValues
+from ddtas.api.platform import DataSource
 
 RevisionId = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{10}$", max_length=10)]
 Number = Annotated[str, StringConstraints(max_length=40)]  # shown, not computed with: no float in a status
@@ -50,6 +51,33 @@ class Windows(Model):
     validation: Window
 
 
+class Recipient(Model):
+    """A platform that a product is offered to; it must accept."""
+
+    namespace: Name
+    platform: Name
+
+
+class Offer(Model):
+    """A data product that other platforms than this Installation's own may use."""
+
+    product: PartName
+    to: Annotated[
+        tuple[Recipient, ...],
+        Field(min_length=1, max_length=32, json_schema_extra=list_map("namespace", "platform")),
+    ]
+
+
+class Removal(StrEnum):
+    """What happens when an Installation is deleted whose products others use.
+
+    Warn: it goes, and they say what they lost. Wait: it stays until none of them uses its products any more.
+    """
+
+    WARN = "Warn"
+    WAIT = "Wait"
+
+
 class InstallationSpec(Model):
     """Which app, which version, on which platform, with which values."""
 
@@ -69,10 +97,18 @@ class InstallationSpec(Model):
     bindings: Annotated[tuple[BindingChoice, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     windows: Windows | None = None
     suspend: bool = False
+    offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=list_map("product"))] = ()
+    # Warn where it is left out.
+    removal: Removal | None = None
 
     def choice(self, requirement: str) -> str | None:
         """The data source chosen for a requirement, or None where the choice is left to the match."""
         return next((b.data_source for b in self.bindings if b.requirement == requirement), None)
+
+    def offered(self, product: str, namespace: str, platform: str) -> bool:
+        """Whether a product is offered to a platform."""
+        recipient = Recipient(namespace=namespace, platform=platform)
+        return any(offer.product == product and recipient in offer.to for offer in self.offers)
 
 
 class Check(Model):
@@ -91,6 +127,30 @@ class NearMiss(Model):
     missing: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)]
 
 
+class Upstream(Model):
+    """The Installation whose product feeds, or would feed, a requirement."""
+
+    installation: Name
+    # Where it is not this Installation's own.
+    namespace: Name | None = None
+    product: PartName
+    # Serving: it feeds. NotServing: waited for. Leaving: deleted, and held by its consumers. Gone: there no more.
+    state: Literal["Serving", "NotServing", "Leaving", "Gone"]
+    # What serves there; it may change without a new revision here.
+    revision: RevisionId | None = None
+    version: SemVer | None = None
+
+
+class Feed(Model):
+    """A data source of a revision that is the product of another Installation."""
+
+    requirement: PartName
+    data_source: Name
+    installation: Name
+    namespace: Name | None = None
+    product: PartName
+
+
 class Binding(Model):
     """Which source meets a requirement, with the verdict of every check."""
 
@@ -98,6 +158,7 @@ class Binding(Model):
     verdict: Verdict
     data_source: Name | None = None
     contract_version: Annotated[str, StringConstraints(max_length=64)] | None = None
+    upstream: Upstream | None = None
     checks: Annotated[tuple[Check, ...], Field(max_length=100, json_schema_extra=list_map("name"))] = ()
     near_misses: Annotated[tuple[NearMiss, ...], Field(max_length=5, json_schema_extra=list_map("dataSource"))] = ()
 
@@ -149,6 +210,30 @@ class RevisionStatus(Model):
     state: Literal["Candidate", "Serving"]
     calibration: Evidence | None = None
     validation: Evidence | None = None
+    upstreams: Annotated[tuple[Feed, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
+
+
+class ServiceBinding(Model):
+    """Where a servicebinding.io client finds out how to reach this Installation (Provisioned Service)."""
+
+    name: Name
+
+
+class ProductStatus(Model):
+    """A data product that can be had now."""
+
+    name: PartName
+    # A Secret of type servicebinding.io/<kind> beside the Installation.
+    secret_name: Name
+    # As it is among the data sources of its platform.
+    source: DataSource
+
+
+class Consumer(Model):
+    """An Installation that uses a product of this one."""
+
+    namespace: Name
+    installation: Name
 
 
 class InventoryItem(Model):
@@ -169,6 +254,12 @@ class InstallationStatus(Model):
     serving_revision: RevisionId | None = None
     serving_version: Annotated[str, StringConstraints(max_length=64)] | None = None
     last_retry: Annotated[str, StringConstraints(max_length=64)] | None = None
+    # The Secret of the first product.
+    binding: ServiceBinding | None = None
+    products: Annotated[tuple[ProductStatus, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    consumers: Annotated[
+        tuple[Consumer, ...], Field(max_length=100, json_schema_extra=list_map("namespace", "installation"))
+    ] = ()
     bindings: Annotated[tuple[Binding, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     revisions: Annotated[tuple[RevisionStatus, ...], Field(max_length=10, json_schema_extra=list_map("id"))] = ()
     inventory: Annotated[
