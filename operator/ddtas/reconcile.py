@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from ddtas import metrics, names
-from ddtas.api.installation import Installation, InstallationStatus
+from ddtas.api.base import Metadata
+from ddtas.api.installation import Installation, InstallationStatus, Removal
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
@@ -20,15 +21,18 @@ from ddtas.cluster.client import Client
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
+from ddtas.plan import dependencies
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
 from ddtas.plan.decide import Plan, RenderRequest, decide
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
 from ddtas.plan.status import (
     ChangeSet,
+    held_status,
     installation_status,
     listing_status,
     platform_status,
@@ -76,12 +80,24 @@ class Reconciler:
         probes: ProbeScheduler,
         settings: Settings,
         now: Callable[[], datetime] = _now,
+        on_published: Callable[[], None] = lambda: None,
     ) -> None:
+        """Wire the parts.
+
+        Args:
+            client: the cluster.
+            world: what is known of it.
+            probes: what is known of data sources.
+            settings: of this process.
+            now: the clock.
+            on_published: called when a status was written: its own event will bring nothing new.
+        """
         self._client = client
         self._world = world
         self._probes = probes
         self._settings = settings
         self._now = now
+        self._on_published = on_published
         # By Installation, then revision: two Installations may have the same revision, but never the same names.
         self._rendered: OrderedDict[Name, dict[str, tuple[Manifest, ...] | TemplateError]] = OrderedDict()
         # By platform: the digests of its sources, for one generation of it; and which apps could run there.
@@ -134,15 +150,18 @@ class Reconciler:
             return None
         if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
             return None
-        self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
-        observations = self._observations(platform)
-        listings = await self._catalogue(platform, observations)
-        status = platform_status(platform, observations, self._probe_digests(platform), listings, self._now())
+        products = self._world.products(platform)
+        sources = _sources(platform, products)
+        self._probes.retain(namespace, name, {s.name for s in sources})
+        observations = self._observations(platform, products)
+        listings = await self._catalogue(platform, products, observations)
+        digests = self._probe_digests(platform, products)
+        status = platform_status(platform, observations, digests, listings, self._now(), products)
         await self._publish(PLATFORM, self._world.platforms, platform, status)
         return _CATALOGUE_SECONDS
 
     async def _catalogue(
-        self, platform: MunicipalityPlatform, observations: dict[str, SourceObservation]
+        self, platform: MunicipalityPlatform, products: dict[str, Product], observations: dict[str, SourceObservation]
     ) -> tuple[ListingFit, ...]:
         """Which apps could run on a platform.
 
@@ -156,6 +175,7 @@ class Reconciler:
             platform.metadata.generation,
             tuple((listing.metadata.uid, listing.metadata.generation) for listing in listings),
             tuple((name, seen.state, steady_facts(seen.facts)) for name, seen in observations.items()),
+            tuple(products.items()),
         )
         known = self._catalogues.get(key)
         now = self._now()
@@ -169,20 +189,22 @@ class Reconciler:
             namespace, name = key
             await asyncio.sleep(0)  # each may take long where there are many sources: others get a turn
             candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
-            fits.append(fit(self._snapshot(candidate, listing, platform, observations), version))
+            fits.append(fit(self._snapshot(candidate, listing, platform, products, observations), version))
         self._catalogues[key] = (question, now, tuple(fits))
         return tuple(fits)
 
-    def _observations(self, platform: MunicipalityPlatform) -> dict[str, SourceObservation]:
-        """What is known of the platform's sources, by name; sees to it that each of them is looked at.
+    def _observations(
+        self, platform: MunicipalityPlatform, products: dict[str, Product]
+    ) -> dict[str, SourceObservation]:
+        """What is known of the platform's sources and products, by name; sees to it that each of them is looked at.
 
         An Installation may well come before its platform after a restart, and must not take that for a source that
         nobody has looked at yet. Without its credentials nothing can be known of a source.
         """
         namespace, name = platform.metadata.namespace, platform.metadata.name
-        secrets, digests = self._world.secrets(namespace), self._probe_digests(platform)
+        secrets, digests = self._world.secrets(namespace), self._probe_digests(platform, products)
         found = {}
-        for source in platform.spec.data_sources:
+        for source in _sources(platform, products):
             key, digest = SourceKey(namespace, name, source.name), digests[source.name]
             target = _target(source, secrets)
             if target is None:
@@ -199,23 +221,27 @@ class Reconciler:
                 )
         return found
 
-    def _probe_digests(self, platform: MunicipalityPlatform) -> dict[str, str]:
-        """The digest of each source by name, worked out once for each generation of the platform."""
+    def _probe_digests(self, platform: MunicipalityPlatform, products: dict[str, Product]) -> dict[str, str]:
+        """The digest of each source by name; of the platform's own worked out once for each generation of it."""
         meta = platform.metadata
         known = self._digests.get((meta.namespace, meta.name))
         if known is None or known[:2] != (meta.uid, meta.generation):
             known = (meta.uid, meta.generation, {s.name: _probe_digest(s) for s in platform.spec.data_sources})
             self._digests[meta.namespace, meta.name] = known
-        return known[2]
+        return known[2] | {name: _probe_digest(p.source) for name, p in products.items()} if products else known[2]
 
     # ---- Installation ----
 
     async def _installation(self, key: Name) -> float | None:
         installation = self._world.installations.get(key)
-        if installation is None or installation.metadata.deletion_timestamp:
-            return None  # the children are owned: the garbage collector removes them
+        if installation is None:
+            return None
+        if installation.metadata.deletion_timestamp:
+            await self._leave(installation)  # the children are owned: the garbage collector removes them
+            return None
         if isinstance(installation, Unreadable):
             return await self._refuse(installation)
+        await self._hold(installation.metadata, installation.spec.removal is Removal.WAIT)
         snapshot, plan = await self._decide(installation)
         changes: ChangeSet | None = ChangeSet()
         if not plan.suspended:
@@ -228,6 +254,34 @@ class Reconciler:
         if any(fault.reason is Reason.APPLY_FAILED for fault in changes.faults):
             raise ClusterError(0, changes.faults[0].message)
         return _NAME_TAKEN_AGAIN_SECONDS if changes.faults else plan.requeue_after
+
+    async def _leave(self, installation: Installation | Unreadable) -> None:
+        """Let a deleted Installation go; where its spec says so, once nobody uses its products any more."""
+        metadata = installation.metadata
+        held: tuple[Ref, ...] = ()
+        if names.FINALIZER_CONSUMERS not in metadata.finalizers:
+            return
+        if isinstance(installation, Installation) and installation.spec.removal is Removal.WAIT:
+            held = dependencies.holding(Ref.of(installation), self._world.consumers, self._is_leaving)
+        if not held:
+            await self._hold(metadata, False)
+        elif isinstance(installation, Installation):
+            status = held_status(installation, held, self._now())
+            await self._publish(INSTALLATION, self._world.installations, installation, status)
+
+    def _is_leaving(self, ref: Ref) -> bool:
+        installation = self._world.installations.find(ref)
+        return installation is None or installation.metadata.deletion_timestamp is not None
+
+    async def _hold(self, metadata: Metadata, hold: bool) -> None:
+        """See to it that the finalizer is there, or not; nothing else of an object that is somebody's is written."""
+        if hold == (names.FINALIZER_CONSUMERS in metadata.finalizers):
+            return
+        try:
+            live = await report.write_finalizer(self._client, INSTALLATION, metadata, hold)
+        except (NotFound, Conflict):
+            return  # it is gone: its own event brings that here
+        self._world.installations.put(live)
 
     async def _decide(self, installation: Installation) -> tuple[Snapshot, Plan]:
         """Decide; where that needs templates rendered, render them, which is observed too, and decide again."""
@@ -249,19 +303,27 @@ class Reconciler:
         owner = (metadata.namespace, metadata.name)
         listing = world.listings.get(("", spec.listing))
         platform = world.platforms.get((metadata.namespace, spec.platform))
+        products = world.products(platform) if isinstance(platform, MunicipalityPlatform) else {}
         snapshot = self._snapshot(
             installation,
             listing.fault if isinstance(listing, Unreadable) else listing,
             platform.fault if isinstance(platform, Unreadable) else platform,
-            self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
+            products,
+            self._observations(platform, products) if isinstance(platform, MunicipalityPlatform) else {},
         )
-        return replace(snapshot, children=world.children(owner, metadata.uid), rendered=self._rendered.get(owner, {}))
+        return replace(
+            snapshot,
+            children=world.children(owner, metadata.uid),
+            rendered=self._rendered.get(owner, {}),
+            consumers=world.consumers(Ref.of(installation)) if installation.status.products else (),
+        )
 
     def _snapshot(
         self,
         installation: Installation,
         listing: AppListing | str | None,
         platform: MunicipalityPlatform | str | None,
+        products: dict[str, Product],
         observations: dict[str, SourceObservation],
     ) -> Snapshot:
         """A snapshot without children."""
@@ -274,6 +336,8 @@ class Reconciler:
             platform=platform,
             observations=observations,
             secrets=self._world.secrets(installation.metadata.namespace),
+            products=products,
+            dependencies=dependencies.graph({p.upstream for p in products.values()}, self._world.installations.find),
         )
 
     async def _refuse(self, installation: Unreadable) -> float | None:
@@ -307,7 +371,14 @@ class Reconciler:
         if live is None:
             return
         collection.put(live)
+        self._on_published()
         await report.tell(self._client, resource, metadata, known.status.conditions, status.conditions)
+
+
+def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:
+    """What is to be looked at: a product, once it is served."""
+    served = (p.source for p in products.values() if p.state != "NotServing")
+    return [*platform.spec.data_sources, *served]
 
 
 def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:

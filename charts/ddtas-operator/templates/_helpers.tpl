@@ -18,6 +18,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [ddtas.nl]
   resources: [municipalityplatforms/status, installations/status]
   verbs: [patch]
+{{/* Only for the finalizer of spec.removal: Wait; the operator writes no spec. */}}
+- apiGroups: [ddtas.nl]
+  resources: [installations]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [configmaps, secrets, services]
   verbs: [get, list, watch, create, patch, delete]

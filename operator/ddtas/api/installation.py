@@ -105,11 +105,6 @@ class InstallationSpec(Model):
         """The data source chosen for a requirement, or None where the choice is left to the match."""
         return next((b.data_source for b in self.bindings if b.requirement == requirement), None)
 
-    def offered(self, product: str, namespace: str, platform: str) -> bool:
-        """Whether a product is offered to a platform."""
-        recipient = Recipient(namespace=namespace, platform=platform)
-        return any(offer.product == product and recipient in offer.to for offer in self.offers)
-
 
 class Check(Model):
     """One check of a requirement against a source, by the contract and by the data itself."""

@@ -377,9 +377,7 @@ class DataProduct(Model):
     access_rights: AccessRights | None = None
     security_class: SecurityClass | None = None
     licence: Line | None = None
-    purposes: (
-        Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None
-    ) = None
+    purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
     legal_basis: LegalBasis | None = None
     service_levels: Annotated[
         tuple[ServiceLevelPromise, ...], Field(max_length=8, json_schema_extra=list_map("property"))

@@ -101,7 +101,7 @@ class Limits(Model):
 
 
 class Acceptance(Model):
-    """A data product of an Installation elsewhere, as a data source of this platform; that Installation must offer it."""
+    """A data product of an Installation elsewhere, as a data source of this platform. It must be offered to it."""
 
     # What it is called here, beside the platform's own data sources.
     name: Name

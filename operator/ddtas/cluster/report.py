@@ -9,7 +9,7 @@ from ddtas.api.base import Condition, Metadata, Model
 from ddtas.cluster.client import Client
 from ddtas.cluster.resources import EVENT, ResourceType
 from ddtas.errors import ClusterError, Conflict
-from ddtas.names import API_VERSION, MANAGED_BY
+from ddtas.names import API_VERSION, FINALIZER_CONSUMERS, MANAGED_BY
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 
@@ -45,6 +45,21 @@ async def write_status(
         "status": status,
     }
     return await client.apply(resource, manifest, force=True, subresource="status")
+
+
+async def write_finalizer(client: Client, resource: ResourceType, metadata: Metadata, hold: bool) -> JsonObject:
+    """Put our finalizer onto an object, or take it away, by server-side apply: those of others stay.
+
+    Returns:
+        The object as it is now.
+
+    Raises:
+        Conflict: another object has its name now.
+    """
+    body = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
+    finalizers = {"finalizers": [FINALIZER_CONSUMERS]} if hold else {}
+    manifest = {"apiVersion": API_VERSION, "kind": resource.kind, "metadata": body | finalizers}
+    return await client.apply(resource, manifest, force=True)
 
 
 # Steps that take long enough for a person to wonder what is going on.

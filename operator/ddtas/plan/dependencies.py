@@ -5,11 +5,88 @@ All of it is read from what the Installations say of themselves: what they are b
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from ddtas.api.installation import Feed, Installation, Upstream
-from ddtas.plan.products import Ref
+from ddtas.api.installation import Feed, Installation, Offer, Upstream
+from ddtas.api.listing import Version
+from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan.products import Product, Ref, of_installation
 
 Edges = Mapping[Ref, frozenset[Ref]]
+Name = tuple[str, str]  # (namespace, name)
+
+_MOST = 200  # products on one platform
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What an Installation is for others. While it stays the same, nobody else has anything to decide anew.
+
+    Attributes:
+        home: its own platform.
+        offers: to whom else it offers what.
+        products: what there is, and is to come.
+        upstreams: who feeds it, or is waited for.
+    """
+
+    home: Name
+    offers: tuple[Offer, ...]
+    products: tuple[Product, ...]
+    upstreams: frozenset[Ref]
+
+    @property
+    def platforms(self) -> frozenset[Name]:
+        """All platforms that may use its products, if they accept."""
+        offered = {(r.namespace, r.platform) for offer in self.offers for r in offer.to}
+        return frozenset(offered | {self.home}) if self.products else frozenset()
+
+
+def interface(installation: Installation, version: Version | None) -> Interface | None:
+    """What an Installation is for others; None for one that has nothing to do with any other.
+
+    Args:
+        installation: with its status.
+        version: what its spec asks for; None where that cannot be told.
+    """
+    products, feeding = tuple(of_installation(installation, version)), upstreams(installation)
+    if not products and not feeding:
+        return None
+    spec = installation.spec
+    return Interface((installation.metadata.namespace, spec.platform), spec.offers, products, feeding)
+
+
+def on_platform(
+    platform: MunicipalityPlatform, local: Iterable[Installation], find: Callable[[Ref], Interface | None]
+) -> dict[str, Product]:
+    """The products that are data sources of a platform, by the name that they have there.
+
+    A name that is taken by the platform's own sources, or by what it accepts, is theirs.
+
+    Args:
+        platform: the platform.
+        local: the Installations in its namespace.
+        find: what an Installation is for others.
+    """
+    home = (platform.metadata.namespace, platform.metadata.name)
+    found: dict[str, Product] = {}
+    for acceptance in platform.spec.accepts:
+        there = find(Ref(acceptance.namespace, acceptance.installation))
+        products = there.products if there is not None and _offered(there.offers, acceptance.product, home) else ()
+        product = next((p for p in products if p.name == acceptance.product), None)
+        if product is not None:
+            named = product.source.model_copy(update={"name": acceptance.name})
+            found[acceptance.name] = replace(product, source=named)
+    taken = {s.name for s in platform.spec.data_sources} | {a.name for a in platform.spec.accepts}
+    for ref in sorted(Ref.of(i) for i in local):
+        there = find(ref)
+        for product in there.products if there is not None and there.home == home else ():
+            if product.source.name not in taken and len(found) < _MOST:
+                found.setdefault(product.source.name, product)
+    return found
+
+
+def _offered(offers: Iterable[Offer], product: str, to: Name) -> bool:
+    return any(o.product == product and to in {(r.namespace, r.platform) for r in o.to} for o in offers)
 
 
 def named(upstream: Upstream | Feed, namespace: str) -> Ref:
@@ -71,9 +148,7 @@ def consumers(me: Ref, others: Iterable[Installation]) -> tuple[Ref, ...]:
     return tuple(sorted(Ref.of(i) for i in others if Ref.of(i) != me and me in fed_by(i)))
 
 
-def holding(
-    me: Ref, consumers_of: Callable[[Ref], Iterable[Ref]], leaving: Callable[[Ref], bool]
-) -> tuple[Ref, ...]:
+def holding(me: Ref, consumers_of: Callable[[Ref], Iterable[Ref]], leaving: Callable[[Ref], bool]) -> tuple[Ref, ...]:
     """The consumers for whose sake a deleted Installation stays.
 
     A consumer that is being deleted itself counts only as long as there is somebody for whose sake it stays: so the

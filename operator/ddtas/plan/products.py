@@ -5,17 +5,15 @@ Installation offers it, and the platform accepts it. What a product is comes fro
 serves, and before that from its listing: then it is known what is to be waited for.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from ddtas import names
 from ddtas.api.datasource import ContractField
 from ddtas.api.installation import Feed, Installation, Upstream
 from ddtas.api.listing import DataProduct, Version
-from ddtas.api.platform import DataSource, MunicipalityPlatform
-
-MOST = 200  # on one platform
+from ddtas.api.platform import DataSource
 
 
 class Ref(NamedTuple):
@@ -147,39 +145,4 @@ def of_installation(installation: Installation, version: Version | None) -> list
         there = {p.name for p in found}
         coming = of_version(ref, installation.spec.listing, version)
         found += [Product(made, ref, name, "NotServing") for name, made in coming if name not in there]
-    return found
-
-
-def on_platform(
-    platform: MunicipalityPlatform,
-    local: Iterable[Installation],
-    find: Callable[[Ref], Installation | None],
-    version_of: Callable[[Installation], Version | None],
-) -> dict[str, Product]:
-    """The products that are data sources of a platform, by the name that they have there.
-
-    A name that is taken by the platform's own sources, or by what it accepts, is theirs.
-
-    Args:
-        platform: the platform.
-        local: the Installations on it.
-        find: another Installation; None where there is none.
-        version_of: the version that an Installation asks for.
-    """
-    spec, namespace, name = platform.spec, platform.metadata.namespace, platform.metadata.name
-    taken = {s.name for s in spec.data_sources}
-    found: dict[str, Product] = {}
-    for acceptance in spec.accepts:
-        installation = find(Ref(acceptance.namespace, acceptance.installation))
-        if installation is None or not installation.spec.offered(acceptance.product, namespace, name):
-            continue
-        for product in of_installation(installation, version_of(installation)):
-            if product.name == acceptance.product and acceptance.name not in taken:
-                named = product.source.model_copy(update={"name": acceptance.name})
-                found[acceptance.name] = replace(product, source=named)
-    taken |= {a.name for a in spec.accepts}
-    for installation in sorted(local, key=lambda i: i.metadata.name):
-        for product in of_installation(installation, version_of(installation)):
-            if product.source.name not in taken and len(found) < MOST:
-                found.setdefault(product.source.name, product)
     return found
