@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from builders import UNREACHABLE, VALIDATION_WINDOW, listing_body, platform_body, result
+from builders import REACHABLE, UNREACHABLE, VALIDATION_WINDOW, listing_body, platform_body, result
 from systems import LOOKED_AT, System, Twin, app, product, requirement
 
 from ddtas.api.installation import Installation
@@ -441,6 +441,32 @@ def test_who_closes_a_cycle_is_refused_and_who_serves_is_left_alone(pair: tuple[
     assert "flood → district → flood" in up.condition("DataBound")["message"]
     assert reason(up, "Serving") == ("True", "KeepsServing")
     assert reason(down, "Ready") == ("True", "Serving")
+
+
+def test_a_product_of_a_consumer_is_no_choice_where_another_source_fits() -> None:
+    """Such as where an app asks for so little that what is made of its own forecast would do as well."""
+    system = System()
+    up = flood(system)
+    plain = listing_body()["spec"]["versions"][0]["dataRequirements"][0]
+    fields = [{"name": f["name"], "type": f["type"], "unit": f.get("unit")} for f in plain["fields"]]
+    contract = copy.deepcopy(platform_body()["spec"]["dataSources"][0]["contract"]) | {"fields": fields}
+    for field in contract["fields"]:
+        if field["unit"] is None:
+            del field["unit"]
+    levels = [{"property": "availability", "value": "99", "unit": "%"}]
+    same = product("series", theme="water", contract=contract, serviceLevels=levels)
+    down = system.install("district", app("district-twin", requirement(), products=(same,)))
+    up.serving()
+    system.settle()
+    system.seen["district-series"] = REACHABLE
+    down.serving()
+    system.settle()
+    assert down.installation["status"]["products"][0]["name"] == "series"
+    assert reason(up, "Ready") == ("True", "Serving")
+    assert up.binding("discharge-series")["dataSource"] == "river-gauge"
+    other = system.install("other", app("other-twin"))  # for somebody else it is one of two
+    system.settle()
+    assert reason(other) == ("False", "BindingAmbiguous")
 
 
 def test_a_cycle_is_over_when_one_of_them_has_another_source() -> None:

@@ -20,7 +20,7 @@ from ddtas.api.installation import Binding, Evidence, Outcome, ProductStatus, Re
 from ddtas.api.listing import Run
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan import binding, evidence, rules, upstreams
+from ddtas.plan import evidence, rules, upstreams
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.reasons import Course, Reason
@@ -266,11 +266,7 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
         return Bindings(_not_yet(DATA_BOUND, Reason.BINDING_INVALID, text))
     platform = accepted.platform.spec
     circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
-    sources, observations = upstreams.candidates(snapshot, platform)
-    answers = upstreams.judged(
-        snapshot,
-        (binding.bind(r, sources, observations, circumstances, spec.choice(r.name)) for r in requirements),
-    )
+    answers = upstreams.answers(snapshot, platform, requirements, circumstances)
     shown = tuple(a.binding for a in answers)
     # A source that needs a Secret that is not there cannot be probed either: the Secret is what to name.
     for answer in answers:

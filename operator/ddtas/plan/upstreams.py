@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ddtas.api.installation import Feed, RevisionStatus
+from ddtas.api.listing import DataRequirement
 from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
 from ddtas.plan import dependencies
-from ddtas.plan.binding import Bound
-from ddtas.plan.products import Product
+from ddtas.plan.binding import Bound, bind
+from ddtas.plan.checks import Circumstances
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import BoundSource
 from ddtas.plan.snapshot import Snapshot, SourceObservation
@@ -21,7 +23,30 @@ _WANTED = frozenset({Reason.UPSTREAM_NOT_SERVING, Reason.DATA_SOURCE_UNREACHABLE
 _UNMET = frozenset({Reason.REQUIREMENT_NOT_MET, Reason.BINDING_INVALID})
 
 
-def candidates(
+def answers(
+    snapshot: Snapshot,
+    platform: MunicipalityPlatformSpec,
+    requirements: Sequence[DataRequirement],
+    circumstances: Circumstances,
+) -> list[Bound]:
+    """Find a source for each requirement, and who feeds it, or would, or did.
+
+    A product that would close a cycle is no choice; it is shown where nothing else fits, so that the cycle is named.
+    """
+    sources, observations = _candidates(snapshot, platform)
+    closing = {s.name for s in sources if s.name in snapshot.products and _way_back(snapshot, s.name) is not None}
+    safe = [s for s in sources if s.name not in closing]
+    found = []
+    for requirement in requirements:
+        choice = snapshot.installation.spec.choice(requirement.name)
+        answer = bind(requirement, safe, observations, circumstances, choice)
+        if closing and answer.reason in _UNMET:
+            answer = bind(requirement, sources, observations, circumstances, choice)
+        found.append(_judged(snapshot, answer))
+    return found
+
+
+def _candidates(
     snapshot: Snapshot, platform: MunicipalityPlatformSpec
 ) -> tuple[Sequence[DataSource], Mapping[str, SourceObservation]]:
     """The data sources that come into question, with what is known of them.
@@ -55,35 +80,38 @@ def not_serving(product: Product, namespace: str) -> SourceObservation:
     return SourceObservation("Unknown", Reason.UPSTREAM_NOT_SERVING, text)
 
 
-def judged(snapshot: Snapshot, answers: Iterable[Bound]) -> list[Bound]:
-    """The answers to all requirements, with the Installations that feed them, or would, or did."""
-    return [_judged(snapshot, answer) for answer in answers]
-
-
 def _judged(snapshot: Snapshot, answer: Bound) -> Bound:
     binding, name = answer.binding, answer.binding.data_source
     if name is None and answer.reason in _WANTED:
         name = next((n.data_source for n in binding.near_misses), None)
     product = snapshot.products.get(name) if name is not None else None
-    if product is not None:
+    if name is not None and product is not None:
         upstream = product.shown(snapshot.me.namespace)
         answer = replace(answer, binding=binding.model_copy(update={"upstream": upstream}))
-        return _cyclic(snapshot, answer, product) or _leaving(snapshot, answer, product)
+        return _cyclic(snapshot, answer, name) or _leaving(snapshot, answer, product)
     if answer.reason in _UNMET:
         return _lost(snapshot, answer) or answer
     return answer
 
 
-def _cyclic(snapshot: Snapshot, answer: Bound, product: Product) -> Bound | None:
-    """Refuse to be fed by oneself. What feeds the revision that serves stands: whoever closed the cycle is refused."""
-    status, me = snapshot.installation.status, snapshot.me
+def _way_back(snapshot: Snapshot, name: str) -> tuple[Ref, ...] | None:
+    """The cycle that a product would close; None where it closes none.
+
+    What feeds the revision that serves stands: whoever closed the cycle is refused.
+    """
+    status, me, upstream = snapshot.installation.status, snapshot.me, snapshot.products[name].upstream
     serving = status.evidence(status.serving_revision) if status.serving_revision else None
-    if serving is not None and product.upstream in {dependencies.named(f, me.namespace) for f in serving.upstreams}:
+    if serving is not None and upstream in {dependencies.named(f, me.namespace) for f in serving.upstreams}:
         return None
-    way = dependencies.cycle(me, product.upstream, snapshot.dependencies)
+    return dependencies.cycle(me, upstream, snapshot.dependencies)
+
+
+def _cyclic(snapshot: Snapshot, answer: Bound, name: str) -> Bound | None:
+    """Refuse to be fed by oneself."""
+    way = _way_back(snapshot, name)
     if way is None:
         return None
-    shown = " → ".join(ref.seen_from(me.namespace) for ref in way)
+    shown = " → ".join(ref.seen_from(snapshot.me.namespace) for ref in way)
     text = f"requirement {answer.binding.requirement}: {shown} is a cycle (each is fed by the next)"
     advice = "choose another data source for one of them in its spec.bindings"
     return replace(answer, reason=Reason.DEPENDENCY_CYCLE, message=f"{text}: {advice}")
