@@ -660,6 +660,29 @@ def test_only_what_concerns_others_is_news(pair: tuple[System, Twin, Twin]) -> N
     assert world.take_news() == (set(), {("voorbeeldstad", "oup")})
 
 
+def test_that_somebody_is_fed_now_is_news_for_who_feeds_him() -> None:
+    system = System()
+    up, down = flood(system), district(system)
+    down.reconcile()  # waits
+    system.publish(down)
+    assert up.ref in system.world.take_news()[0]
+    assert system.world.consumers(up.ref) == ()
+    up.serving()
+    system.publish(up)
+    system.world.take_news()
+    down.reconcile()  # is bound
+    system.publish(down)
+    assert system.world.take_news() == ({up.ref}, set())
+    assert system.world.consumers(up.ref) == (down.ref,)
+
+
+def test_a_consumer_that_leaves_is_news_for_who_waits_for_it(pair: tuple[System, Twin, Twin]) -> None:
+    system, up, down = pair
+    system.world.take_news()
+    leave(system, down)
+    assert system.world.take_news() == ({up.ref}, set())
+
+
 def test_news_goes_as_far_as_a_cycle_can() -> None:
     system = System()
     up = flood(system, offers=OFFERS)

@@ -27,12 +27,16 @@ class Interface:
         offers: to whom else it offers what.
         products: what there is, and is to come.
         upstreams: who feeds it, or is waited for.
+        fed_by: who feeds it: whose consumer it is.
+        leaving: it is being deleted.
     """
 
     home: Name
     offers: tuple[Offer, ...]
     products: tuple[Product, ...]
     upstreams: frozenset[Ref]
+    fed_by: frozenset[Ref]
+    leaving: bool
 
     @property
     def platforms(self) -> frozenset[Name]:
@@ -48,11 +52,16 @@ def interface(installation: Installation, version: Version | None) -> Interface 
         installation: with its status.
         version: what its spec asks for; None where that cannot be told.
     """
-    products, feeding = tuple(of_installation(installation, version)), upstreams(installation)
-    if not products and not feeding:
-        return None
-    spec = installation.spec
-    return Interface((installation.metadata.namespace, spec.platform), spec.offers, products, feeding)
+    metadata, spec = installation.metadata, installation.spec
+    found = Interface(
+        home=(metadata.namespace, spec.platform),
+        offers=spec.offers,
+        products=tuple(of_installation(installation, version)),
+        upstreams=upstreams(installation),
+        fed_by=fed_by(installation),
+        leaving=metadata.deletion_timestamp is not None,
+    )
+    return found if found.products or found.upstreams else None
 
 
 def on_platform(
