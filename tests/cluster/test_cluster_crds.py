@@ -13,7 +13,7 @@ from cluster_kit import KINDS, REPO, SESSION, ApiServer, JsonObject, Refused
 OURS = ("AppListing", "MunicipalityPlatform", "Installation")
 EXAMPLES = [
     pytest.param(body, id=f"{file.name}-{body['kind']}-{body['metadata']['name']}")
-    for file in sorted((REPO / "examples").glob("*.yaml"))
+    for file in sorted((REPO / "examples").rglob("*.yaml"))
     for body in yaml.safe_load_all(file.read_text())
     if body and body["kind"] in OURS
 ]
