@@ -45,6 +45,10 @@ ANNOTATION_BINDINGS = f"{GROUP}/bindings-digest"
 # On children that may be changed: digest of what was last asked for. What is there may be otherwise, by hand.
 ANNOTATION_ASKED = f"{GROUP}/asked"
 
+# On an Installation with `spec.removal: Wait`: it is deleted when nobody uses its data products any more.
+FINALIZER_CONSUMERS = f"{GROUP}/consumers"
+FINALIZERS = (FINALIZER, FINALIZER_CONSUMERS)
+
 # Bounds that keep every derived name within 63 characters: 30 + 1 + 10 + 1 + 20.
 MAX_INSTALLATION_NAME = 30
 REVISION_ID_LENGTH = 10
@@ -67,3 +71,8 @@ def child(installation: str, revision: str, part: str) -> str:
 def service(installation: str, component: str) -> str:
     """Name of the Service of a component: it has no revision in it, since it moves from one to the next."""
     return f"{installation}-{component}"
+
+
+def product(installation: str, part: str) -> str:
+    """Name of a data product: as a data source of its platform, and of the Secret that tells where it is."""
+    return f"{installation}-{part}"

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from ddtas import metrics, names
 from ddtas.api.base import Metadata
-from ddtas.api.installation import Installation, InstallationStatus, PlanStatus
+from ddtas.api.installation import Installation, InstallationStatus, PlanStatus, Removal
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
@@ -24,17 +24,20 @@ from ddtas.cluster.place import Place
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
+from ddtas.plan import dependencies
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
 from ddtas.plan.clusters import blocked_removal, judge
 from ddtas.plan.decide import Plan, RenderRequest, decide
 from ddtas.plan.preview import preview
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
 from ddtas.plan.status import (
     ChangeSet,
+    awaited_status,
     held_status,
     installation_status,
     listing_status,
@@ -90,7 +93,18 @@ class Reconciler:
         probes: ProbeScheduler,
         settings: Settings,
         now: Callable[[], datetime] = _now,
+        on_published: Callable[[], None] = lambda: None,
     ) -> None:
+        """Wire the parts.
+
+        Args:
+            client: the cluster.
+            world: what is known of it.
+            probes: what is known of data sources.
+            settings: of this process.
+            now: the clock.
+            on_published: called when a status was written: its own event will bring nothing new.
+        """
         self._client = client
         self._world = world
         self._children = children
@@ -98,6 +112,7 @@ class Reconciler:
         self._probes = probes
         self._settings = settings
         self._now = now
+        self._on_published = on_published
         # By Installation, then revision: two Installations may have the same revision, but never the same names.
         self._rendered: OrderedDict[Name, dict[str, tuple[Manifest, ...] | TemplateError]] = OrderedDict()
         # By platform: the digests of its sources, for one generation of it; and which apps could run there.
@@ -153,13 +168,15 @@ class Reconciler:
             return None
         if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
             return None
-        self._probes.retain(namespace, name, {s.name for s in platform.spec.data_sources})
-        observations = self._observations(platform)
+        products = self._world.products(platform)
+        sources = _sources(platform, products)
+        self._probes.retain(namespace, name, {s.name for s in sources})
+        observations = self._observations(platform, products)
         seen = self._clusters.ensure(platform, self._world.secrets(namespace))
         cluster = judge(platform, seen) if seen is not None else None
-        listings = await self._catalogue(platform, observations)
-        digests = self._probe_digests(platform)
-        status = platform_status(platform, observations, digests, listings, self._now(), cluster)
+        listings = await self._catalogue(platform, products, observations)
+        digests = self._probe_digests(platform, products)
+        status = platform_status(platform, observations, digests, listings, self._now(), cluster, products)
         await self._publish(PLATFORM, self._world.platforms, platform, status)
         if cluster is not None and cluster[0].status == "True":
             self._approve(key)
@@ -180,7 +197,7 @@ class Reconciler:
         return seen.kubernetes_version or known
 
     async def _catalogue(
-        self, platform: MunicipalityPlatform, observations: dict[str, SourceObservation]
+        self, platform: MunicipalityPlatform, products: dict[str, Product], observations: dict[str, SourceObservation]
     ) -> tuple[ListingFit, ...]:
         """Which apps could run on a platform.
 
@@ -195,6 +212,7 @@ class Reconciler:
             self._kubernetes_version(platform),
             tuple((listing.metadata.uid, listing.metadata.generation) for listing in listings),
             tuple((name, seen.state, steady_facts(seen.facts)) for name, seen in observations.items()),
+            tuple(products.items()),
         )
         known = self._catalogues.get(key)
         now = self._now()
@@ -208,20 +226,22 @@ class Reconciler:
             namespace, name = key
             await asyncio.sleep(0)  # each may take long where there are many sources: others get a turn
             candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
-            fits.append(fit(self._snapshot(candidate, listing, platform, observations), version))
+            fits.append(fit(self._snapshot(candidate, listing, platform, products, observations), version))
         self._catalogues[key] = (question, now, tuple(fits))
         return tuple(fits)
 
-    def _observations(self, platform: MunicipalityPlatform) -> dict[str, SourceObservation]:
-        """What is known of the platform's sources, by name; sees to it that each of them is looked at.
+    def _observations(
+        self, platform: MunicipalityPlatform, products: dict[str, Product]
+    ) -> dict[str, SourceObservation]:
+        """What is known of the platform's sources and products, by name; sees to it that each of them is looked at.
 
         An Installation may well come before its platform after a restart, and must not take that for a source that
         nobody has looked at yet. Without its credentials nothing can be known of a source.
         """
         namespace, name = platform.metadata.namespace, platform.metadata.name
-        secrets, digests = self._world.secrets(namespace), self._probe_digests(platform)
+        secrets, digests = self._world.secrets(namespace), self._probe_digests(platform, products)
         found = {}
-        for source in platform.spec.data_sources:
+        for source in _sources(platform, products):
             key, digest = SourceKey(namespace, name, source.name), digests[source.name]
             target = _target(source, secrets)
             if target is None:
@@ -238,14 +258,14 @@ class Reconciler:
                 )
         return found
 
-    def _probe_digests(self, platform: MunicipalityPlatform) -> dict[str, str]:
-        """The digest of each source by name, worked out once for each generation of the platform."""
+    def _probe_digests(self, platform: MunicipalityPlatform, products: dict[str, Product]) -> dict[str, str]:
+        """The digest of each source by name; of the platform's own worked out once for each generation of it."""
         meta = platform.metadata
         known = self._digests.get((meta.namespace, meta.name))
         if known is None or known[:2] != (meta.uid, meta.generation):
             known = (meta.uid, meta.generation, {s.name: _probe_digest(s) for s in platform.spec.data_sources})
             self._digests[meta.namespace, meta.name] = known
-        return known[2]
+        return known[2] | {name: _probe_digest(p.source) for name, p in products.items()} if products else known[2]
 
     # ---- Installation ----
 
@@ -254,11 +274,19 @@ class Reconciler:
         if installation is None:
             return None
         if installation.metadata.deletion_timestamp:
+            if await self._is_awaited(installation):
+                return None
             if names.FINALIZER in installation.metadata.finalizers:
                 return await self._remove(installation)
             return None  # the children are owned: the garbage collector removes them
         if isinstance(installation, Unreadable):
             return await self._refuse(installation)
+        await self._finalize(
+            installation.metadata, names.FINALIZER_CONSUMERS, installation.spec.removal is Removal.WAIT
+        )
+        installation = self._world.installations.get(key)
+        if not isinstance(installation, Installation):
+            return None
         platform = self._world.platforms.get((key[0], installation.spec.platform))
         elsewhere = isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is not None
         # Its objects may be elsewhere also when its platform is gone, or is another one by now.
@@ -321,7 +349,8 @@ class Reconciler:
             frozen = spec.suspend or spec.mode == "Plan" or platform.spec.suspend
             if names.FINALIZER not in installation.metadata.finalizers and not frozen:
                 # Written before the first object, and with it in memory it goes on at once.
-                return 0.0 if await self._finalizer(installation.metadata, (names.FINALIZER,)) else None
+                done = await self._finalize(installation.metadata, names.FINALIZER, True)
+                return 0.0 if done else None
             return await self._bring(installation, place)
 
     def _why_not(self, key: Name, platform: MunicipalityPlatform | Unreadable | None) -> tuple[Reason, str]:
@@ -383,17 +412,8 @@ class Reconciler:
         return any(one.annotations.get(names.ANNOTATION_ABANDON) == "true" for one in marked)
 
     async def _let_go(self, metadata: Metadata) -> None:
-        await self._finalizer(metadata, ())
+        await self._finalize(metadata, names.FINALIZER, False)
         log.info("let go of Installation", extra={"object": f"{metadata.namespace}/{metadata.name}"})
-
-    async def _finalizer(self, metadata: Metadata, finalizers: tuple[str, ...]) -> bool:
-        """Set our finalizer, or take it away; those of others stay. False when the Installation is gone."""
-        try:
-            live = await report.write_finalizers(self._client, INSTALLATION, metadata, finalizers)
-        except (NotFound, Conflict):
-            return False  # or a namesake came since: its own event brings it here
-        self._world.installations.put(live)
-        return True
 
     async def _hold(self, installation: Installation | Unreadable, reason: Reason, message: str) -> None:
         """Publish why nothing is done; all else of the status stays."""
@@ -401,6 +421,40 @@ class Reconciler:
             return  # what is wrong with it was said already
         status = held_status(installation, reason, message, self._now())
         await self._publish(INSTALLATION, self._world.installations, installation, status)
+
+    # ---- Installations whose products others use ----
+
+    async def _is_awaited(self, installation: Installation | Unreadable) -> bool:
+        """Whether a deleted Installation stays, as its spec says, because others use its products; if so, say so."""
+        metadata = installation.metadata
+        if names.FINALIZER_CONSUMERS not in metadata.finalizers:
+            return False
+        held: tuple[Ref, ...] = ()
+        if isinstance(installation, Installation) and installation.spec.removal is Removal.WAIT:
+            held = dependencies.holding(Ref.of(installation), self._world.consumers, self._is_leaving)
+        if held and isinstance(installation, Installation):
+            status = awaited_status(installation, held, self._now())
+            await self._publish(INSTALLATION, self._world.installations, installation, status)
+            return True
+        await self._finalize(metadata, names.FINALIZER_CONSUMERS, False)
+        return False
+
+    def _is_leaving(self, ref: Ref) -> bool:
+        installation = self._world.installations.find(ref)
+        return installation is None or installation.metadata.deletion_timestamp is not None
+
+    async def _finalize(self, metadata: Metadata, finalizer: str, wanted: bool) -> bool:
+        """Set a finalizer of ours, or take it away; those of others stay. False when the Installation is gone."""
+        ours = [f for f in metadata.finalizers if f in names.FINALIZERS]
+        if (finalizer in ours) == wanted:
+            return True
+        kept = tuple(f for f in (*ours, *([finalizer] if wanted else [])) if wanted or f != finalizer)
+        try:
+            live = await report.write_finalizers(self._client, INSTALLATION, metadata, kept)
+        except (NotFound, Conflict):
+            return False  # or a namesake came since: its own event brings it here
+        self._world.installations.put(live)
+        return True
 
     async def _decide(self, installation: Installation, place: Place) -> tuple[Snapshot, Plan, PlanStatus | None]:
         """Decide; where that needs templates rendered, render them, which is observed too, and decide again.
@@ -429,11 +483,13 @@ class Reconciler:
         owner = (metadata.namespace, metadata.name)
         listing = world.listings.get(("", spec.listing))
         platform = world.platforms.get((metadata.namespace, spec.platform))
+        products = world.products(platform) if isinstance(platform, MunicipalityPlatform) else {}
         snapshot = self._snapshot(
             installation,
             listing.fault if isinstance(listing, Unreadable) else listing,
             platform.fault if isinstance(platform, Unreadable) else platform,
-            self._observations(platform) if isinstance(platform, MunicipalityPlatform) else {},
+            products,
+            self._observations(platform, products) if isinstance(platform, MunicipalityPlatform) else {},
         )
         return replace(
             snapshot,
@@ -441,6 +497,7 @@ class Reconciler:
             workload_namespace=place.namespace,
             children=place.children.of(owner, metadata.uid),
             rendered=self._rendered.get(owner, {}),
+            consumers=world.consumers(Ref.of(installation)) if installation.status.products else (),
         )
 
     def _snapshot(
@@ -448,6 +505,7 @@ class Reconciler:
         installation: Installation,
         listing: AppListing | str | None,
         platform: MunicipalityPlatform | str | None,
+        products: dict[str, Product],
         observations: dict[str, SourceObservation],
     ) -> Snapshot:
         """A snapshot without children."""
@@ -462,6 +520,8 @@ class Reconciler:
             platform=platform,
             observations=observations,
             secrets=self._world.secrets(installation.metadata.namespace),
+            products=products,
+            dependencies=dependencies.graph({p.upstream for p in products.values()}, self._world.installations.find),
         )
 
     async def _refuse(self, installation: Unreadable) -> float | None:
@@ -495,8 +555,15 @@ class Reconciler:
         if live is None:
             return False
         collection.put(live)
+        self._on_published()
         await report.tell(self._client, resource, metadata, known.status.conditions, status.conditions)
         return True
+
+
+def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:
+    """What is to be looked at: a product, once it is served."""
+    served = (p.source for p in products.values() if p.state != "NotServing")
+    return [*platform.spec.data_sources, *served]
 
 
 def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:

@@ -75,7 +75,16 @@ class Operator:
             slots=max(1, settings.workers // 2),
         )
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
-            Reconciler(client, self._world, self._children, self._clusters, self._probes, settings), settings.workers
+            Reconciler(
+                client,
+                self._world,
+                self._children,
+                self._clusters,
+                self._probes,
+                settings,
+                on_published=self._pass_on,
+            ),
+            settings.workers,
         )
         self._informers = [
             Informer(client, resource, namespace, selector, on_object, on_gone)
@@ -224,6 +233,17 @@ class Operator:
                 self._queue.add(ObjectKey(PLATFORM.kind, *platform), urgent=False)  # type: ignore[arg-type]
         elif kind == PLATFORM.kind:
             users = self._world.users_of_platform(key)
+        for user in users:
+            self._queue.add(ObjectKey("Installation", *user))
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Queue those whose data, or whose removal, depends on an Installation that is another one for them now."""
+        upstreams, platforms = self._world.take_news()
+        users = upstreams
+        for platform in platforms:
+            self._queue.add(ObjectKey("MunicipalityPlatform", *platform))
+            users = users.union(self._world.users_of_platform(platform))
         for user in users:
             self._queue.add(ObjectKey("Installation", *user))
 

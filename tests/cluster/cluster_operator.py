@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import yaml
 from cluster_kit import OURS, REPO, SESSION, ApiServer, JsonObject, eventually
 
+_RESOLVER = Path(__file__).parent / "resolver"
 GRACE_SECONDS = 30  # what Kubernetes gives a pod
 
 
@@ -64,7 +65,8 @@ class Operator:
         self._log = folder / f"{self.name}.log"
         self._environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            # First, where names of Services lead to this machine: see resolver/sitecustomize.py.
+            "PYTHONPATH": os.pathsep.join([str(_RESOLVER), os.environ.get("PYTHONPATH", "")]),
             "KUBECONFIG": str(rights.kubeconfig),
             "DDTAS_NAMESPACES": namespace,
             "DDTAS_LEASE_NAMESPACE": namespace,

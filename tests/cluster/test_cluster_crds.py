@@ -13,12 +13,19 @@ from cluster_kit import KINDS, REPO, SESSION, ApiServer, JsonObject, Refused
 OURS = ("AppListing", "MunicipalityPlatform", "Installation")
 EXAMPLES = [
     pytest.param(body, id=f"{file.name}-{body['kind']}-{body['metadata']['name']}")
-    for file in sorted([*(REPO / "examples").glob("*.yaml"), *(REPO / "examples" / "remote").glob("*.yaml")])
+    for file in sorted((REPO / "examples").rglob("*.yaml"))
     for body in yaml.safe_load_all(file.read_text())
     if body and body["kind"] in OURS
 ]
 CRDS = [yaml.safe_load(file.read_text()) for file in sorted((REPO / "crds").glob("*.yaml"))]
 STORE = f"crd-{SESSION}"
+
+PRODUCT = {"name": "forecast", "title": "A forecast", "component": "web", "path": "/", "kind": "http-csv"} | {
+    "contract": {"version": "1.0.0"},
+    "accessRights": "public",
+    "licence": "CC0-1.0",
+    "purposes": ["testing"],
+}
 
 # The objects that are then made wrong.
 GOOD = {
@@ -27,6 +34,7 @@ GOOD = {
         apps.version(
             dataProducts=[{"name": "forecast", "title": "A forecast", "component": "web", "path": "/"}],
             templates=[{"name": "extra", "manifest": "kind: ConfigMap"}],
+            components=[*apps.version()["components"], {"name": "batch", **apps.container("batch")}],
         ),
         serviceLevel={"availabilityPercent": "99.5", "responseTimeHours": 24},
     ),
@@ -146,6 +154,29 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("AppListing", f"{VERSION}.dataRequirements.0.kinds", ["ftp"], '"ftp": supported values'),
     ("AppListing", f"{VERSION}.dataRequirements.0.timeResolution", "daily", "dataRequirements[0].timeResolution"),
     ("AppListing", f"{VERSION}.dataProducts.0.component", "api", "must name a component of the same version"),
+    ("AppListing", f"{VERSION}.dataProducts.0.kind", "http-csv", "a product with a kind is a data source"),
+    ("AppListing", f"{VERSION}.dataProducts.0.kind", "mqtt", "it cannot be postgresql, mqtt or s3"),
+    ("AppListing", f"{VERSION}.dataProducts.0.kind", "wfs", "this kind needs a physicalName"),
+    (
+        "AppListing",
+        f"{VERSION}.dataProducts.0",
+        PRODUCT | {"component": "batch"},
+        "the component of a data product with a kind must have a port",
+    ),
+    (
+        "AppListing",
+        f"{VERSION}.dataRequirements.0.upstreamMetrics",
+        [{"metric": "NSE", "operator": ">", "value": "0.5"}],
+        "mustBeGreaterThan",
+    ),
+    (
+        "MunicipalityPlatform",
+        "spec.accepts",
+        [{"name": "gauge", "namespace": "n", "installation": "i", "product": "p"}],
+        "a name in accepts must not be that of a data source",
+    ),
+    ("Installation", "spec.removal", "Never", 'supported values: "Wait", "Warn"'),
+    ("Installation", "spec.offers", [{"product": "forecast", "to": []}], "should have at least 1 items"),
     ("AppListing", "spec.versions", [], "should have at least 1 items"),
     ("AppListing", "spec.versions", [at(VERSION)] * 2, "Duplicate value"),
     ("AppListing", "spec.versions", [at(VERSION) | {"version": f"{n}.0.0"} for n in range(21)], "at most 20 items"),

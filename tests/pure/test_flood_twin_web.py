@@ -80,7 +80,7 @@ async def client(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[T
         yield client
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/forecast", "/plot.png", "/"])
+@pytest.mark.parametrize("path", ["/healthz", "/forecast", "/forecast.csv", "/plot.png", "/"])
 async def test_nothing_is_served_before_there_is_something(path: str, twin: Twin, client: TestClient[Any, Any]) -> None:
     response = await client.get(path)
     assert response.status == 503
@@ -99,6 +99,19 @@ async def test_a_failed_refresh_keeps_the_last_good_result_and_says_so(
     assert (await client.get("/healthz")).status == 200
     assert (await (await client.get("/forecast")).json())["problem"] == "the supplier <is> away"
     assert "could not be refreshed: the supplier &lt;is&gt; away" in await (await client.get("/")).text()
+
+
+async def test_the_forecast_as_a_data_product(twin: Twin, client: TestClient[Any, Any]) -> None:
+    await twin.refresh()
+    answer = await client.get("/forecast.csv")
+    assert answer.content_type == "text/csv"
+    header, *rows = (await answer.text()).splitlines()
+    assert header == "date,low_m3s,median_m3s,high_m3s"
+    assert [row.split(",")[0] for row in rows] == ["2017-01-01", "2017-01-02", "2017-01-03"]
+    days = (await (await client.get("/forecast")).json())["days"]
+    assert [float(value) for row in rows for value in row.split(",")[1:]] == [
+        day[name] for day in days for name in ("low", "median", "high")
+    ]
 
 
 async def test_the_forecast_as_data(twin: Twin, client: TestClient[Any, Any]) -> None:

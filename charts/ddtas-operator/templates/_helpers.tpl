@@ -18,7 +18,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [ddtas.nl]
   resources: [municipalityplatforms/status, installations/status]
   verbs: [patch]
-# The finalizer of Installations on a city's own cluster: RBAC cannot grant that field alone.
+# For finalizers (a city's own cluster; spec.removal: Wait): RBAC cannot grant that field alone. No spec is written.
 - apiGroups: [ddtas.nl]
   resources: [installations]
   verbs: [patch]

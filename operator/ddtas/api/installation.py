@@ -24,6 +24,7 @@ from ddtas.api.base import (
     list_map,
 )
 from ddtas.api.base import Parameters as ParameterValues
+from ddtas.api.platform import DataSource
 
 RevisionId = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{10}$", max_length=10)]
 Number = Annotated[str, StringConstraints(max_length=40)]  # shown, not computed with: no float in a status
@@ -50,6 +51,33 @@ class Windows(Model):
 
     calibration: Window
     validation: Window
+
+
+class Recipient(Model):
+    """A platform that a product is offered to; it must accept."""
+
+    namespace: Name
+    platform: Name
+
+
+class Offer(Model):
+    """A data product that other platforms than this Installation's own may use."""
+
+    product: PartName
+    to: Annotated[
+        tuple[Recipient, ...],
+        Field(min_length=1, max_length=32, json_schema_extra=list_map("namespace", "platform")),
+    ]
+
+
+class Removal(StrEnum):
+    """What happens when an Installation is deleted whose products others use.
+
+    Warn: it goes, and they say what they lost. Wait: it stays until none of them uses its products any more.
+    """
+
+    WARN = "Warn"
+    WAIT = "Wait"
 
 
 _ONE_WAY_TO_CHOOSE = "give either version, or versionRange or channel or both"
@@ -96,6 +124,9 @@ class InstallationSpec(Model):
     # Objects that somebody edited or deleted by hand: put right (Correct, also without it), or only reported.
     drift: Literal["Correct", "Report"] | None = None
     suspend: bool = False
+    offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=list_map("product"))] = ()
+    # Warn where it is left out.
+    removal: Removal | None = None
 
     @model_validator(mode="after")
     def _one_way_to_choose(self) -> Self:
@@ -124,6 +155,30 @@ class NearMiss(Model):
     missing: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)]
 
 
+class Upstream(Model):
+    """The Installation whose product feeds, or would feed, a requirement."""
+
+    installation: Name
+    # Where it is not this Installation's own.
+    namespace: Name | None = None
+    product: PartName
+    # Serving: it feeds. NotServing: waited for. Leaving: deleted, and held by its consumers. Gone: there no more.
+    state: Literal["Serving", "NotServing", "Leaving", "Gone"]
+    # What serves there; it may change without a new revision here.
+    revision: RevisionId | None = None
+    version: SemVer | None = None
+
+
+class Feed(Model):
+    """A data source of a revision that is the product of another Installation."""
+
+    requirement: PartName
+    data_source: Name
+    installation: Name
+    namespace: Name | None = None
+    product: PartName
+
+
 class Binding(Model):
     """Which source meets a requirement, with the verdict of every check."""
 
@@ -131,6 +186,7 @@ class Binding(Model):
     verdict: Verdict
     data_source: Name | None = None
     contract_version: Annotated[str, StringConstraints(max_length=64)] | None = None
+    upstream: Upstream | None = None
     checks: Annotated[tuple[Check, ...], Field(max_length=100, json_schema_extra=list_map("name"))] = ()
     near_misses: Annotated[tuple[NearMiss, ...], Field(max_length=5, json_schema_extra=list_map("dataSource"))] = ()
 
@@ -198,6 +254,7 @@ class RevisionStatus(Model):
     monitoring: Evidence | None = None
     # Digest of the fields that were measured in the data that it was calibrated on.
     measured: Annotated[str, StringConstraints(max_length=16)] | None = None
+    upstreams: Annotated[tuple[Feed, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
 
     @property
     def passed(self) -> bool:
@@ -227,6 +284,29 @@ class RecalibrationStatus(Model):
     # What time, schema or drift called for last: an input of the revision, which makes it another one.
     round: Annotated[str, StringConstraints(max_length=80)] | None = None
     next: Timestamp | None = None
+
+
+class ServiceBinding(Model):
+    """Where a servicebinding.io client finds out how to reach this Installation (Provisioned Service)."""
+
+    name: Name
+
+
+class ProductStatus(Model):
+    """A data product that can be had now."""
+
+    name: PartName
+    # A Secret of type servicebinding.io/<kind> beside the Installation.
+    secret_name: Name
+    # As it is among the data sources of its platform.
+    source: DataSource
+
+
+class Consumer(Model):
+    """An Installation that uses a product of this one."""
+
+    namespace: Name
+    installation: Name
 
 
 class InventoryItem(Model):
@@ -272,6 +352,12 @@ class InstallationStatus(Model):
     serving_revision: RevisionId | None = None
     serving_version: Annotated[str, StringConstraints(max_length=64)] | None = None
     last_retry: Annotated[str, StringConstraints(max_length=64)] | None = None
+    # The Secret of the first product.
+    binding: ServiceBinding | None = None
+    products: Annotated[tuple[ProductStatus, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    consumers: Annotated[
+        tuple[Consumer, ...], Field(max_length=100, json_schema_extra=list_map("namespace", "installation"))
+    ] = ()
     bindings: Annotated[tuple[Binding, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     # The one that the spec asks for, the one that serves, then the others, the latest first.
     revisions: Annotated[

@@ -36,6 +36,7 @@ from ddtas.api.base import (
 )
 from ddtas.api.datasource import (
     AccessRights,
+    DataContract,
     DataKind,
     Extent,
     FieldType,
@@ -44,6 +45,7 @@ from ddtas.api.datasource import (
     Operator,
     QualityRule,
     SecurityClass,
+    ServiceLevelPromise,
     ServiceLevelProperty,
 )
 
@@ -167,6 +169,14 @@ class Coverage(Model):
     extent: Extent | None = None
 
 
+class Threshold(Model):
+    """A bound on a metric that the run reports."""
+
+    metric: FieldName
+    operator: Operator
+    value: Decimal
+
+
 class DataRequirement(Model):
     """What the app needs of a city's data: the same for each city. What is left out is not asked for."""
 
@@ -208,6 +218,8 @@ class DataRequirement(Model):
     service_levels: Annotated[
         tuple[RequiredServiceLevel, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()
+    # Bounds on what validation showed of the twin that the data is a product of.
+    upstream_metrics: Annotated[tuple[Threshold, ...], Field(max_length=16, json_schema_extra=list_map("metric"))] = ()
 
 
 class PlatformRequirements(Model):
@@ -305,14 +317,6 @@ class Template(Model):
     manifest: Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 
 
-class Threshold(Model):
-    """A bound on a metric that the run reports."""
-
-    metric: FieldName
-    operator: Operator
-    value: Decimal
-
-
 class Task(Container):
     """A container that runs to its end as a Job, and reports its result in its termination message."""
 
@@ -348,14 +352,50 @@ class Monitoring(Task):
 
 
 class DataProduct(Model):
-    """Data that an Installation of this app offers to other twins."""
+    """Data that an Installation of this app offers to other twins, at the first port of one of its components.
+
+    With a `kind` it is a data source of the platform for as long as the Installation serves, and says of itself what
+    the platform team says of any other source. Without one it is for people.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "has(self.kind) ? has(self.contract) && has(self.accessRights) && has(self.licence)"
+                " && has(self.purposes) : true",
+                "a product with a kind is a data source: it needs contract, accessRights, licence and purposes",
+            ),
+            (
+                "!has(self.kind) || !(self.kind in ['postgresql', 'mqtt', 's3'])",
+                "a product is served over HTTP, without credentials: it cannot be postgresql, mqtt or s3",
+            ),
+            (
+                "!has(self.kind) || has(self.physicalName) || !(self.kind in ['ogc-api-features', 'wfs', 'ngsi-ld'])",
+                "this kind needs a physicalName: the collection, feature type or entity type",
+            ),
+        )
+    )
 
     name: PartName
     title: Line
     description: Text | None = None
     component: PartName
     path: Annotated[str, StringConstraints(pattern=r"^/\S*$", max_length=200)]
+    # Those of the contract, where that names none.
     fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    kind: DataKind | None = None
+    physical_name: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=200)] | None = None
+    theme: Line | None = None
+    # A new version of it makes a new revision of each twin that uses the product; a new revision of this one does not.
+    contract: DataContract | None = None
+    access_rights: AccessRights | None = None
+    security_class: SecurityClass | None = None
+    licence: Line | None = None
+    purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+    legal_basis: LegalBasis | None = None
+    service_levels: Annotated[
+        tuple[ServiceLevelPromise, ...], Field(max_length=8, json_schema_extra=list_map("property"))
+    ] = ()
 
 
 class Version(Model):
@@ -375,6 +415,11 @@ class Version(Model):
             (
                 "!has(self.dataProducts) || self.dataProducts.all(p, self.components.exists(c, c.name == p.component))",
                 "each data product must name a component of the same version",
+            ),
+            (
+                "!has(self.dataProducts) || self.dataProducts.all(p, !has(p.kind)"
+                " || self.components.exists(c, c.name == p.component && has(c.ports) && size(c.ports) > 0))",
+                "the component of a data product with a kind must have a port",
             ),
         )
     )

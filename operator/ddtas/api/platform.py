@@ -14,6 +14,7 @@ from ddtas.api.base import (
     Model,
     Moment,
     Name,
+    PartName,
     Quantity,
     Resource,
     SecretName,
@@ -118,6 +119,16 @@ class RemoteCluster(Model):
     kubeconfig_secret: KubeconfigSecret
 
 
+class Acceptance(Model):
+    """A data product of an Installation elsewhere, as a data source of this platform. It must be offered to it."""
+
+    # What it is called here, beside the platform's own data sources.
+    name: Name
+    namespace: Name
+    installation: Name
+    product: PartName
+
+
 class MunicipalityPlatformSpec(Model):
     """One city's platform: where workloads go, what data there is, what is true for the whole city."""
 
@@ -135,6 +146,11 @@ class MunicipalityPlatformSpec(Model):
                 "!has(self.dataSources) || self.dataSources.all(s, !s.endpoint.matches('^[a-z]+://[^/?#]*@'))",
                 "an endpoint must not hold a user name or password: name a Secret in credentials",
             ),
+            (
+                "!has(self.accepts) || !has(self.dataSources)"
+                " || self.accepts.all(a, !self.dataSources.exists(s, s.name == a.name))",
+                "a name in accepts must not be that of a data source",
+            ),
         )
     )
 
@@ -144,6 +160,8 @@ class MunicipalityPlatformSpec(Model):
     # Where workloads go when that is not beside the platform.
     cluster: RemoteCluster | None = None
     data_sources: Annotated[tuple[DataSource, ...], Field(max_length=500, json_schema_extra=list_map("name"))] = ()
+    # What other Installations offer to this platform, and it wants.
+    accepts: Annotated[tuple[Acceptance, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
     parameters: ParameterValues = Field(default_factory=dict)
     limits: Limits | None = None
     # Freezes all Installations on the platform, as their own spec.suspend does.
@@ -205,6 +223,8 @@ class DataSourceStatus(Model):
     """The last word on one data source."""
 
     name: Name
+    # Whose product it is, as namespace/Installation; absent for a source of the platform itself.
+    upstream: Annotated[str, StringConstraints(max_length=130)] | None = None
     # Digest of the parts of the spec that the probe used; facts under another digest are stale.
     probe: Annotated[str, StringConstraints(max_length=20)] | None = None
     state: Literal["Reachable", "Unreachable", "Unknown"]
@@ -245,7 +265,7 @@ class MunicipalityPlatformStatus(Model):
     conditions: Conditions = ()
     cluster: ClusterStatus | None = None
     data_sources: Annotated[
-        tuple[DataSourceStatus, ...], Field(max_length=500, json_schema_extra=list_map("name"))
+        tuple[DataSourceStatus, ...], Field(max_length=700, json_schema_extra=list_map("name"))
     ] = ()
     sources: Annotated[str, StringConstraints(max_length=20)] | None = None
     conformant: Annotated[str, StringConstraints(max_length=20)] | None = None

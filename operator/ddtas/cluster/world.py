@@ -4,7 +4,8 @@ Fed by watches, and by the answers to the operator's own writes, so that it neve
 An older state of an object never replaces a newer one.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ddtas.api.base import Metadata, Resource
@@ -12,6 +13,9 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import InvalidObject
+from ddtas.plan import dependencies
+from ddtas.plan.dependencies import Interface
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.snapshot import Secret
 
 JsonObject = dict[str, Any]
@@ -33,9 +37,10 @@ class Unreadable:
 class Collection(Generic[R]):
     """All objects of one of the three kinds."""
 
-    def __init__(self, model: type[R]) -> None:
+    def __init__(self, model: type[R], on_change: Callable[[Name], None] = lambda key: None) -> None:
         self._model = model
         self._objects: dict[Name, R | Unreadable] = {}
+        self._on_change = on_change  # called with the name of what came, changed or went
 
     def put(self, body: JsonObject) -> bool:
         """Take in an object; False when it is not newer than what is known."""
@@ -52,11 +57,13 @@ class Collection(Generic[R]):
             self._objects[key] = self._model.parse(body)
         except InvalidObject as error:
             self._objects[key] = Unreadable(body, str(error))
+        self._on_change(key)
         return True
 
     def remove(self, key: Name) -> None:
         """Forget an object."""
         self._objects.pop(key, None)
+        self._on_change(key)
 
     def retain(self, keys: set[Name], version: int) -> list[Name]:
         """Forget all objects but these.
@@ -74,7 +81,7 @@ class Collection(Generic[R]):
             if key not in keys and int(known.metadata.resource_version) <= version
         ]
         for key in gone:
-            del self._objects[key]
+            self.remove(key)
         return gone
 
     def get(self, key: Name) -> R | Unreadable | None:
@@ -85,6 +92,11 @@ class Collection(Generic[R]):
         """All objects that fit their model."""
         return (o for o in self._objects.values() if not isinstance(o, Unreadable))
 
+    def find(self, key: Name) -> R | None:
+        """The object, if there is one that fits its model."""
+        known = self._objects.get(key)
+        return None if isinstance(known, Unreadable) else known
+
     def names(self) -> list[Name]:
         """The names of all objects."""
         return list(self._objects)
@@ -94,9 +106,12 @@ class World:
     """Everything that is known."""
 
     def __init__(self) -> None:
-        self.listings = Collection(AppListing)
+        self._interfaces: dict[Ref, Interface] = {}
+        self._linked: defaultdict[str, set[Ref]] = defaultdict(set)  # those that have one, by namespace
+        self._news: dict[Ref, Interface | None] = {}
+        self.listings = Collection(AppListing, self._renew_users)
         self.platforms = Collection(MunicipalityPlatform)
-        self.installations = Collection(Installation)
+        self.installations = Collection(Installation, self._renew)
         self.kubernetes_version = "0.0"
         self._secrets: dict[Name, Secret] = {}
 
@@ -129,3 +144,74 @@ class World:
         return [
             (i.metadata.namespace, i.metadata.name) for i in self.installations.readable() if i.spec.listing == name
         ]
+
+    # ---- data products ----
+
+    def products(self, platform: MunicipalityPlatform) -> dict[str, Product]:
+        """The data products that a platform may use, by the name that they have there."""
+        return dependencies.on_platform(platform, self._linked_in(platform.metadata.namespace), self._interfaces.get)
+
+    def consumers(self, ref: Ref) -> tuple[Ref, ...]:
+        """The Installations that products of one feed."""
+        interface = self._interfaces.get(ref)
+        places = {platform[0] for platform in interface.platforms} if interface is not None else set()
+        return dependencies.consumers(ref, (i for place in places for i in self._linked_in(place)))
+
+    def take_news(self) -> tuple[set[Name], set[Name]]:
+        """Who has something to decide anew, since the last time.
+
+        Returns:
+            The Installations that feed one that has changed, or did; and the platforms that its products go to.
+        """
+        upstreams: set[Name] = set()
+        platforms: set[Name] = set()
+        for ref, old in self._news.items():
+            new = self._interfaces.get(ref)
+            for interface in (old, new) if old != new else ():
+                if interface is not None:
+                    upstreams |= interface.upstreams
+                    platforms |= interface.platforms
+        self._news = {}
+        return upstreams, self._downstream(platforms)
+
+    def _downstream(self, platforms: Iterable[Name]) -> set[Name]:
+        """These platforms, and those that products of Installations there go to: as far as a cycle can reach."""
+        found: set[Name] = set()
+        todo = list(platforms)
+        while todo:
+            platform = todo.pop()
+            if platform in found:
+                continue
+            found.add(platform)
+            for ref in self._linked.get(platform[0], ()):
+                if self._interfaces[ref].home == platform:
+                    todo += self._interfaces[ref].platforms
+        return found
+
+    def _linked_in(self, namespace: str) -> Iterator[Installation]:
+        found = (self.installations.find(ref) for ref in self._linked.get(namespace, ()))
+        return (i for i in found if i is not None)
+
+    def _renew(self, key: Name) -> None:
+        """Keep up with what an Installation is for others."""
+        ref, installation = Ref(*key), self.installations.find(key)
+        new = None
+        if installation is not None:
+            listing = self.listings.find(("", installation.spec.listing))
+            number = installation.status.version or installation.spec.version  # what its spec leads to
+            version = listing.spec.version(number) if listing is not None and number is not None else None
+            new = dependencies.interface(installation, version)
+        old = self._interfaces.get(ref)
+        if new == old:
+            return
+        self._news.setdefault(ref, old)
+        if new is None:
+            del self._interfaces[ref]
+            self._linked[ref.namespace].discard(ref)
+        else:
+            self._interfaces[ref] = new
+            self._linked[ref.namespace].add(ref)
+
+    def _renew_users(self, listing: Name) -> None:
+        for user in self.users_of_listing(listing[1]):
+            self._renew(user)

@@ -123,6 +123,8 @@ def _unmet(requirement: DataRequirement, best: _Candidate, observation: SourceOb
     name = f"requirement {requirement.name}"
     if best.verdict is UNKNOWN and observation is None:
         return Reason.PROBING, f"{name}: data source {best.source.name} has not been looked at yet"
+    if best.verdict is UNKNOWN and observation is not None and observation.reason == Reason.UPSTREAM_NOT_SERVING:
+        return Reason.UPSTREAM_NOT_SERVING, f"{name}: data source {best.source.name}: {observation.message}"
     if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable":
         why = f"{observation.reason}: {observation.message}"
         return Reason.DATA_SOURCE_UNREACHABLE, f"{name}: data source {best.source.name} cannot be read: {why}"

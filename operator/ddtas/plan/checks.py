@@ -25,7 +25,7 @@ from ddtas.api.datasource import (
     ServiceLevelProperty,
 )
 from ddtas.api.installation import Windows
-from ddtas.api.listing import DataRequirement, RequiredField, RequiredServiceLevel
+from ddtas.api.listing import DataRequirement, RequiredField, RequiredServiceLevel, Threshold
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts
 from ddtas.plan import periods, space, units
 from ddtas.plan.snapshot import SourceObservation
@@ -526,6 +526,25 @@ def _measured_level(wanted: RequiredServiceLevel, facts: SourceFacts | None) -> 
     return UNKNOWN
 
 
+def upstream(bound: Threshold, observation: SourceObservation | None) -> Outcome:
+    """A metric of the validation of the twin that the data is a product of. No contract can promise that."""
+    metrics = observation.metrics if observation is not None else None
+    value = metrics.get(bound.metric) if metrics is not None else None
+    measured = _of(None if value is None else bound.operator.holds(value, float(bound.value)))
+
+    def say() -> str:
+        found = "its validation meets it"
+        if metrics is None:
+            found = "no validation of a twin that makes this data is known"
+        elif value is None:
+            found = f"the validation of what serves there has no {bound.metric}"
+        elif measured is NOT_MET:
+            found = f"the validation of what serves there has {value:.6g}"
+        return _needs(f"{bound.metric} {bound.operator.symbol} {bound.value} of the twin that makes it", found, None)
+
+    return Outcome(f"upstream {bound.metric}", UNKNOWN, measured, say, THE_DATA)
+
+
 def all_of(
     r: DataRequirement, source: DataSource, observation: SourceObservation | None, circumstances: Circumstances
 ) -> list[Outcome]:
@@ -558,4 +577,5 @@ def all_of(
         outcomes.append(size(r.maximum_size_bytes, contract.size_bytes, facts))
     outcomes += [quality(rule, source, facts) for rule in r.quality]
     outcomes += [level(wanted, source, facts) for wanted in r.service_levels]
+    outcomes += [upstream(bound, observation) for bound in r.upstream_metrics]
     return outcomes

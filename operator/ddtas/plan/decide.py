@@ -14,11 +14,19 @@ from typing import Any, Literal
 
 from ddtas import names
 from ddtas.api.base import Recalibration, Verdict, Window
-from ddtas.api.installation import Binding, Evidence, Outcome, RecalibrationStatus, RevisionState, RevisionStatus
+from ddtas.api.installation import (
+    Binding,
+    Evidence,
+    Outcome,
+    ProductStatus,
+    RecalibrationStatus,
+    RevisionState,
+    RevisionStatus,
+)
 from ddtas.api.listing import Task
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan import binding, evidence, history, monitoring, recalibration, rules, versions
+from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.reasons import Course, Reason, Refusal
@@ -93,6 +101,7 @@ class Plan:
     serving: str | None = None
     serving_version: str | None = None
     url: str | None = None
+    products: tuple[ProductStatus, ...] = ()
     retry: str | None = None
     recalibration: RecalibrationStatus | None = None
     requeue_after: float | None = None
@@ -199,6 +208,10 @@ class _Revision:
             *(r.deployment(c, self.wiring or ()) for c in r.inputs.version.components),
         ]
 
+    def serving(self) -> list[Desired]:
+        """What leads to this revision."""
+        return [*self.renderer.services(), *self.renderer.product_bindings()]
+
     def services_switched(self) -> bool:
         children = self.snapshot.children
         services = self.renderer.services()
@@ -280,6 +293,7 @@ class _Revision:
             validation=self.validation,
             monitoring=self.monitoring,
             measured=self.measured,
+            upstreams=upstreams.feeds(self.snapshot, self.renderer.inputs.bindings, self.known),
         )
         failed = self.id != serving and history.failed(found)
         return found.model_copy(update={"state": RevisionState.FAILED}) if failed else found
@@ -290,7 +304,7 @@ def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[tuple[Wi
     wiring = []
     assert isinstance(snapshot.platform, MunicipalityPlatform)  # noqa: S101 - accepted, or checked by the caller
     for bound in bindings:
-        source = snapshot.platform.spec.source(bound.data_source)
+        source = snapshot.source(bound.data_source)
         if source is None:
             return None, f"data source {bound.data_source} is gone from the platform"
         secret = None
@@ -336,10 +350,7 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
         return Bindings(_not_yet(DATA_BOUND, Reason.BINDING_INVALID, text))
     platform = accepted.platform.spec
     circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
-    answers = [
-        binding.bind(r, platform.data_sources, snapshot.observations, circumstances, spec.choice(r.name))
-        for r in requirements
-    ]
+    answers = upstreams.answers(snapshot, platform, requirements, circumstances)
     shown = tuple(a.binding for a in answers)
     # A source that needs a Secret that is not there cannot be probed either: the Secret is what to name.
     for answer in answers:
@@ -478,7 +489,7 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     obstacle = _obstacle(revision)
     # No Service leads to a revision that was never ready; one that serves keeps its Services through a bad moment.
     if obstacle is None or revision.id == serving:
-        revision.desired += revision.renderer.services()
+        revision.desired += revision.serving()
     if obstacle is None and not revision.services_switched():
         obstacle = _not_yet(SERVING, Reason.ROLLING_OUT, "the Services are being pointed at this revision")
     where = revision.renderer.url() or "its components"
@@ -499,7 +510,7 @@ def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
         wiring, _ = _wire(snapshot, inputs.bindings)
     kept = _Revision(snapshot, Renderer(owner, inputs), wiring, known)
     if wiring is not None and not isinstance(kept.rendered(), TemplateError | None):
-        kept.desired = [*kept.base(), *kept.workloads(), *kept.renderer.services()]
+        kept.desired = [*kept.base(), *kept.workloads(), *kept.serving()]
     return kept
 
 
@@ -693,6 +704,7 @@ def decide(snapshot: Snapshot) -> Plan:
         serving=serving,
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
+        products=front.renderer.products() if front else status.products if serving else (),
         retry=_retry_token(snapshot),
         recalibration=recalibrated,
         requeue_after=_requeue_after(snapshot.now, revisions, until),

@@ -115,6 +115,22 @@ class Reason(StrEnum):
         "The credentials Secret is missing, is not labelled ddtas.nl/credentials, or lacks a key.",
     )
 
+    UPSTREAM_NOT_SERVING = (
+        "UpstreamNotServing",
+        Course.WAITING,
+        "The data would come from another Installation, which does not serve it yet.",
+    )
+    UPSTREAM_GONE = (
+        "UpstreamGone",
+        Course.WAITING,
+        "The data came from another Installation, which is gone or does not offer it any more.",
+    )
+    DEPENDENCY_CYCLE = (
+        "DependencyCycle",
+        Course.STALLED,
+        "The data would come, over other Installations, from this one itself; the message names them all.",
+    )
+
     # Provisioned
     PROVISIONED = "Provisioned", Course.DONE, "All objects of this stage are in place."
     PROVISIONING = "Provisioning", Course.WORKING, "Objects are being made."
@@ -200,6 +216,11 @@ class Reason(StrEnum):
         "spec.suspend is true, here or of the platform: what is there stays, nothing new is done.",
     )
     PLANNED = "Planned", Course.WAITING, "spec.mode is Plan: nothing is done, and status.plan says what would be."
+    HAS_CONSUMERS = (
+        "HasConsumers",
+        Course.WAITING,
+        "It is deleted, and stays until no other Installation uses its data products (spec.removal is Wait).",
+    )
     SPEC_INVALID = "SpecInvalid", Course.STALLED, "The object cannot be read by this operator."
 
     # AppListing and MunicipalityPlatform
@@ -207,6 +228,7 @@ class Reason(StrEnum):
     SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source could be read."
     NO_SOURCES = "NoSources", Course.DONE, "The platform offers no data source."
     SOURCES_UNREACHABLE = "SourcesUnreachable", Course.WAITING, "Some data sources cannot be read."
+    NOT_OFFERED = "NotOffered", Course.WAITING, "spec.accepts names a data product that nobody offers to this platform."
     SOURCES_CONFORMANT = (
         "SourcesConformant",
         Course.DONE,

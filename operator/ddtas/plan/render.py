@@ -15,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from ddtas import names
 from ddtas.api.datasource import DataKind
-from ddtas.api.installation import Evidence
+from ddtas.api.installation import Evidence, ProductStatus
 from ddtas.api.listing import Component, Container, ResourceList, Task, Threshold
 from ddtas.api.platform import DataSource
 from ddtas.plan.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
+from ddtas.plan.products import Ref, of_version
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs, digest
 from ddtas.plan.snapshot import Key, Manifest, Secret
@@ -52,7 +53,7 @@ class Wiring:
 
     requirement: str
     source: DataSource
-    secret: Secret | None = field(repr=False)
+    secret: Secret | None = field(default=None, repr=False)
 
     def entries(self) -> dict[str, str]:
         """The servicebinding.io entries, base64: where the source is, what is asked of it, and with which credentials.
@@ -322,6 +323,35 @@ class Renderer:
             )
             for component in self.inputs.version.components
             if component.ports
+        ]
+
+    def products(self) -> tuple[ProductStatus, ...]:
+        """The data products that are data sources, as they are published once this revision serves.
+
+        None on a city's own cluster: their addresses there lead nowhere from here.
+        """
+        if self.owner.platform:
+            return ()
+        found = of_version(Ref(self.owner.namespace, self.owner.name), self.inputs.listing, self.inputs.version)
+        return tuple(
+            ProductStatus(name=name, secret_name=names.product(self.owner.name, name), source=source)
+            for name, source in found
+        )
+
+    def product_bindings(self) -> list[Desired]:
+        """For each product a Secret that tells where it is: what a servicebinding.io Provisioned Service leads to."""
+        return [
+            Desired(
+                self._object(
+                    "v1",
+                    "Secret",
+                    product.secret_name,
+                    self.labels(),
+                    type=f"servicebinding.io/{product.source.kind.value}",
+                    data=Wiring(product.name, product.source).entries(),
+                )
+            )
+            for product in self.products()
         ]
 
     def url(self) -> str | None:

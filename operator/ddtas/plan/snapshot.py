@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
-from ddtas.api.platform import MunicipalityPlatform, SourceFacts
+from ddtas.api.platform import DataSource, MunicipalityPlatform, SourceFacts
 from ddtas.errors import TemplateError
+from ddtas.plan.products import Product, Ref
 from ddtas.settings import StorePolicy
 
 Key = tuple[str, str]  # (kind, name)
@@ -90,6 +91,8 @@ class SourceObservation:
     facts: SourceFacts | None = None
     # When the facts were found; None counts as just now.
     looked_at: datetime | None = None
+    # Of a data product: what validation showed of the twin that makes it. None with any other source.
+    metrics: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,23 @@ class Snapshot:
     children: Mapping[Key, Child] = field(default_factory=dict)
     # What the listing's templates gave, by revision: the sandbox is I/O, so its answer is an observation.
     rendered: Mapping[str, tuple[Manifest, ...] | TemplateError] = field(default_factory=dict)
+    # Data products that the platform may use, by the name that they have there as data sources.
+    products: Mapping[str, Product] = field(default_factory=dict)
+    # Which Installations feed which, as far as that can be reached from those products.
+    dependencies: Mapping[Ref, frozenset[Ref]] = field(default_factory=dict)
+    # The Installations that products of this one feed.
+    consumers: tuple[Ref, ...] = ()
+
+    @property
+    def me(self) -> Ref:
+        """The Installation that this is about."""
+        return Ref.of(self.installation)
+
+    def source(self, name: str) -> DataSource | None:
+        """The data source of the platform with that name: its own, or a product; None where there is none."""
+        own = self.platform.spec.source(name) if isinstance(self.platform, MunicipalityPlatform) else None
+        product = self.products.get(name)
+        return own or (product.source if product is not None else None)
 
     def children_of(self, revision: str, kind: str) -> list[Child]:
         """The children of one kind that belong to a revision, by name."""

@@ -6,10 +6,19 @@ A condition keeps its time of transition while its status stays the same; nothin
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from ddtas.api.base import Condition, Verdict
-from ddtas.api.installation import DriftedItem, Installation, InstallationStatus, InventoryItem, PlanStatus
+from ddtas.api.installation import (
+    Consumer,
+    DriftedItem,
+    Installation,
+    InstallationStatus,
+    InventoryItem,
+    PlanStatus,
+    ServiceBinding,
+)
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import (
     ClusterStatus,
@@ -22,9 +31,11 @@ from ddtas.api.platform import (
 )
 from ddtas.plan.conformance import conformance
 from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Frozen, Plan
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Key, Snapshot, SourceObservation
+from ddtas.plan.upstreams import not_serving
 from ddtas.settings import StorePolicy
 
 # Facts that move on with each record, and when they are written although nothing else changed.
@@ -163,6 +174,9 @@ def installation_status(
         serving_revision=plan.serving,
         serving_version=plan.serving_version,
         last_retry=plan.retry,
+        binding=ServiceBinding(name=plan.products[0].secret_name) if plan.products else None,
+        products=plan.products,
+        consumers=tuple(Consumer(namespace=c.namespace, installation=c.name) for c in snapshot.consumers[:100]),
         bindings=plan.bindings,
         revisions=plan.revisions,
         inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
@@ -195,6 +209,23 @@ def refused_status(old: InstallationStatus, generation: int, message: str, now: 
     return old.model_copy(update={"observed_generation": generation, "conditions": together})
 
 
+def awaited_status(installation: Installation, consumers: Sequence[Ref], now: datetime) -> InstallationStatus:
+    """The status of a deleted Installation that stays for the sake of others: everything else stays as it was."""
+    meta, old = installation.metadata, installation.status
+    named = ", ".join(c.seen_from(meta.namespace) for c in consumers)
+    text = (
+        f"it is being deleted, and its data products feed {named}: delete them, choose other data sources for them,"
+        " or set spec.removal to Warn"
+    )
+    findings = _kstatus(Finding("Ready", "False", Reason.HAS_CONSUMERS, text))
+    shown = tuple(Consumer(namespace=c.namespace, installation=c.name) for c in consumers[:100])
+    new = conditions(findings, old.conditions, meta.generation, now)
+    others = [c for c in old.conditions if c.type not in {c.type for c in new}]
+    return old.model_copy(
+        update={"observed_generation": meta.generation, "conditions": (*others, *new), "consumers": shown}
+    )
+
+
 def listing_status(listing: AppListing, policy: StorePolicy, now: datetime) -> AppListingStatus:
     """The status of an AppListing: may it be installed?"""
     fault = review_refusal(listing, policy)
@@ -215,6 +246,7 @@ def platform_status(
     listings: Sequence[ListingFit],
     now: datetime,
     cluster: tuple[Finding, ClusterStatus | None] | None = None,
+    products: Mapping[str, Product] = MappingProxyType({}),
 ) -> MunicipalityPlatformStatus:
     """The status of a MunicipalityPlatform.
 
@@ -225,12 +257,13 @@ def platform_status(
         listings: which apps could run here.
         now: for what changed since the old status.
         cluster: what was found of the city's own cluster; None where workloads are beside the platform.
+        products: other Installations' data products that may be used here, by name.
     """
     before = {s.name: s for s in platform.status.data_sources}
     sources = []
-    for source in platform.spec.data_sources:
-        status = _source_status(source, observations.get(source.name), probes.get(source.name), now)
-        was = before.get(source.name)
+    own = (_source_status(s, observations.get(s.name), probes.get(s.name), now) for s in platform.spec.data_sources)
+    for status in (*own, *_product_statuses(platform, products, observations, probes, now)):
+        was = before.get(status.name)
         if was is not None and (was.state, was.reason) == (status.state, status.reason):
             status = was if _no_news(was, status, now) else status.model_copy(update={"since": was.since})
         sources.append(status)
@@ -275,6 +308,37 @@ def _source_status(
         faults=found.faults if found else (),
         facts=facts,
     )
+
+
+def _product_statuses(
+    platform: MunicipalityPlatform,
+    products: Mapping[str, Product],
+    observations: Mapping[str, SourceObservation],
+    probes: Mapping[str, str],
+    now: datetime,
+) -> Iterator[DataSourceStatus]:
+    """Products are among the sources from the first look at them; those that were accepted, in any case."""
+    namespace = platform.metadata.namespace
+    accepted = {a.name: a for a in platform.spec.accepts}
+    for name in sorted(accepted.keys() | products.keys()):
+        product, seen = products.get(name), observations.get(name)
+        if product is not None and product.state != "NotServing" and seen is not None:
+            status = _source_status(product.source, seen, probes.get(name), now)
+            yield status.model_copy(update={"upstream": "/".join(product.upstream)})
+        elif name in accepted and (product is None or product.state == "NotServing"):
+            a = accepted[name]
+            reason, text = Reason.NOT_OFFERED, f"no Installation {a.namespace}/{a.installation} offers {a.product} here"
+            if product is not None:
+                seen = not_serving(product, namespace)
+                reason, text = Reason.UPSTREAM_NOT_SERVING, seen.message
+            yield DataSourceStatus(
+                name=name,
+                upstream=f"{a.namespace}/{a.installation}",
+                state="Unreachable",
+                reason=reason,
+                message=text,
+                since=now.replace(microsecond=0),
+            )
 
 
 def _no_news(was: DataSourceStatus, status: DataSourceStatus, now: datetime) -> bool:

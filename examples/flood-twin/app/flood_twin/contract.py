@@ -187,6 +187,14 @@ class Config:
         name, found = "calibrated.json", self._object("calibrated.json")
         return Parameters(**{p: _number(name, found, p, low, high) for p, (low, high) in BOUNDS.items()})
 
+    def values(self, names: Sequence[str]) -> dict[str, float]:
+        """``calibrated.json`` of an app that has other parameters than the flood twin.
+
+        :raises AppError: if one is missing or not a number.
+        """
+        name, found = "calibrated.json", self._object("calibrated.json")
+        return {p: _number(name, found, p, -math.inf, math.inf) for p in names}
+
     def evidence(self) -> dict[str, Evidence]:
         """``evidence.json``: by phase (``calibration``, ``validation``), what was found.
 

@@ -101,6 +101,13 @@ class Twin:
             "problem": self.problem,
         }
 
+    def forecast_csv(self, snapshot: Snapshot) -> str:
+        """What ``/forecast.csv`` answers: the forecast as a data product, for other twins."""
+        ahead = snapshot.forecast
+        days = zip(ahead.dates, ahead.low.tolist(), ahead.median.tolist(), ahead.high.tolist(), strict=True)
+        rows = [f"{day.isoformat()},{low:.9f},{median:.9f},{high:.9f}" for day, low, median, high in days]
+        return "\n".join(["date,low_m3s,median_m3s,high_m3s", *rows]) + "\n"
+
 
 def application(twin: Twin) -> web.Application:
     """The routes, and the refreshing that lives as long as the application."""
@@ -116,6 +123,9 @@ def application(twin: Twin) -> web.Application:
 
     async def forecast_(_: web.Request) -> web.Response:
         return web.json_response(twin.forecast_json(current()))
+
+    async def forecast_csv(_: web.Request) -> web.Response:
+        return web.Response(text=twin.forecast_csv(current()), content_type="text/csv")
 
     async def plot_(_: web.Request) -> web.Response:
         return web.Response(body=current().plot, content_type="image/png")
@@ -146,6 +156,7 @@ def application(twin: Twin) -> web.Application:
         [
             web.get("/healthz", healthz),
             web.get("/forecast", forecast_),
+            web.get("/forecast.csv", forecast_csv),
             web.get("/plot.png", plot_),
             web.get("/", index),
         ]

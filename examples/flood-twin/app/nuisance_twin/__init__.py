@@ -1,0 +1,4 @@
+"""Two twins above the flood twin: a district's, fed by a stream's forecast, and a city's, fed by a district's.
+
+Both are small, and both are calibrated: on the city's own discharge series, which has the history a forecast lacks.
+"""

@@ -1,0 +1,154 @@
+"""What each level learns from the city's own series, how that is judged, and what it makes of the level below it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from flood_twin.contract import Window
+from flood_twin.data import DataError, Record
+from flood_twin.model import Series
+
+NUISANCE_QUANTILE = 0.9
+"""A day is one of nuisance when the discharge is above what nine days out of ten have."""
+MIN_DAYS = 180
+MAX_ROWS = 1000
+
+Numbers = Mapping[str, float]
+Rows = list[dict[str, str]]
+
+
+class Level(Protocol):
+    """One level of the system."""
+
+    upstream: str
+    """The data requirement that the level below meets."""
+    reads: Sequence[str]
+    """Columns of it."""
+    path: str
+    """Where its own product is."""
+    parameters: Sequence[str]
+    """What calibration finds."""
+
+    def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
+        """Parameters and metrics from the discharge [m3/s] of a window, shape (days,)."""
+
+    def validate(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
+        """Metrics of parameters on a window, given also the one that they were found on."""
+
+    def product(self, below: Rows, found: Numbers) -> tuple[Sequence[str], list[list[str]]]:
+        """Header and rows of what it offers, from what the level below offers."""
+
+
+class District:
+    """On which days will there be nuisance? Learns from which discharge on there is; judged by how often that comes."""
+
+    upstream = "stream-forecast"
+    reads: Sequence[str] = ("date", "median_m3s", "high_m3s")
+    path = "/nuisance.csv"
+    parameters: Sequence[str] = ("nuisanceM3s",)
+
+    def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
+        limit = float(np.quantile(observed, NUISANCE_QUANTILE))
+        return {"nuisanceM3s": limit}, {"sharePercent": 100 * float(np.mean(observed > limit))}
+
+    def validate(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
+        share = 100 * float(np.mean(observed > found["nuisanceM3s"]))
+        return {"sharePercent": share, "absShareError": abs(share - 100 * (1 - NUISANCE_QUANTILE))}
+
+    def product(self, below: Rows, found: Numbers) -> tuple[Sequence[str], list[list[str]]]:
+        limit = found["nuisanceM3s"]
+        rows = [
+            [row["date"], str(int(number(row, "median_m3s") > limit)), str(int(number(row, "high_m3s") > limit))]
+            for row in below
+        ]
+        return ("date", "expected", "possible"), rows
+
+
+class City:
+    """Will crews be needed? Learns how nuisance lasts from day to day; judged by the Brier skill of the next day.
+
+    A chain with two states, wet and dry. Skill (Brier, 1950, Mon. Weather Rev. 78) is against the share of wet days.
+    """
+
+    upstream = "district-nuisance"
+    reads: Sequence[str] = ("date", "expected", "possible")
+    path = "/crews.csv"
+    parameters: Sequence[str] = ("stays", "begins")
+
+    def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
+        wet = observed > np.quantile(observed, NUISANCE_QUANTILE)
+        today, tomorrow = wet[:-1], wet[1:]
+        found = {"stays": float(np.mean(tomorrow[today])), "begins": float(np.mean(tomorrow[~today]))}
+        return found, self._skill(wet, float(np.mean(wet)), found)
+
+    def validate(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
+        limit = np.quantile(seen, NUISANCE_QUANTILE)
+        return self._skill(observed > limit, float(np.mean(seen > limit)), found)
+
+    @staticmethod
+    def _skill(wet: np.ndarray[tuple[int], np.dtype[np.bool_]], share: float, found: Numbers) -> dict[str, float]:
+        said = np.where(wet[:-1], found["stays"], found["begins"])
+        brier, plain = (float(np.mean((guess - wet[1:]) ** 2)) for guess in (said, np.full(len(said), share)))
+        return {"brier": brier, "brierSkill": 1 - brier / plain}
+
+    def product(self, below: Rows, found: Numbers) -> tuple[Sequence[str], list[list[str]]]:
+        chance, rows = 0.0, []
+        for row in below:
+            chance = found["stays"] * chance + found["begins"] * (1 - chance)
+            if number(row, "expected"):
+                chance = max(chance, found["stays"])
+            elif not number(row, "possible"):
+                chance = min(chance, found["begins"])
+            rows.append([row["date"], f"{chance:.3f}"])
+        return ("date", "chance"), rows
+
+
+LEVELS: Mapping[str, Level] = {"district": District(), "city": City()}
+
+
+def observed(record: Record, window: Window) -> tuple[Series, Window]:
+    """The days of a window that have a discharge, and from when to when they go.
+
+    :raises DataError: if there are too few of them, or they are all alike.
+    """
+    part = record.slice(window)
+    there = np.flatnonzero(~np.isnan(record.observed[part]))
+    if there.size < MIN_DAYS or np.ptp(record.observed[part][there]) == 0:
+        raise DataError(f"{there.size} days with a discharge in {window}; {MIN_DAYS} that differ are needed")
+    dates = record.dates
+    return record.observed[part][there], Window(dates[part.start + there[0]], dates[part.start + there[-1]])
+
+
+def number(row: Mapping[str, str], column: str) -> float:
+    """A number of the level below.
+
+    :raises DataError: if it is none.
+    """
+    try:
+        value = float(row[column])
+    except ValueError:
+        raise DataError(f"{column} of {row['date'][:10]} is no number") from None
+    if not np.isfinite(value):
+        raise DataError(f"{column} of {row['date'][:10]} is not finite")
+    return value
+
+
+def rows(content: bytes, columns: Sequence[str]) -> Rows:
+    """The rows of what the level below serves.
+
+    :raises DataError: if it is not the CSV that was agreed.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+        found = [row for _, row in zip(range(MAX_ROWS), reader, strict=False)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"what the level below serves is no CSV: {error}") from None
+    lacking = [c for c in columns if any(row.get(c) is None for row in found)]
+    if not found or lacking:
+        raise DataError(f"what the level below serves has no {', '.join(lacking) or 'rows'}")
+    return found

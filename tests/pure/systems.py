@@ -1,0 +1,162 @@
+"""Several Installations on several platforms, in memory: each a City of its own that sees the others' products."""
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from builders import REACHABLE, City, JsonObject, installation_body, listing_body, platform_body
+
+from ddtas.api.platform import MeasuredField, MunicipalityPlatform, SourceFacts
+from ddtas.cluster.world import World
+from ddtas.plan.dependencies import graph
+from ddtas.plan.products import Product, Ref
+from ddtas.plan.snapshot import Snapshot, SourceObservation
+
+FIELDS = [{"name": "date", "type": "date"}, {"name": "level_m", "type": "number", "unit": "m"}]
+LEVELS = SourceFacts(
+    fields=(MeasuredField(name="date", type="date"), MeasuredField(name="level_m", type="number")), records=14
+)
+LOOKED_AT = SourceObservation("Reachable", "Read", "", LEVELS)
+
+
+def product(name: str = "forecast", **more: Any) -> JsonObject:
+    """A data product that is a data source."""
+    return {
+        "name": name,
+        "title": "What is to come",
+        "component": "web",
+        "path": f"/{name}.csv",
+        "kind": "http-csv",
+        "theme": "levels",
+        "contract": {"version": "1.0.0", "entity": "Level", "fields": FIELDS},
+        "accessRights": "public",
+        "licence": "CC0-1.0",
+        "purposes": ["flood-prevention"],
+    } | more
+
+
+def requirement(name: str = "levels", **more: Any) -> JsonObject:
+    """What a product meets."""
+    return {
+        "name": name,
+        "description": "Levels to come.",
+        "kinds": ["http-csv"],
+        "theme": "levels",
+        "fields": FIELDS,
+        "history": False,
+    } | more
+
+
+def app(name: str, *requirements: JsonObject, products: tuple[JsonObject, ...] = ()) -> JsonObject:
+    """A listing like the example's, which asks for these besides, and has these products."""
+    body = copy.deepcopy(listing_body())
+    body["metadata"]["name"] = name
+    (version,) = body["spec"]["versions"]
+    version["dataRequirements"] = [*version["dataRequirements"], *requirements]
+    version["dataProducts"] = list(products)
+    return body
+
+
+@dataclass
+class Twin(City):
+    """One Installation of a system."""
+
+    system: "System" = field(default_factory=lambda: System())
+
+    def snapshot(self) -> Snapshot:
+        """As a City's, with what the others are for it."""
+        snapshot = super().snapshot()
+        self.system.publish(self)
+        assert isinstance(snapshot.platform, MunicipalityPlatform)
+        world = self.system.world
+        products = world.products(snapshot.platform)
+        seen = {name: LOOKED_AT for name, p in products.items() if p.state != "NotServing"} | self.system.seen
+        return replace(
+            snapshot,
+            products=products,
+            dependencies=self.system.graph(products),
+            observations=dict(self.observations) | {name: o for name, o in seen.items() if name in products},
+            consumers=world.consumers(Ref.of(snapshot.installation)),
+        )
+
+    @property
+    def ref(self) -> Ref:
+        """Which one it is."""
+        metadata = self.installation["metadata"]
+        return Ref(metadata["namespace"], metadata["name"])
+
+    def binding(self, requirement: str = "levels") -> JsonObject:
+        """What its status says of a requirement."""
+        found: list[JsonObject] = self.installation["status"]["bindings"]
+        return next(b for b in found if b["requirement"] == requirement)
+
+
+class System:
+    """All Installations; what each of them is for the others is what the operator's own bookkeeping says."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.twins: dict[Ref, Twin] = {}
+        self.platforms: dict[tuple[str, str], JsonObject] = {}
+        self.seen: dict[str, SourceObservation] = {}  # of products that are not seen as LOOKED_AT
+        self._version = 1
+
+    def platform(self, namespace: str = "voorbeeldstad", **spec: Any) -> JsonObject:
+        """Make a platform, or edit it."""
+        body = self.platforms.setdefault((namespace, "oup"), platform_body())
+        body["metadata"]["namespace"] = namespace
+        body["spec"] |= spec
+        return body
+
+    def install(self, name: str, listing: JsonObject, namespace: str = "voorbeeldstad", **spec: Any) -> Twin:
+        """Make an Installation that has not been looked at yet."""
+        body = installation_body()
+        body["metadata"] |= {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}"}
+        body["spec"] |= {"listing": listing["metadata"]["name"]} | spec
+        platform = self.platform(namespace)
+        twin = Twin(
+            installation=body,
+            listing=listing,
+            platform=platform,
+            observations={"river-gauge": REACHABLE},
+            system=self,
+        )
+        self.twins[twin.ref] = twin
+        self.publish(twin)
+        return twin
+
+    def publish(self, *twins: Twin) -> None:
+        """Let the others see what these are now, as a watch does."""
+        for twin in twins:
+            self._version += 1
+            version = {"resourceVersion": str(self._version)}
+            assert isinstance(twin.listing, dict)
+            self.world.listings.put(twin.listing | {"metadata": twin.listing["metadata"] | version})
+            self.world.installations.put(twin.installation | {"metadata": twin.installation["metadata"] | version})
+
+    def remove(self, twin: Twin) -> None:
+        """Delete an Installation that nothing holds."""
+        del self.twins[twin.ref]
+        self.world.installations.remove(twin.ref)
+
+    def graph(self, products: dict[str, Product]) -> dict[Ref, frozenset[Ref]]:
+        """Who feeds whom."""
+        return graph({p.upstream for p in products.values()}, self.world.installations.find)
+
+    def settle(self) -> None:
+        """Reconcile all of them until none has anything to do; fails where they do not come to rest."""
+        for _ in range(12):
+            before = {ref: self._state(twin) for ref, twin in self.twins.items()}
+            for twin in self.twins.values():
+                twin.reconcile()
+                self.publish(twin)
+            if before == {ref: self._state(twin) for ref, twin in self.twins.items()}:
+                return
+        raise AssertionError("the system does not come to rest")
+
+    @staticmethod
+    def _state(twin: Twin) -> Any:
+        status = copy.deepcopy(twin.installation.get("status", {}))
+        for condition in status.get("conditions", ()):
+            del condition["lastTransitionTime"]
+        return dict(twin.children), status
