@@ -94,7 +94,7 @@ def test_each_example_is_accepted(cluster: ApiServer, space: str, body: JsonObje
     if "namespace" in mine["metadata"]:
         mine["metadata"]["namespace"] = space
     else:
-        mine["metadata"] |= {"name": f"example-{SESSION}", "labels": apps.OURS}
+        mine["metadata"] |= {"name": f"{mine['metadata']['name']}-{SESSION}", "labels": apps.OURS}
     assert cluster.dry_run(mine) == ""
     cluster.apply(mine)
     live = cluster.get(KINDS[mine["kind"]], mine["metadata"].get("namespace"), mine["metadata"]["name"])

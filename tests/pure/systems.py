@@ -154,6 +154,32 @@ class System:
                 return
         raise AssertionError("the system does not come to rest")
 
+    def follow(self, *changed: Twin) -> None:
+        """Reconcile these, and then those only that the operator's own bookkeeping queues, until it queues nobody."""
+        queue = [twin.ref for twin in changed]
+        self.publish(*changed)
+        for _ in range(300):
+            upstreams, platforms = self.world.take_news()
+            queue += [r for r in self.twins if r in upstreams or (r.namespace, "oup") in platforms]
+            if not queue:
+                return
+            twin = self.twins.get(queue.pop(0))
+            if twin is None:
+                continue
+            before = self._state(twin)
+            twin.reconcile()
+            self.publish(twin)
+            if before != self._state(twin):
+                queue.append(twin.ref)
+        raise AssertionError("the system does not come to rest")
+
+    def assert_nothing_was_missed(self) -> None:
+        """Whoever was not queued had nothing to do."""
+        for ref, twin in self.twins.items():
+            before = self._state(twin)
+            twin.reconcile()
+            assert self._state(twin) == before, f"{ref} should have been queued"
+
     @staticmethod
     def _state(twin: Twin) -> Any:
         status = copy.deepcopy(twin.installation.get("status", {}))

@@ -1,18 +1,22 @@
 """Twins that feed each other: products as data sources, order, cycles, upgrades, and what is lost."""
 
 import copy
+import random
 from typing import Any
 
 import pytest
-from builders import REACHABLE, UNREACHABLE, VALIDATION_WINDOW, listing_body, platform_body, result
+from builders import CALIBRATION_WINDOW, REACHABLE, UNREACHABLE, VALIDATION_WINDOW, listing_body, platform_body, result
 from systems import LOOKED_AT, System, Twin, app, product, requirement
 
 from ddtas.api.installation import Installation
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan.catalogue import fit
 from ddtas.plan.decide import decide
 from ddtas.plan.dependencies import holding
 from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Reason
+from ddtas.plan.rules import Accepted, accept
+from ddtas.plan.snapshot import JobFacts
 from ddtas.plan.status import awaited_status, platform_status
 
 FLOOD = "flood-forecast"  # the product as a data source
@@ -276,6 +280,24 @@ def test_a_new_contract_upstream_is_a_new_revision_beside_the_one_that_serves(pa
     assert down.installation["status"]["revision"] != before
     assert reason(down, "Serving") == ("True", "KeepsServing")
     assert len(down.started) == 3
+
+
+def test_what_was_published_stands_when_the_upstream_has_a_bad_moment(pair: tuple[System, Twin, Twin]) -> None:
+    """The record of its revision is older than the listing's newest word on the product; nobody must be told that."""
+    system, up, down = pair
+    renewed = product(contract=product()["contract"] | {"version": "1.1.0"})
+    up.listing = app("flood-twin", products=(renewed,))
+    system.settle()
+    down.serving()
+    system.settle()
+    before, children = down.installation["status"], dict(up.children)
+    assert before["servingRevision"] == before["revision"]
+    assert down.binding()["contractVersion"] == "1.1.0"
+    up.observations["river-gauge"] = UNREACHABLE
+    system.settle()
+    assert reason(up, "Serving") == ("True", "KeepsServing")
+    assert up.children == children
+    assert down.installation["status"] == before
 
 
 def test_an_upgrade_that_fails_upstream_changes_nothing_downstream(pair: tuple[System, Twin, Twin]) -> None:
@@ -586,6 +608,23 @@ def test_a_platform_says_which_of_what_it_accepts_is_not_offered_or_not_served()
     assert said() == ("UpstreamNotServing", "Installation voorbeeldstad/flood does not serve forecast yet")
 
 
+def test_the_catalogue_counts_products(pair: tuple[System, Twin, Twin]) -> None:
+    system, up, _ = pair
+    late = system.install("late", app("late-twin", requirement()))
+
+    def verdict() -> str:
+        snapshot = late.snapshot()
+        accepted = accept(snapshot)
+        assert isinstance(accepted, Accepted)
+        return fit(snapshot, accepted.version).verdict
+
+    assert verdict() == "Met"
+    system.remove(up)
+    assert verdict() == "NotMet"
+    flood(system)
+    assert verdict() == "Unknown"  # it may well come
+
+
 # ---- removal ----
 
 
@@ -705,6 +744,92 @@ def test_a_listing_that_gets_a_product_is_news_of_its_installations() -> None:
     up.listing = app("flood-twin", products=(product(),))
     system.publish(up)
     assert system.world.take_news() == (set(), {("voorbeeldstad", "oup")})
+
+
+class Walk:
+    """A system of three levels to which things happen; only who is queued is reconciled."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.system = System()
+        self.apps = {
+            "stream": app("stream-twin", products=(self.made("Stream"),)),
+            "district": app("district-twin", requirement(entity="Stream"), products=(self.made("District"),)),
+            "city": app("city-twin", requirement(entity="District")),
+        }
+        self.version = 0
+
+    @staticmethod
+    def made(entity: str, version: int = 0) -> Any:
+        return product(contract=product()["contract"] | {"entity": entity, "version": f"1.{version}.0"})
+
+    def twin(self, name: str) -> Twin | None:
+        return self.system.twins.get(Ref("voorbeeldstad", name))
+
+    def step(self) -> None:
+        name = self.chance.choice(list(self.apps))
+        twin = self.twin(name)
+        if twin is None:
+            self.system.follow(self.system.install(name, self.apps[name]))
+            return
+        acts = (self.run, self.edit, self.renew, self.remove, self.look)
+        (act,) = self.chance.choices(acts, (40, 2, 2, 1, 2))
+        act(twin)
+        self.system.follow(*([twin] if self.twin(name) else []))
+
+    def run(self, twin: Twin) -> None:
+        """Let what runs end: well, mostly."""
+        revision = twin.installation["status"].get("revision")
+        for phase, window in (("calibrate", CALIBRATION_WINDOW), ("validate", VALIDATION_WINDOW)):
+            job = twin.children.get(("Job", f"{twin.ref.name}-{revision}-{phase}"))
+            if job is not None and job.facts == JobFacts("Running"):
+                bad = phase == "validate" and self.chance.random() < 0.1
+                metrics = {"NSE": 0.1 if bad else 0.8, "RSR": 0.5, "absPBIAS": 3.0}
+                twin.finish(phase, result(metrics, window, parameters={"cmax": 1.0}), revision)
+                return
+        twin.roll_out(revision=revision)
+
+    def edit(self, twin: Twin) -> None:
+        self.version += 1
+        twin.edit(parameters={"seed": self.version})
+
+    def renew(self, twin: Twin) -> None:
+        """A new version of the product's contract."""
+        self.version += 1
+        listing = self.apps[twin.ref.name]
+        for made in listing["spec"]["versions"][0]["dataProducts"]:
+            made["contract"] = made["contract"] | {"version": f"1.{self.version}.0"}
+        twin.listing = listing
+
+    def remove(self, twin: Twin) -> None:
+        self.system.remove(twin)
+
+    def look(self, twin: Twin) -> None:
+        """Its own gauge comes and goes."""
+        away = twin.observations["river-gauge"] is UNREACHABLE
+        twin.observations["river-gauge"] = REACHABLE if away else UNREACHABLE
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_who_has_something_to_do_is_queued_and_who_serves_serves(seed: int) -> None:
+    walk = Walk(seed)
+    serving: dict[str, int] = {}
+    for _ in range(60):
+        walk.step()
+        walk.system.assert_nothing_was_missed()
+        for ref, twin in walk.system.twins.items():
+            status = twin.installation["status"]
+            was = serving.get(ref.name)
+            assert was != id(twin) or status.get("servingRevision"), f"{ref} serves no more"
+            if status.get("servingRevision"):
+                serving[ref.name] = id(twin)
+                assert {c.revision for k, c in twin.children.items() if k[0] == "Service"} == {
+                    status["servingRevision"]
+                }
+            assert len(twin.started) == len(set(twin.started))
+            if twin.condition("Ready")["status"] == "True":
+                assert status["progress"] == "6/6"
+                assert all(b["upstream"]["state"] == "Serving" for b in status["bindings"] if "upstream" in b)
 
 
 def test_what_a_city_without_products_is_bound_to_stays_as_it_was() -> None:

@@ -140,6 +140,7 @@ class _Revision:
     policy: Recalibration | None = None
     cause: Cause | None = None
     measured: str | None = None
+    kept: bool = False  # it serves, and is not what the spec asks for
     desired: list[Desired] = field(default_factory=list)
     calibration: Evidence | None = None
     validation: Evidence | None = None
@@ -210,7 +211,18 @@ class _Revision:
 
     def serving(self) -> list[Desired]:
         """What leads to this revision."""
-        return [*self.renderer.services(), *self.renderer.product_bindings()]
+        return [*self.renderer.services(), *self.renderer.product_bindings(self.products())]
+
+    def products(self) -> tuple[ProductStatus, ...]:
+        """What is, or is to be, published of this revision.
+
+        An edit of the listing's products counts for the target alone. What was published of a revision that is kept
+        stands: its record has the products as they were when it was made.
+        """
+        status = self.snapshot.installation.status
+        if self.kept and status.serving_revision == self.id:
+            return status.products
+        return self.renderer.products()
 
     def services_switched(self) -> bool:
         children = self.snapshot.children
@@ -508,7 +520,7 @@ def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
     wiring = None
     if isinstance(snapshot.platform, MunicipalityPlatform):
         wiring, _ = _wire(snapshot, inputs.bindings)
-    kept = _Revision(snapshot, Renderer(owner, inputs), wiring, known)
+    kept = _Revision(snapshot, Renderer(owner, inputs), wiring, known, kept=True)
     if wiring is not None and not isinstance(kept.rendered(), TemplateError | None):
         kept.desired = [*kept.base(), *kept.workloads(), *kept.serving()]
     return kept
@@ -704,7 +716,7 @@ def decide(snapshot: Snapshot) -> Plan:
         serving=serving,
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
-        products=front.renderer.products() if front else status.products if serving else (),
+        products=front.products() if front else status.products if serving else (),
         retry=_retry_token(snapshot),
         recalibration=recalibrated,
         requeue_after=_requeue_after(snapshot.now, revisions, until),

@@ -338,7 +338,7 @@ class Renderer:
             for name, source in found
         )
 
-    def product_bindings(self) -> list[Desired]:
+    def product_bindings(self, products: Sequence[ProductStatus]) -> list[Desired]:
         """For each product a Secret that tells where it is: what a servicebinding.io Provisioned Service leads to."""
         return [
             Desired(
@@ -351,7 +351,7 @@ class Renderer:
                     data=Wiring(product.name, product.source).entries(),
                 )
             )
-            for product in self.products()
+            for product in products
         ]
 
     def url(self) -> str | None:
