@@ -105,7 +105,7 @@ def test_a_suspended_platform_freezes_what_is_on_it(city: City) -> None:
         "Suspended"
     )
     city.platform(suspend=False)
-    flood.served()
+    flood.wait_for("Ready", "True", "Serving")  # it was True with the reason Suspended
     assert only(flood.children(DEPLOYMENT))["spec"]["replicas"] == 1
 
 

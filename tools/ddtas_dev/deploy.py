@@ -43,9 +43,9 @@ def install_operator(kubeconfig: str, image: str, **values: str) -> None:
         run(command, env=access, hint=f"see `./dev kubectl -n {NAMESPACE} logs deployment/{RELEASE}`")
 
 
-def example_manifests(images: Mapping[str, str]) -> list[JsonObject]:
-    """The objects of examples/*.yaml, with each image `…:latest` replaced by the one that was built."""
-    text = "---\n".join((REPO / "examples" / f"{name}.yaml").read_text() for name in EXAMPLES)
+def example_manifests(images: Mapping[str, str], files: Sequence[str] = EXAMPLES) -> list[JsonObject]:
+    """The objects of files below examples/, with each image `…:latest` replaced by the one that was built."""
+    text = "---\n".join((REPO / "examples" / f"{name}.yaml").read_text() for name in files)
     for name, reference in images.items():
         text = text.replace(f"{name}:latest", reference)
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
