@@ -276,7 +276,8 @@ class Reconciler:
         if installation.metadata.deletion_timestamp:
             if await self._is_awaited(installation):
                 return None
-            if names.FINALIZER in installation.metadata.finalizers:
+            installation = self._world.installations.get(key)  # it may have one finalizer less by now
+            if installation is not None and names.FINALIZER in installation.metadata.finalizers:
                 return await self._remove(installation)
             return None  # the children are owned: the garbage collector removes them
         if isinstance(installation, Unreadable):
