@@ -108,7 +108,7 @@ def refused(twin: Twin, upgraded: JsonObject) -> JsonObject:
 
 
 def test_an_upgrade_that_fails_leaves_the_old_one_serving_and_says_so(
-    twin: Twin, upgraded: JsonObject, refused: JsonObject, answers: Callable[[], list[str]]
+    twin: Twin, first: JsonObject, upgraded: JsonObject, refused: JsonObject, answers: Callable[[], list[str]]
 ) -> None:
     serving = upgraded["status"]["revision"]
     assert refused["status"]["servingRevision"] == serving != refused["status"]["revision"]
@@ -118,6 +118,7 @@ def test_an_upgrade_that_fails_leaves_the_old_one_serving_and_says_so(
     assert serving in found["message"]
     assert "must be > 0.50" in condition(refused, "Ready")["message"]
     assert {r["id"]: r["state"] for r in refused["status"]["revisions"]} == {
+        first["status"]["revision"]: "Superseded",  # remembered, for a way back
         serving: "Serving",
         refused["status"]["revision"]: "Failed",
     }
