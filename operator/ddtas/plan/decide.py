@@ -563,7 +563,7 @@ def _frozen(snapshot: Snapshot) -> Frozen | None:
     return None
 
 
-def _round(snapshot: Snapshot, owner: Owner, serving: str | None) -> str | None:
+def _round(snapshot: Snapshot, serving: str | None) -> str | None:
     """The round of recalibration that is in force."""
     status = snapshot.installation.status
     if status.recalibration is not None or status.revisions or serving is None:
@@ -609,7 +609,7 @@ def _target(
         bindings=bindings.bound,
         windows=accepted.windows,
         retry=_retry_token(snapshot),
-        round=_round(snapshot, owner, serving),
+        round=_round(snapshot, serving),
     )
     status, policy = snapshot.installation.status, accepted.recalibration
     if recorded is not None:  # it serves with the evidence that it has, for as long as the spec says so

@@ -176,7 +176,7 @@ def installation_status(
         last_retry=plan.retry,
         binding=ServiceBinding(name=plan.products[0].secret_name) if plan.products else None,
         products=plan.products,
-        consumers=tuple(Consumer(namespace=c.namespace, installation=c.name) for c in snapshot.consumers[:100]),
+        consumers=_shown(snapshot.consumers),
         bindings=plan.bindings,
         revisions=plan.revisions,
         inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
@@ -209,6 +209,11 @@ def refused_status(old: InstallationStatus, generation: int, message: str, now: 
     return old.model_copy(update={"observed_generation": generation, "conditions": together})
 
 
+def _shown(consumers: Sequence[Ref]) -> tuple[Consumer, ...]:
+    """As many as a status holds."""
+    return tuple(Consumer(namespace=c.namespace, installation=c.name) for c in consumers[:100])
+
+
 def awaited_status(installation: Installation, consumers: Sequence[Ref], now: datetime) -> InstallationStatus:
     """The status of a deleted Installation that stays for the sake of others: everything else stays as it was."""
     meta, old = installation.metadata, installation.status
@@ -218,11 +223,10 @@ def awaited_status(installation: Installation, consumers: Sequence[Ref], now: da
         " or set spec.removal to Warn"
     )
     findings = _kstatus(Finding("Ready", "False", Reason.HAS_CONSUMERS, text))
-    shown = tuple(Consumer(namespace=c.namespace, installation=c.name) for c in consumers[:100])
     new = conditions(findings, old.conditions, meta.generation, now)
     others = [c for c in old.conditions if c.type not in {c.type for c in new}]
     return old.model_copy(
-        update={"observed_generation": meta.generation, "conditions": (*others, *new), "consumers": shown}
+        update={"observed_generation": meta.generation, "conditions": (*others, *new), "consumers": _shown(consumers)}
     )
 
 
