@@ -311,26 +311,28 @@ class _Revision:
         return found.model_copy(update={"state": RevisionState.FAILED}) if failed else found
 
 
-def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[tuple[Wiring, ...] | None, str]:
-    """The bound sources with their credentials; None, and what is missing, where one is not there."""
+def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[Wiring, ...] | Refusal:
+    """The bound sources with their credentials; or which one is gone, or lacks its credentials."""
     wiring = []
     assert isinstance(snapshot.platform, MunicipalityPlatform)  # noqa: S101 - accepted, or checked by the caller
     for bound in bindings:
         source = snapshot.source(bound.data_source)
         if source is None:
-            return None, f"data source {bound.data_source} is gone from the platform"
+            text = f"data source {bound.data_source} is gone from the platform"
+            return Refusal(Reason.REQUIREMENT_NOT_MET, text)
         secret = None
         if source.credentials is not None:
             secret = snapshot.secrets.get(source.credentials.secret_name)
             name = f"data source {source.name}: Secret {source.credentials.secret_name}"
             if secret is None:
                 hint = f"create it in the platform's namespace, with the label {names.LABEL_CREDENTIALS}"
-                return None, f"{name} is not there: {hint}"
+                return Refusal(Reason.CREDENTIALS_MISSING, f"{name} is not there: {hint}")
             lacking = [key for key in source.credentials.keys if key not in secret.data]
             if lacking:
-                return None, f"{name} lacks the key {', '.join(lacking)}, which {source.credentials.scheme} needs"
+                text = f"{name} lacks the key {', '.join(lacking)}, which {source.credentials.scheme} needs"
+                return Refusal(Reason.CREDENTIALS_MISSING, text)
         wiring.append(Wiring(bound.requirement, source, secret))
-    return tuple(wiring), ""
+    return tuple(wiring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,9 +374,9 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
         if answer.reason not in (Reason.BOUND, Reason.PROBING, Reason.DATA_SOURCE_UNREACHABLE):
             continue
         bound = BoundSource(requirement=answer.binding.requirement, data_source=candidate, contract_version="")
-        wiring, lacking = _wire(snapshot, [bound])
-        if wiring is None:
-            return Bindings(_not_yet(DATA_BOUND, Reason.CREDENTIALS_MISSING, lacking), shown)
+        refusal = _wire(snapshot, [bound])
+        if isinstance(refusal, Refusal):
+            return Bindings(_not_yet(DATA_BOUND, refusal.reason, refusal.message), shown)
     for answer in answers:
         if answer.reason is not Reason.BOUND:
             return Bindings(_not_yet(DATA_BOUND, answer.reason, answer.message[:2000]), shown)
@@ -384,7 +386,8 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
         )
         for b in shown
     )
-    wiring, _ = _wire(snapshot, bindings)
+    wired = _wire(snapshot, bindings)
+    wiring = None if isinstance(wired, Refusal) else wired
     finding = _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
     until = min((a.until for a in answers if a.until is not None), default=None)
     return Bindings(finding, shown, bindings, wiring, until)
@@ -401,11 +404,10 @@ def _bound_as_recorded(snapshot: Snapshot, inputs: RevisionInputs) -> Bindings:
         )
         for b in inputs.bindings
     )
-    wiring, lacking = _wire(snapshot, inputs.bindings)
-    if wiring is None:
-        gone = "is gone from the platform" in lacking
-        reason = Reason.REQUIREMENT_NOT_MET if gone else Reason.CREDENTIALS_MISSING
-        return Bindings(_not_yet(DATA_BOUND, reason, f"revision {inputs.id} needs it: {lacking}"), shown)
+    wiring = _wire(snapshot, inputs.bindings)
+    if isinstance(wiring, Refusal):
+        text = f"revision {inputs.id} needs it: {wiring.message}"
+        return Bindings(_not_yet(DATA_BOUND, wiring.reason, text), shown)
     text = "; ".join(f"{b.requirement} ← {b.data_source} ({b.contract_version})" for b in inputs.bindings)
     return Bindings(_true(DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, inputs.bindings, wiring)
 
@@ -519,7 +521,8 @@ def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
         return None
     wiring = None
     if isinstance(snapshot.platform, MunicipalityPlatform):
-        wiring, _ = _wire(snapshot, inputs.bindings)
+        wired = _wire(snapshot, inputs.bindings)
+        wiring = None if isinstance(wired, Refusal) else wired
     kept = _Revision(snapshot, Renderer(owner, inputs), wiring, known, kept=True)
     if wiring is not None and not isinstance(kept.rendered(), TemplateError | None):
         kept.desired = [*kept.base(), *kept.workloads(), *kept.serving()]
