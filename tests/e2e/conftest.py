@@ -55,12 +55,12 @@ def alone() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster(bare_cluster: Cluster, operator_image: str, alone: None) -> Cluster:
     """The cluster with the operator in it, as a user installs it."""
-    sweep(bare_cluster)
     deploy.install_operator(bare_cluster.kubeconfig, operator_image, replicas="1")
     bare_cluster.wait(
         "operator that leads",
         lambda: bare_cluster.leader() in {p["metadata"]["name"] for p in bare_cluster.operator_pods()},
     )
+    sweep(bare_cluster)  # not sooner: a new cluster knows no listings before
     return bare_cluster
 
 

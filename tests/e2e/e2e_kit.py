@@ -72,9 +72,9 @@ class Cluster:
     def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> JsonObject:
         """One request that must succeed."""
         status, data = self.raw(method, path, body, kind)
-        answer: JsonObject = json.loads(data)
         if status >= 400:
-            raise Refused(status, answer.get("message", ""))
+            raise Refused(status, data.decode(errors="replace"))
+        answer: JsonObject = json.loads(data)
         return answer
 
     def get(self, resource: ResourceType, namespace: str | None, name: str) -> JsonObject:
