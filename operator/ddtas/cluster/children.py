@@ -56,10 +56,6 @@ class Children:
             del self._children[owner]
         return owner
 
-    def owner(self, kind: str, namespace: str, name: str) -> Name | None:
-        """The Installation that a child belongs to, by its label."""
-        return self._owner_of.get((kind, namespace, name))
-
     def of(self, owner: Name, uid: str) -> dict[Key, Child]:
         """The children of an Installation, by kind and name.
 

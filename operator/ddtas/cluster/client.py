@@ -98,8 +98,8 @@ class Client:
         """Server-side apply.
 
         Raises:
-            Conflict: another field manager owns a field, and `force` is false; or the uid is that of an object
-                that is gone.
+            Conflict: another field manager owns a field, and `force` is false; or the manifest's uid or
+                resourceVersion is not that of the object.
         """
         metadata = manifest["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
