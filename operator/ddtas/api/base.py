@@ -9,8 +9,18 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from ddtas.errors import InvalidObject
 
@@ -86,8 +96,16 @@ Image = Annotated[
 # Parameter values are the city's and the user's: a flat map of scalars, whose types the listing's own parameter
 # declarations check. Structural schemas have no "any scalar", so the API server keeps the map as it is.
 Scalar = str | int | float | bool
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, Scalar):
+        raise PydanticCustomError("scalar", "must be a text, a number, or true or false")
+    return value
+
+
 Parameters = Annotated[
-    dict[str, Scalar],
+    dict[str, Annotated[Scalar, BeforeValidator(_scalar)]],
     Field(max_length=64),
     WithJsonSchema({"type": "object", "maxProperties": 64, "x-kubernetes-preserve-unknown-fields": True}),
 ]

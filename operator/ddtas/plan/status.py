@@ -49,6 +49,9 @@ _MOVES_ON = {
 }
 _RENEWED_AFTER = timedelta(hours=1)
 _MOST_FIELDS = 6000  # of all sources together
+Status = AppListingStatus | MunicipalityPlatformStatus | InstallationStatus
+# The condition by which an object gets in, where its kind has one.
+_GATES = {InstallationStatus: STEPS[0], AppListingStatus: "Listed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +202,14 @@ def held_status(installation: Installation, reason: Reason, message: str, now: d
     return old.model_copy(update={"observed_generation": generation, "conditions": ordered, "progress": progress})
 
 
-def refused_status(old: InstallationStatus, generation: int, message: str, now: datetime) -> InstallationStatus:
-    """The status of an Installation that the operator cannot read: everything else stays as it was."""
-    findings = [Finding(STEPS[0], "False", Reason.SPEC_INVALID, message)]
-    new = conditions([*findings, *_kstatus(findings[0])], old.conditions, generation, now)
-    steps = [c for c in old.conditions if c.type in STEPS[1:]]
-    others = [c for c in old.conditions if c.type not in (*STEPS, *(c.type for c in new))]
-    together = (*new[:1], *steps, *new[1:], *others)
-    return old.model_copy(update={"observed_generation": generation, "conditions": together})
+def refused_status(old: Status, generation: int, message: str, now: datetime) -> Status:
+    """The status of an object that the operator cannot read: everything else stays as it was."""
+    main = Finding(_GATES.get(type(old), "Ready"), "False", Reason.SPEC_INVALID, message)
+    found = {f.step: f for f in (main, *_kstatus(main))}
+    new = {c.type: c for c in conditions(found.values(), old.conditions, generation, now)}
+    known = {c.type: c for c in old.conditions} | new
+    ordered = tuple(known[kind] for kind in dict.fromkeys([main.step, *known]))
+    return old.model_copy(update={"observed_generation": generation, "conditions": ordered})
 
 
 def _shown(consumers: Sequence[Ref]) -> tuple[Consumer, ...]:
@@ -233,7 +236,8 @@ def awaited_status(installation: Installation, consumers: Sequence[Ref], now: da
 def listing_status(listing: AppListing, policy: StorePolicy, now: datetime) -> AppListingStatus:
     """The status of an AppListing: may it be installed?"""
     fault = review_refusal(listing, policy)
-    text = fault or f"{len(listing.spec.versions)} version(s)"
+    count = len(listing.spec.versions)
+    text = fault or f"{count} version{'s' if count > 1 else ''}"
     reason = Reason.LISTING_NOT_APPROVED if fault else Reason.LISTED
     main = Finding("Listed", "False" if fault else "True", reason, text)
     generation = listing.metadata.generation
