@@ -117,7 +117,7 @@ class Hall:
         return next(iter(self.cities.values()))
 
     async def until(self, look: Callable[[], Any]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not look():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
