@@ -10,7 +10,7 @@ from ddtas import names
 from ddtas.cluster.client import Client
 from ddtas.cluster.fields import marked
 from ddtas.cluster.place import Place
-from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION
+from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION, ResourceType
 from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import PRUNABLE, Plan
@@ -103,8 +103,8 @@ async def remove_all(place: Place, uid: str) -> list[Key]:
     await place.verify()
     kinds = [resource for resource in CHILDREN if resource.kind in PRUNABLE]
     selector = f"{names.LABEL_OWNER}={uid}"
-    lists = await asyncio.gather(*(place.client.list(kind, place.namespace, selector) for kind in kinds))
-    found = [(kind, body["metadata"]) for kind, answer in zip(kinds, lists, strict=True) for body in answer["items"]]
+    lists = await asyncio.gather(*(_metadata(place, kind, selector) for kind in kinds))
+    found = [(kind, metadata) for kind, listed in zip(kinds, lists, strict=True) for metadata in listed]
     await asyncio.gather(
         *(
             place.client.delete(kind, place.namespace, metadata["name"], metadata["uid"])
@@ -113,6 +113,11 @@ async def remove_all(place: Place, uid: str) -> list[Key]:
         )
     )
     return sorted((kind.kind, str(metadata["name"])) for kind, metadata in found)
+
+
+async def _metadata(place: Place, kind: ResourceType, selector: str) -> list[dict[str, Any]]:
+    pages = place.client.pages(kind, place.namespace, selector)
+    return [body["metadata"] async for page in pages for body in page["items"]]
 
 
 async def _still_there(client: Client, snapshot: Snapshot) -> bool:
