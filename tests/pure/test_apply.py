@@ -1,5 +1,6 @@
 """Applying a plan, most of it on a city's own cluster: nothing of others is touched, and that costs no request."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -44,11 +45,13 @@ class Server:
         self.there[key] = manifest | {"metadata": metadata}
         return self.there[key]
 
-    async def list(self, resource: ResourceType, namespace: str, selector: str) -> dict[str, Any]:
+    async def pages(
+        self, resource: ResourceType, namespace: str, selector: str
+    ) -> AsyncGenerator[dict[str, Any], None]:
         self.asked.append("list")
         key, _, value = selector.partition("=")
         of_kind = [body for (kind, _), body in self.there.items() if kind == resource.kind]
-        return {"items": [body for body in of_kind if body["metadata"]["labels"].get(key) == value]}
+        yield {"items": [body for body in of_kind if body["metadata"]["labels"].get(key) == value]}
 
     async def delete(self, resource: ResourceType, namespace: str, name: str, uid: str) -> None:
         self.asked.append("delete")

@@ -7,6 +7,7 @@ drift in GitOps tools, so absent values get their meaning here, in memory.
 
 from datetime import date, datetime
 from enum import StrEnum
+from sys import intern
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -24,6 +25,8 @@ from pydantic_core import PydanticCustomError
 
 from ddtas.errors import InvalidObject
 
+_FIELDS_GIVEN: set[str] = set()
+
 
 class Model(BaseModel):
     """Base of all models: frozen, camelCase outside, unknown fields ignored (a newer CRD may have more)."""
@@ -31,6 +34,17 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True
     )
+
+    def model_post_init(self, _: Any, /) -> None:
+        """Thousands of objects are held, and most of a status is the same in all of them: keep each text once.
+
+        And of no model which fields were given: nobody asks, and a set of their names is larger than the fields.
+        """
+        fields = self.__dict__
+        for name, value in fields.items():
+            if type(value) is str:
+                fields[name] = intern(value)
+        object.__setattr__(self, "__pydantic_fields_set__", _FIELDS_GIVEN)
 
     def dump(self) -> dict[str, Any]:
         """The JSON form as Kubernetes has it: camelCase, without what is not set or empty."""

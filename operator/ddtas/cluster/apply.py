@@ -108,8 +108,8 @@ async def remove_all(place: Place, uid: str) -> list[Key]:
     await place.verify()
     kinds = [resource for resource in CHILDREN if resource.kind in PRUNABLE]
     selector = f"{names.LABEL_OWNER}={uid}"
-    lists = await asyncio.gather(*(place.client.list(kind, place.namespace, selector) for kind in kinds))
-    found = [(kind, body["metadata"]) for kind, answer in zip(kinds, lists, strict=True) for body in answer["items"]]
+    lists = await asyncio.gather(*(_metadata(place, kind, selector) for kind in kinds))
+    found = [(kind, metadata) for kind, listed in zip(kinds, lists, strict=True) for metadata in listed]
     await asyncio.gather(
         *(
             place.client.delete(kind, place.namespace, metadata["name"], metadata["uid"])
@@ -118,6 +118,11 @@ async def remove_all(place: Place, uid: str) -> list[Key]:
         )
     )
     return sorted((kind.kind, str(metadata["name"])) for kind, metadata in found)
+
+
+async def _metadata(place: Place, kind: ResourceType, selector: str) -> list[dict[str, Any]]:
+    pages = place.client.pages(kind, place.namespace, selector)
+    return [body["metadata"] async for page in pages for body in page["items"]]
 
 
 async def _still_there(client: Client, snapshot: Snapshot) -> bool:

@@ -5,6 +5,7 @@ Fed by watches, and by the answers to the operator's own writes. An older state 
 
 from collections import defaultdict
 from dataclasses import replace
+from sys import intern
 from typing import Any
 
 from ddtas.cluster import facts
@@ -36,7 +37,7 @@ class Children:
         """Take in a child; returns the Installation that it belongs to."""
         owner = facts.owner(body, self._home)
         child = facts.child(resource.kind, body)
-        place = (resource.kind, body["metadata"]["namespace"], child.name)
+        place = (resource.kind, intern(body["metadata"]["namespace"]), child.name)
         if self._owner_of.setdefault(place, owner) != owner:  # its label was edited
             self.remove(*place)
             self._owner_of[place] = owner

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from ddtas import names
@@ -26,18 +27,19 @@ def child(kind: str, body: JsonObject) -> Child:
         facts = _deployment(body)
     elif kind == "Pod":
         facts = _pod(status)
+    # Thousands of children are held: what the children of an Installation have in common is kept once.
     return Child(
         kind=kind,
-        name=metadata["name"],
+        name=intern(metadata["name"]),
         uid=metadata["uid"],
         resource_version=int(metadata["resourceVersion"]),
-        revision=labels.get(names.LABEL_REVISION, ""),
-        component=labels.get(names.LABEL_COMPONENT, ""),
-        phase=labels.get(names.LABEL_PHASE, ""),
-        applied="" if kind == "Pod" else owned_digest(body),
-        asked="" if kind == "Pod" else asked_digest(body),
+        revision=intern(labels.get(names.LABEL_REVISION, "")),
+        component=intern(labels.get(names.LABEL_COMPONENT, "")),
+        phase=intern(labels.get(names.LABEL_PHASE, "")),
+        applied="" if kind == "Pod" else intern(owned_digest(body)),
+        asked="" if kind == "Pod" else intern(asked_digest(body)),
         deleting="deletionTimestamp" in metadata,
-        owner_uid=_owner_uid(metadata, labels),
+        owner_uid=intern(_owner_uid(metadata, labels)),
         facts=facts,
         data=json.dumps(body.get("data")) if kind == "ControllerRevision" else "",
     )
@@ -67,7 +69,7 @@ def owner(body: JsonObject, home: str = "") -> tuple[str, str]:
     labels = metadata.get("labels", {})
     if (names.LABEL_PLATFORM in labels) != bool(home):
         return NOBODY
-    return home or metadata["namespace"], labels.get(names.LABEL_INSTALLATION, "")
+    return intern(home or metadata["namespace"]), intern(labels.get(names.LABEL_INSTALLATION, ""))
 
 
 def _conditions(status: JsonObject) -> dict[str, JsonObject]:
