@@ -20,6 +20,8 @@ from ddtas.plan.snapshot import SourceObservation
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 
+# Where it is the twin that makes the data which is to be named, and not the data.
+_OF_THE_UPSTREAM = (Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER)
 _MAX_NEAR_MISSES = 5
 _MAX_MISSING = 16
 
@@ -123,9 +125,12 @@ def _unmet(requirement: DataRequirement, best: _Candidate, observation: SourceOb
     name = f"requirement {requirement.name}"
     if best.verdict is UNKNOWN and observation is None:
         return Reason.PROBING, f"{name}: data source {best.source.name} has not been looked at yet"
-    if best.verdict is UNKNOWN and observation is not None and observation.reason == Reason.UPSTREAM_NOT_SERVING:
-        return Reason.UPSTREAM_NOT_SERVING, f"{name}: data source {best.source.name}: {observation.message}"
-    if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable":
+    if best.verdict is UNKNOWN and observation is not None and observation.reason in _OF_THE_UPSTREAM:
+        text = f"{name}: data source {best.source.name}: {observation.message}"
+        return Reason.named(observation.reason), text
+    # What is inside a city's own cluster was not read, and no fault is known: its contract lacks something.
+    inside = observation is not None and observation.reason == Reason.INSIDE_CLUSTER
+    if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable" and not inside:
         why = f"{observation.reason}: {observation.message}"
         return Reason.DATA_SOURCE_UNREACHABLE, f"{name}: data source {best.source.name} cannot be read: {why}"
     return (

@@ -28,6 +28,7 @@ from ddtas.api.installation import Windows
 from ddtas.api.listing import DataRequirement, RequiredField, RequiredServiceLevel, Threshold
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts
 from ddtas.plan import periods, space, units
+from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
@@ -107,6 +108,9 @@ def reachable(observation: SourceObservation | None) -> Outcome:
     """A contract does not make a source readable: without a look at it, it is not bound."""
     if observation is None:
         return Outcome("reachable", UNKNOWN, UNKNOWN, lambda: "not looked at yet", OTHER_DATA)
+    if observation.reason == Reason.INSIDE_CLUSTER:
+        # The one exception: nobody can look at it from here, and the twin that makes it says that it serves it.
+        return Outcome("reachable", MET, UNKNOWN, lambda: observation.message)
     if observation.state != "Reachable":
         # The source may be just what is needed: it could not be told. The decision names the probe's fault itself.
         text = f"{observation.reason}: {observation.message}"[:500]
