@@ -196,7 +196,7 @@ def test_nothing_inside_a_cluster_is_ever_looked_at(pair: tuple[System, Twin, Tw
         assert {c["measured"] for c in down.binding()["checks"]} == {"Unknown"}
 
 
-def test_it_is_not_looked_at_either_when_its_platform_is_gone(pair: tuple[System, Twin, Twin]) -> None:
+def test_it_is_not_looked_at_either_when_its_platform_is_gone_or_another_one(pair: tuple[System, Twin, Twin]) -> None:
     """Its finalizer tells where it is; somebody here may accept it."""
     system, up, _ = pair
     up.edit(offers=OFFERS)
@@ -206,6 +206,15 @@ def test_it_is_not_looked_at_either_when_its_platform_is_gone(pair: tuple[System
     system.world.platforms.remove((HERE, "oup"))
     assert system.world.products(near)["flow"].reach == "Apart"
     assert [s.name for s in _sources(near, system.world.products(near))] == ["river-gauge"]
+    remade = system.platform()
+    remade["metadata"]["uid"] = "another"
+    del remade["spec"]["cluster"]
+    del remade["status"]
+    system.publish()
+    for platform, name in ((near, "flow"), (MunicipalityPlatform.parse(remade), FLOOD)):
+        products = system.world.products(platform)
+        assert products[name].reach == "Apart"
+        assert [s.name for s in _sources(platform, products)] == ["river-gauge"]
 
 
 def test_the_catalogue_takes_the_contract_for_it(pair: tuple[System, Twin, Twin]) -> None:

@@ -226,12 +226,12 @@ class World:
             self._linked[ref.namespace].add(ref)
 
     def _cluster(self, installation: Installation) -> str | None:
-        """Where an Installation is. Without its platform, its finalizer tells that it is on a city's own cluster."""
+        """Where an Installation is. Its finalizer knows that it is on a city's own cluster, also when its platform is
+        gone, or is another one by now.
+        """
         metadata = installation.metadata
-        platform = (metadata.namespace, installation.spec.platform)
-        if platform in self._clusters:
-            return self._clusters[platform]
-        return None if names.FINALIZER in metadata.finalizers else HOME
+        found = self._clusters.get((metadata.namespace, installation.spec.platform), HOME)
+        return None if found == HOME and names.FINALIZER in metadata.finalizers else found
 
     def _renew_tenants(self, key: Name) -> None:
         """Keep up with where a platform's workloads are."""

@@ -101,7 +101,6 @@ def on_platform(
         find: what an Installation is for others.
     """
     home, cluster = (platform.metadata.namespace, platform.metadata.name), cluster_of(platform)
-    near: Reach = "Here" if cluster == HOME else "Inside"
     found: dict[str, Product] = {}
     for acceptance in platform.spec.accepts:
         there = find(Ref(acceptance.namespace, acceptance.installation))
@@ -109,15 +108,22 @@ def on_platform(
         product = next((p for p in products if p.name == acceptance.product), None)
         if product is not None and there is not None:
             named = product.source.model_copy(update={"name": acceptance.name})
-            reach: Reach = "Apart" if apart(cluster, there.cluster) else near
-            found[acceptance.name] = replace(product, source=named, reach=reach)
+            found[acceptance.name] = replace(product, source=named, reach=_reach(cluster, there))
     taken = {s.name for s in platform.spec.data_sources} | {a.name for a in platform.spec.accepts}
     for ref in sorted(Ref.of(i) for i in local):
         there = find(ref)
-        for product in there.products if there is not None and there.home == home else ():
+        if there is None or there.home != home:
+            continue
+        for product in there.products:
             if product.source.name not in taken and len(found) < _MOST:
-                found.setdefault(product.source.name, replace(product, reach=near))
+                found.setdefault(product.source.name, replace(product, reach=_reach(cluster, there)))
     return found
+
+
+def _reach(cluster: str | None, there: Interface) -> Reach:
+    if apart(cluster, there.cluster):
+        return "Apart"
+    return "Here" if cluster == HOME else "Inside"
 
 
 def _offered(offers: Iterable[Offer], product: str, to: Name) -> bool:
