@@ -47,6 +47,7 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 
+_OTHER_TYPES = ("image/", "audio/", "video/", "multipart/")
 # Threads of their own: a name server that never answers must not use up those of the rest of the operator.
 _LOOKUPS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="probe-dns")
 
@@ -72,6 +73,14 @@ class Answer:
         self.complete = False
         self._content = response.content
         self._look = look
+
+    def is_other(self, words: Iterable[str]) -> bool:
+        """Whether the media type is surely something else: pictures and the like, or a subtype with one of these words.
+
+        Servers name data in many ways (text/plain, application/octet-stream, or not at all).
+        """
+        subtype = self.media_type.partition("/")[2]
+        return self.media_type.startswith(_OTHER_TYPES) or any(word in subtype for word in words)
 
     async def read(self) -> bytes:
         """The next piece of the body, at most 16 KiB; empty at its end, and at the cap."""
