@@ -95,20 +95,6 @@ class _Candidate:
         return tuple(o.say() for o in lacking[:_MAX_MISSING])
 
 
-def _candidate(
-    requirement: DataRequirement,
-    source: DataSource,
-    observation: SourceObservation | None,
-    circumstances: Circumstances,
-    *,
-    chosen: bool,
-) -> _Candidate:
-    """A source with its checks; one that is about something else is not looked at any further, unless it was chosen."""
-    if not chosen and any(o.declared is NOT_MET for o in checks.identity(requirement, source)):
-        return _Candidate(source, lambda: checks.identity(requirement, source))
-    return _Candidate(source, lambda: checks.all_of(requirement, source, observation, circumstances))
-
-
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The answer for one requirement: what to show, and why it is not met where it is not."""
@@ -150,14 +136,13 @@ def bind(
 
     An explicit choice wins. Exactly one fit binds by itself. Several are a question to the user, never a guess.
     """
-    candidates = sorted(
-        (
-            _candidate(requirement, s, observations.get(s.name), circumstances, chosen=choice is not None)
-            for s in sources
-            if choice is None or s.name == choice
-        ),
-        key=lambda c: c.distance,
-    )
+
+    def candidate(source: DataSource) -> _Candidate:
+        seen, chosen = observations.get(source.name), choice is not None
+        return _Candidate(source, lambda: checks.all_of(requirement, source, seen, circumstances, chosen=chosen))
+
+    found = (candidate(s) for s in sources if choice is None or s.name == choice)
+    candidates = sorted(found, key=lambda c: c.distance)
     fits = [c for c in candidates if c.verdict is MET]
     name = f"requirement {requirement.name}"
     if not candidates:

@@ -139,8 +139,8 @@ def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tu
     return Outcome(name, _of(holds), UNKNOWN, message, distance)
 
 
-def identity(r: DataRequirement, source: DataSource) -> list[Outcome]:
-    """What the data is about. A source that is about something else needs no further check."""
+def _identity(r: DataRequirement, source: DataSource) -> list[Outcome]:
+    """What the data is about."""
     outcomes = []
     if r.theme is not None:
         holds = None if source.theme is None else source.theme == r.theme
@@ -550,12 +550,23 @@ def upstream(bound: Threshold, observation: SourceObservation | None) -> Outcome
 
 
 def all_of(
-    r: DataRequirement, source: DataSource, observation: SourceObservation | None, circumstances: Circumstances
+    r: DataRequirement,
+    source: DataSource,
+    observation: SourceObservation | None,
+    circumstances: Circumstances,
+    *,
+    chosen: bool = True,
 ) -> list[Outcome]:
-    """Every check that a requirement asks for, in a fixed order."""
+    """Every check that a requirement asks for, in a fixed order.
+
+    Of a source that is about something else, what it is about is all, unless somebody chose it.
+    """
+    about = _identity(r, source)
+    if not chosen and any(o.declared is NOT_MET for o in about):
+        return about
     facts = observation.facts if observation is not None and observation.state == "Reachable" else None
     contract = source.contract
-    outcomes = [_kind(r, source, facts), reachable(observation), *identity(r, source), *_declarations(r, source)]
+    outcomes = [_kind(r, source, facts), reachable(observation), *about, *_declarations(r, source)]
     if r.fields:
         promised, found = {f.name: f for f in contract.fields}, measured_fields(facts)
         outcomes += [field(f, promised.get(f.name), found(f.name)) for f in r.fields]
