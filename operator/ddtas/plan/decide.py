@@ -25,7 +25,7 @@ from ddtas.api.installation import (
 )
 from ddtas.api.listing import Task
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.errors import TemplateError
+from ddtas.errors import TemplateError, printable
 from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
@@ -457,7 +457,7 @@ def _obstacle(revision: _Revision) -> Finding | None:
         )
         detail = facts.stuck if facts is not None else ""
         if crashed is not None:
-            detail = f"exit code {crashed.exit_code}: {evidence.printable(crashed.ended_message) or 'no message'}"
+            detail = f"exit code {crashed.exit_code}: {printable(crashed.ended_message) or 'no message'}"
         if detail:
             text = f"component {component.name}: {detail}; see `kubectl logs deployment/{name}`"
             return _not_yet(SERVING, Reason.ROLLOUT_FAILED, text)

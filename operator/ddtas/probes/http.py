@@ -28,10 +28,10 @@ from defusedxml.common import DefusedXmlException
 from yarl import URL
 
 from ddtas import __version__
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import credentials
 from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 
 _CHUNK_BYTES = 16 * 1024  # small enough that working through one does not hold up the event loop
 _HEADER_BYTES = 8 * 1024  # of one header; aiohttp itself bounds their number

@@ -8,9 +8,9 @@ import csv
 import io
 
 from ddtas.api.platform import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import http
-from ddtas.probes.base import Limits, Look, Reason, Target, printable
+from ddtas.probes.base import Limits, Look, Reason, Target
 from ddtas.probes.table import Table
 
 ACCEPT = "text/csv, */*;q=0.1"

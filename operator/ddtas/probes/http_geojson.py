@@ -10,9 +10,9 @@ import ijson
 
 from ddtas.api.datasource import Extent
 from ddtas.api.platform import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, http
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 from ddtas.probes.records import NAME, Records
 
 ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
