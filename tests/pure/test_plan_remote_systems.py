@@ -433,3 +433,16 @@ def test_that_a_cluster_is_another_one_is_news_for_both_sides() -> None:
     assert up.ref in upstreams, "it has to say that its offer leads nowhere now"
     system.remote(TWO)
     assert (THERE, "oup") in world.take_news()[1], "it may use it again"
+
+
+def test_it_is_also_where_nobody_has_asked_for_the_product_yet() -> None:
+    system = System()
+    system.remote(ONE)
+    up = flood(system, offers=OFFERS)
+    system.settle()
+    system.world.take_news()
+    system.remote(TWO, THERE)
+    upstreams, _ = system.world.take_news()
+    assert upstreams == {up.ref}
+    system.settle()
+    assert reason(up, "OffersReachable") == ("False", "OtherCluster")
