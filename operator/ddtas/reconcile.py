@@ -504,6 +504,7 @@ class Reconciler:
             children=place.children.of(owner, metadata.uid),
             rendered=self._rendered.get(owner, {}),
             consumers=world.consumers(Ref.of(installation)) if installation.status.products else (),
+            apart=world.apart(Ref.of(installation)) if spec.offers else (),
         )
 
     def _snapshot(
@@ -572,8 +573,11 @@ class Reconciler:
 
 
 def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:
-    """What is to be looked at: a product, once it is served."""
-    served = (p.source for p in products.values() if p.state != "NotServing")
+    """What is to be looked at: a product, once it is served, and where its address means the same from here.
+
+    Inside a city's own cluster it may, from here, be the name of something else.
+    """
+    served = (p.source for p in products.values() if p.state != "NotServing" and p.reach == "Here")
     return [*platform.spec.data_sources, *served]
 
 
