@@ -32,7 +32,10 @@ _NUMBERS = itertools.count()
 
 
 def step(**choices: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that is told, so that a failure shows the way there."""
+    """A rule that is told, so that a failure shows the way there.
+
+    Whether it may be taken (`precondition`) must not be asked of the cluster: the way would depend on its haste.
+    """
 
     def decorate(work: Callable[..., None]) -> Any:
         @functools.wraps(work)
@@ -243,6 +246,7 @@ class Cities:
 def walk(machine: type[Machine], cities: Cities, *, courses: int, steps: int) -> None:
     """Let it take so many courses of so many steps; more and others when that is asked for."""
     wanted = int(os.environ.get(SEARCH, 0))
+    length = 2 * steps if wanted else steps
 
     class Here(machine):  # type: ignore[valid-type, misc]
         pass
@@ -252,7 +256,7 @@ def walk(machine: type[Machine], cities: Cities, *, courses: int, steps: int) ->
         Here,
         settings=settings(
             max_examples=wanted or courses,
-            stateful_step_count=2 * steps if wanted else steps,
+            stateful_step_count=length,
             deadline=None,
             derandomize=not wanted,
             database=None,
@@ -260,5 +264,6 @@ def walk(machine: type[Machine], cities: Cities, *, courses: int, steps: int) ->
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
+        _min_steps=length - 1,  # a city is dear: none is made for a course of no steps
     )
     assert cities.made >= (wanted or courses)

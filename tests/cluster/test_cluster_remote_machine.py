@@ -124,12 +124,12 @@ class TwoClusters(Machine):
         if self.find(FAR) is None:
             self.make(FAR)
 
-    @precondition(lambda self: self.is_leaving(FAR))
     @step()
     def is_abandoned(self) -> None:
         """The way out. Where the cluster is there, it is not needed, and what is there is removed all the same."""
-        self.left_behind = True
-        self.annotate(INSTALLATION, FAR, names.ANNOTATION_ABANDON, "true")
+        if self.find(FAR) is not None and self.is_leaving(FAR):
+            self.left_behind = True
+            self.annotate(INSTALLATION, FAR, names.ANNOTATION_ABANDON, "true")
 
     # ---- what holds ----
 
