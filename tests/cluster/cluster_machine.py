@@ -53,7 +53,6 @@ class Machine(RuleBasedStateMachine):
     """A city of its own, and an operator that may be killed between any two steps, and within one."""
 
     cities: ClassVar[Callable[[], AbstractContextManager[City]]]
-    meddled: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +80,10 @@ class Machine(RuleBasedStateMachine):
     def known(self) -> list[str]:
         """The names of the Installations."""
         raise NotImplementedError
+
+    def is_meddled_with(self, name: str) -> bool:
+        """Whether people took away what an Installation needs to serve."""
+        return False
 
     def comes_to_rest(self) -> None:
         """What holds when the course is over and all is well again."""
@@ -131,7 +134,9 @@ class Machine(RuleBasedStateMachine):
             seen = [w.seen() for w in self.witnesses]
             leaving = frozenset(self.leaving)
             found[:] = [
-                text for name in self.known() for text in breaches(name, *seen, leaving=leaving, meddled=self.meddled)
+                text
+                for name in self.known()
+                for text in breaches(name, *seen, leaving=leaving, meddled=self.is_meddled_with(name))
             ]
             return not found
 

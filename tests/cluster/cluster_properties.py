@@ -26,7 +26,7 @@ def breaches(
         places: the events of each API server that it had children on, in their order. Between two servers there is
             none, so a run that is done counts on the other one for all times.
         leaving: the uids of Installations that were deleted: what is theirs may go.
-        meddled: people have taken children away, so that it says nothing when one goes.
+        meddled: people have taken children away, so that it says nothing when one goes, or when it does not serve.
     """
     mine = [[e for e in events if _owner(e) == name] for events in places]
     found = []
@@ -63,6 +63,11 @@ def _passed(job: JsonObject) -> bool:
 def led_to(services: dict[str, JsonObject]) -> set[str]:
     """The revisions that Services lead to."""
     return {s["spec"]["selector"][names.LABEL_REVISION] for s in services.values()}
+
+
+def _serves(body: JsonObject) -> bool:
+    conditions = body.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Serving" and c["status"] == "True" for c in conditions)
 
 
 class _Walk:
@@ -137,6 +142,9 @@ class _Walk:
         if len(status.get("revisions", [])) > MAX_REVISIONS:
             yield "it remembers too much"
         conditions = {c["type"]: c for c in status.get("conditions", [])}
+        before = self._of("Installation").get(event.name)
+        if before is not None and _serves(before) and not _serves(event.body) and not self._meddled:
+            yield f"it served, and does not any more: {conditions['Serving']['reason']}"
         if conditions.get("Ready", {}).get("status") != "True":
             return
         if {conditions[step]["status"] for step in STEPS} != {"True"}:

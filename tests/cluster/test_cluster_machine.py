@@ -21,8 +21,6 @@ FIRST = {"version": GOOD, "parameters": {"depth": 2}, "suspend": False}
 class Life(Machine):
     """One Installation in a city of its own."""
 
-    meddled = True
-
     def prepare(self) -> None:
         weak = apps.run(apps.report(apps.VALIDATION, metrics={"NSE": 0.2}))
         self.city.store(apps.version(GOOD), apps.version(WEAK, validation=weak))
@@ -31,6 +29,9 @@ class Life(Machine):
 
     def known(self) -> list[str]:
         return ["flood", "fresh"]
+
+    def is_meddled_with(self, name: str) -> bool:
+        return name == "flood"
 
     # ---- what happens ----
 

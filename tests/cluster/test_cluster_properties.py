@@ -49,7 +49,9 @@ def test_nothing_is_said_of_what_went_well() -> None:
 
 
 WEAK = apps.report(apps.VALIDATION, metrics={"NSE": 0.2})
-NOT_TRUE = [{"type": t, "status": str(t == "Ready"), "observedGeneration": 1} for t in (*STEPS, "Ready")]
+NOT_TRUE = [
+    {"type": t, "status": str(t == "Ready"), "reason": "Waiting", "observedGeneration": 1} for t in (*STEPS, "Ready")
+]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,7 @@ NOT_TRUE = [{"type": t, "status": str(t == "Ready"), "observedGeneration": 1} fo
         ([installation(revisions=[{"id": str(n)} for n in range(11)])], "remembers too much"),
         ([installation(ready=True, servingRevision="b")], "another revision serves"),
         ([installation(ready=True, observedGeneration=2)], "Ready is of generation 2"),
+        ([installation(), installation(conditions=NOT_TRUE[:-1])], "does not any more: Waiting"),
         ([installation(conditions=NOT_TRUE)], "not as ready as it says"),
     ],
 )

@@ -48,6 +48,7 @@ class TwoClusters(Machine):
         self.leads_to, self.accepted = "own", "own"
         self.open = True
         self.places["other"].forbidden_since = home.mark()
+        self.moved = False  # it was to be made anew on another cluster
         self.left_behind = False  # something was let go of, by the word of a person
         self.city.store(apps.version("1.0.0"), apps.version("1.1.0"))
         self.there.hand_over(home, space, self.places["own"].kubeconfig)
@@ -59,6 +60,9 @@ class TwoClusters(Machine):
 
     def known(self) -> list[str]:
         return [FAR, NEAR, "fresh"]
+
+    def is_meddled_with(self, name: str) -> bool:
+        return name == FAR and self.moved
 
     def make(self, name: str) -> RemoteApp:
         self.city.install(name, **FIRST)
@@ -97,6 +101,7 @@ class TwoClusters(Machine):
     @step()
     def is_accepted(self) -> None:
         """What the message asks a person to do, although nobody may have been told."""
+        self.moved |= self.accepted != self.leads_to
         self.accepted = self.leads_to
         self.places[self.accepted].forbidden_since = None
         self.annotate(PLATFORM, "oup", names.ANNOTATION_ACCEPT_CLUSTER, self.places[self.accepted].identity)
@@ -183,6 +188,13 @@ class TwoClusters(Machine):
         assert self.there.objects() == {}
         if not self.left_behind:
             assert all(self.there.objects(place.cluster) == {} for place in self.places.values())
+
+    def writes_nothing_more(self) -> None:
+        self.city.settled()
+        cluster = self.there.cluster
+        mark = cluster.mark()
+        super().writes_nothing_more()
+        assert [r for r in cluster.requests(self.there.user, mark) if r.writes] == []
 
     def sweep(self) -> None:
         """Take away what was let go of on the city's cluster, as its people would."""
