@@ -28,23 +28,26 @@ from ddtas import names
 
 DEPLOYMENT, CONFIG_MAP, RECORD = KINDS["Deployment"], KINDS["ConfigMap"], KINDS["ControllerRevision"]
 SEARCH = "DDTAS_TEST_COURSES"
+PAUSES = (0, 0.05, 0.2, 0.5, 1.0, 2.0)
 _NUMBERS = itertools.count()
 
 
 def step(**choices: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that is told, so that a failure shows the way there.
+    """A rule that is told, so that a failure shows the way there; then some time passes, and the next step may meet the
+    operator in the middle of what this one began.
 
     Whether it may be taken (`precondition`) must not be asked of the cluster: the way would depend on its haste.
     """
 
     def decorate(work: Callable[..., None]) -> Any:
         @functools.wraps(work)
-        def told(self: "Machine", **chosen: Any) -> None:
-            self.tell(work.__name__, **chosen)
+        def told(self: "Machine", pause: float, **chosen: Any) -> None:
+            self.tell(work.__name__, **chosen, pause=pause)
             with self.watched():
                 work(self, **chosen)
+            time.sleep(pause)
 
-        return rule(**choices)(told)
+        return rule(pause=st.sampled_from(PAUSES), **choices)(told)
 
     return decorate
 
@@ -92,10 +95,14 @@ class Machine(RuleBasedStateMachine):
     # ---- what happens ----
 
     @precondition(lambda self: self.up)
-    @step(after=st.sampled_from([0, 0.05, 0.2, 0.5, 1.0]))
-    def crashes(self, after: float) -> None:
-        """The operator is killed, in the middle of what the step before began."""
-        time.sleep(after)
+    @step()
+    def all_is_done(self) -> None:
+        """What was begun comes to its end, good or bad."""
+        self.city.settled(1)
+
+    @precondition(lambda self: self.up)
+    @step()
+    def crashes(self) -> None:
         self.operator.kill()
         self.operator.start()
 
@@ -110,10 +117,6 @@ class Machine(RuleBasedStateMachine):
     def comes_up(self) -> None:
         self.operator.start()
         self.up = True
-
-    @step(seconds=st.sampled_from([0.2, 1.0, 3.0]))
-    def waits(self, seconds: float) -> None:
-        time.sleep(seconds)
 
     # ---- what holds ----
 

@@ -101,7 +101,8 @@ class TwoClusters(Machine):
     @step()
     def is_accepted(self) -> None:
         """What the message asks a person to do, although nobody may have been told."""
-        self.moved |= self.accepted != self.leads_to
+        if self.accepted != self.leads_to:
+            self.moved = self.left_behind = True
         self.accepted = self.leads_to
         self.places[self.accepted].forbidden_since = None
         self.annotate(PLATFORM, "oup", names.ANNOTATION_ACCEPT_CLUSTER, self.places[self.accepted].identity)
@@ -148,7 +149,6 @@ class TwoClusters(Machine):
                     place.forbidden_since = None
                     continue
                 if place.forbidden_since is None:
-                    self.left_behind = True
                     place.forbidden_since = place.cluster.mark()
                 written = [r for r in place.cluster.requests(self.there.user, place.forbidden_since) if r.writes]
                 assert written == [], f"written to {name}"
@@ -165,9 +165,9 @@ class TwoClusters(Machine):
 
     def comes_to_rest(self) -> None:
         city = self.city
-        self.comes_back()
-        self.leads_to_a_cluster(place=self.leads_to)
-        self.is_accepted()
+        self.comes_back(pause=0)
+        self.leads_to_a_cluster(place=self.leads_to, pause=0)
+        self.is_accepted(pause=0)
         self.there.cluster = self.places[self.leads_to].cluster
         if self.is_leaving(FAR):
             self.far.gone()
