@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
     @step()
     def all_is_done(self) -> None:
         """What was begun comes to its end, good or bad."""
-        self.city.settled(1)
+        self.city.settled(0.5)
 
     @precondition(lambda self: self.up)
     @step()

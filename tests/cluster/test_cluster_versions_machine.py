@@ -167,4 +167,4 @@ def revisions(seen: Sequence[Event]) -> set[str]:
 
 
 def test_any_course_of_versions(cluster: ApiServer, data: Supplier, tmp_path: Path) -> None:
-    walk(Market, Cities(cluster, data, tmp_path), courses=4, steps=14)
+    walk(Market, Cities(cluster, data, tmp_path), courses=3, steps=14)
