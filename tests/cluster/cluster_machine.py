@@ -144,7 +144,7 @@ class Machine(RuleBasedStateMachine):
             return not found
 
         try:
-            eventually("proof", proven, 20)
+            eventually("proof", proven)
         except AssertionError:
             raise AssertionError("\n".join(found)) from None
 
