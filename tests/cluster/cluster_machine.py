@@ -8,6 +8,7 @@ each of them longer.
 import functools
 import itertools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -22,6 +23,7 @@ from cluster_supplier import Supplier
 from cluster_witness import Witness
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import StopTest
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from ddtas import names
@@ -150,7 +152,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if self._sound:
+            if self._sound and not isinstance(sys.exc_info()[1], StopTest):  # it was given up half-way
                 self.tell("comes to rest")
                 if not self.up:
                     self.operator.start()

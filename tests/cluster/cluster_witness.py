@@ -52,6 +52,7 @@ class Witness:
         self._cluster, self._namespace = cluster, namespace
         self._seen: list[Event] = []
         self._done = False
+        self._broken: Exception | None = None
         self._answers: dict[str, Any] = {}
         home = (KINDS["Installation"],) if cluster.raw("GET", KINDS["Installation"].path())[0] == 200 else ()
         for resource in (*CHILDREN, *home):
@@ -62,6 +63,7 @@ class Witness:
 
     def seen(self) -> list[Event]:
         """All events until now, in their order. Those of the last moment may still be on their way."""
+        assert self._broken is None, f"a watch broke: {self._broken!r}"
         return sorted(self._seen, key=lambda event: event.at)
 
     def dismiss(self) -> None:
@@ -72,15 +74,18 @@ class Witness:
 
     def _watch(self, resource: ResourceType, since: str) -> None:
         while not self._done:
-            with contextlib.suppress(HTTPError):  # that is how one ends
-                query = f"watch=true&resourceVersion={since}&timeoutSeconds=3600"
+            query = f"watch=true&resourceVersion={since}&timeoutSeconds=3600"
+            try:
                 answer = self._cluster.stream(f"{resource.path(self._namespace)}?{query}")
                 self._answers[resource.kind] = answer
                 since = self._read(resource.kind, answer, since)
+            except Exception as error:
+                self._broken = error
+                return
 
     def _read(self, kind: str, answer: Any, since: str) -> str:
         buffer = b""
-        with contextlib.suppress(HTTPError):
+        with contextlib.suppress(HTTPError):  # that is how it ends; it goes on from there
             for chunk in answer.stream(65536):
                 *lines, buffer = (buffer + chunk).split(b"\n")
                 for event in map(json.loads, filter(None, lines)):

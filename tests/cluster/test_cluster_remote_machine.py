@@ -172,8 +172,9 @@ class TwoClusters(Machine):
         if self.is_leaving(FAR):
             self.far.gone()
         if self.find(FAR) is None:
-            self.sweep()
             self.make(FAR)
+        if self.left_behind:
+            self.sweep()
         self.far.edit(**FIRST)
         self.near.edit(**FIRST, version="1.0.0")
         for app in (self.far, self.near):
@@ -197,11 +198,11 @@ class TwoClusters(Machine):
         assert [r for r in cluster.requests(self.there.user, mark) if r.writes] == []
 
     def sweep(self) -> None:
-        """Take away what was let go of on the city's cluster, as its people would."""
-        if self.left_behind:
-            kinds = "configmaps,controllerrevisions,deployments,jobs,networkpolicies,secrets,services"
-            namespace = self.there.namespace
-            self.there.cluster.kubectl("delete", kinds, "-n", namespace, "-l", names.LABEL_OWNER)
+        """Take away what was let go of on the city's cluster, as its people would: it is in the way of a namesake."""
+        kinds = "configmaps,controllerrevisions,deployments,jobs,networkpolicies,secrets,services"
+        uid = self.far.body()["metadata"]["uid"]
+        old = f"{names.LABEL_OWNER},{names.LABEL_OWNER}!={uid}"
+        self.there.cluster.kubectl("delete", kinds, "-n", self.there.namespace, "-l", old)
 
     # ---- words for it ----
 
