@@ -21,6 +21,9 @@ CRITERIA = ("Ethical", "Legal", "Social", "Economic", "Technical", "Management")
 FIELDS = [{"name": "date", "type": "date"}, {"name": "discharge_m3s", "type": "number", "unit": "m3/s"}]
 
 
+LEAST = 0.5  # that a validation must be better than
+
+
 def report(window: JsonObject, **more: Any) -> str:
     """A termination message as the contract between app and operator has it."""
     return json.dumps({"metrics": {"NSE": 0.8}, "windows": [window], **more})
@@ -53,7 +56,7 @@ def version(
     **more: Any,
 ) -> JsonObject:
     """One version of an app; its runs end well unless told otherwise, `more` replaces its fields."""
-    threshold = {"metric": "NSE", "operator": "mustBeGreaterThan", "value": "0.50"}
+    threshold = {"metric": "NSE", "operator": "mustBeGreaterThan", "value": f"{LEAST:.2f}"}
     return {
         "version": number,
         "components": [

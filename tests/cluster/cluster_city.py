@@ -57,12 +57,12 @@ class City:
         self.cluster, self.namespace, self.supplier = cluster, namespace, supplier
         self.rights = rights
         self.app = f"app-{namespace}"
-        self._folder = folder
+        self.folder = folder
         self._operators: list[Operator] = []
 
     def operator(self, **settings: str) -> Operator:
         """A replica that is not started."""
-        made = Operator(self.rights, self.namespace, self._folder, **settings)
+        made = Operator(self.rights, self.namespace, self.folder, **settings)
         self._operators.append(made)
         return made
 

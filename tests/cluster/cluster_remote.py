@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 import cluster_apps as apps
 import yaml
-from cluster_kit import KINDS, NAMESPACE, OURS, REPO, SESSION, ApiServer, JsonObject, eventually
+from cluster_city import App, City
+from cluster_kit import KINDS, NAMESPACE, OURS, REPO, SESSION, ApiServer, JsonObject, condition, eventually
 
 from ddtas import names
+from ddtas.cluster.resources import ResourceType
 
 EXAMPLES = REPO / "examples" / "remote"
 SECRET = "city-cluster"
@@ -151,6 +153,36 @@ class Elsewhere:
         """Take it away."""
         self.tunnel.cut()
         self.cluster.delete(NAMESPACE, None, self.namespace)
+
+
+class RemoteApp(App):
+    """An Installation whose children are elsewhere."""
+
+    def __init__(self, city: City, there: Elsewhere, name: str) -> None:
+        super().__init__(city.cluster, city.namespace, name)
+        self.there = there
+
+    def gone(self) -> None:
+        """Wait until it is no more."""
+
+        def look() -> bool:
+            return self.cluster.find(KINDS["Installation"], self.namespace, self.name) is None
+
+        self.cluster.wait(f"end of {self}", look, self.namespace)
+
+    def says(self, reason: str, kind: str = "Ready") -> JsonObject:
+        """Wait until a condition has that reason; the condition."""
+
+        def look() -> JsonObject | None:
+            found = condition(self.body(), kind)
+            return found if found.get("reason") == reason else None
+
+        found: JsonObject = self.cluster.wait(f"{reason} of {self}", look, self.namespace)
+        return found
+
+    def children(self, resource: ResourceType, **more: str) -> list[JsonObject]:
+        """Its objects of a kind, where they are."""
+        return App(self.there.cluster, self.there.namespace, self.name).children(resource, **more)
 
 
 def _cluster_entry(cluster: ApiServer) -> JsonObject:

@@ -8,9 +8,9 @@ from typing import Any
 
 import cluster_apps as apps
 import pytest
-from cluster_city import STEPS, App, City
+from cluster_city import STEPS, City
 from cluster_kit import KINDS, ApiServer, JsonObject, by_kind, condition, eventually
-from cluster_remote import SECRET, Elsewhere, server_of
+from cluster_remote import SECRET, Elsewhere, RemoteApp, server_of
 from test_cluster_flow import OBJECTS, without_lease
 
 from ddtas import names
@@ -20,30 +20,6 @@ PLATFORM, INSTALLATION, SERVICE = KINDS["MunicipalityPlatform"], KINDS["Installa
 CLUSTER = {"cluster": {"kubeconfigSecret": {"name": SECRET}}}
 # What a look at a cluster asks for.
 LOOKS = {"get namespaces"}
-
-
-class RemoteApp(App):
-    """An Installation whose children are elsewhere."""
-
-    def __init__(self, city: City, there: Elsewhere, name: str) -> None:
-        super().__init__(city.cluster, city.namespace, name)
-        self.there = there
-
-    def gone(self) -> None:
-        """Wait until it is no more."""
-        self.cluster.wait(
-            f"end of {self}", lambda: self.cluster.find(INSTALLATION, self.namespace, self.name) is None, self.namespace
-        )
-
-    def says(self, reason: str, kind: str = "Ready") -> JsonObject:
-        """Wait until a condition has that reason; the condition."""
-
-        def look() -> JsonObject | None:
-            found = condition(self.body(), kind)
-            return found if found.get("reason") == reason else None
-
-        found: JsonObject = self.cluster.wait(f"{reason} of {self}", look, self.namespace)
-        return found
 
 
 def platform_says(city: City, reason: str, name: str = "oup") -> JsonObject:
