@@ -46,7 +46,7 @@ def test_objects_of_somebody_else_stay_as_they_are(city: City) -> None:
         foreign.append((resource, city.cluster.request("POST", resource.path(city.namespace), body)))
     flood.edit(mode="Apply")
     flood.wait_for("Ready", "False", "NameTaken")
-    flood.edit(parameters={"catchment": "another"})  # another revision, with other names: those of the first one go
+    flood.edit(parameters={"depth": 4})  # another revision, with other names: those of the first one go
     flood.served()
     city.settled()
     for resource, before in foreign:

@@ -44,6 +44,14 @@ class Refused(AssertionError):
         self.status = status
 
 
+def _message(data: bytes) -> str:
+    """What a refusal says: a Status, but for a kind that the API server does not know."""
+    try:
+        return str(json.loads(data).get("message", ""))
+    except ValueError:
+        return data.decode(errors="replace")
+
+
 class Cluster:
     """One API server, by its kubeconfig."""
 
@@ -73,7 +81,7 @@ class Cluster:
         """One request that must succeed."""
         status, data = self.raw(method, path, body, kind)
         if status >= 400:
-            raise Refused(status, data.decode(errors="replace"))
+            raise Refused(status, _message(data))
         answer: JsonObject = json.loads(data)
         return answer
 

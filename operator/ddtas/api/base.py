@@ -28,6 +28,9 @@ from ddtas.errors import InvalidObject
 _FIELDS_GIVEN: set[str] = set()
 
 
+SAYS = "x-says"
+
+
 class Model(BaseModel):
     """Base of all models: frozen, camelCase outside, unknown fields ignored (a newer CRD may have more)."""
 
@@ -56,18 +59,55 @@ def _valid_date(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
-SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
-PartName = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=20)]
-FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", min_length=1, max_length=63)]
+def says(what: str) -> Any:
+    """What a text must be, for the person whose text does not match the pattern: the pattern itself says little."""
+    return Field(json_schema_extra={SAYS: what})
+
+
+Name = Annotated[
+    str,
+    says("must be lower-case letters, digits and hyphens, such as flood-twin"),
+    StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63),
+]
+SecretName = Annotated[
+    str,
+    says("must be the name of a Secret: lower-case letters, digits, hyphens and dots"),
+    StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253),
+]
+PartName = Annotated[
+    str,
+    says("must be lower-case letters, digits and hyphens, and begin with a letter, such as web-2"),
+    StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=20),
+]
+# Without what to say: a rule for each field of each data source would cost more than the API server allows.
+AnyFieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", min_length=1, max_length=63)]
+FieldName = Annotated[
+    AnyFieldName,
+    says("must be letters, digits, dots, hyphens and underscores, and begin with a letter, such as discharge_m3s"),
+]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-Unit = Annotated[str, StringConstraints(pattern=r"^\S+$", min_length=1, max_length=40)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=1024)]
-Endpoint = Annotated[str, StringConstraints(pattern=r"^(https?|postgresql|mqtts?)://[^\s]+$", max_length=1024)]
+Unit = Annotated[
+    str,
+    says("must be a unit without spaces, such as m3/s"),
+    StringConstraints(pattern=r"^\S+$", min_length=1, max_length=40),
+]
+Url = Annotated[
+    str,
+    says("must be an http:// or https:// address without spaces"),
+    StringConstraints(pattern=r"^https?://[^\s]+$", max_length=1024),
+]
+Endpoint = Annotated[
+    str,
+    says(
+        "must be an http, https, postgresql, mqtt or mqtts address without spaces, such as https://data.example/series.csv"
+    ),
+    StringConstraints(pattern=r"^(https?|postgresql|mqtts?)://[^\s]+$", max_length=1024),
+]
 # A coordinate reference system: EPSG:28992, OGC:CRS84, or its URI or URN at opengis.net.
 Crs = Annotated[
     str,
+    says("must be a coordinate reference system such as EPSG:28992, OGC:CRS84 or its URI"),
     StringConstraints(
         pattern=r"^(EPSG:\d{4,6}|OGC:CRS84h?|https?://www\.opengis\.net/def/crs/\S+|urn:ogc:def:crs:\S+)$",
         max_length=120,
@@ -75,6 +115,7 @@ Crs = Annotated[
 ]
 SemVer = Annotated[
     str,
+    says("must be a version of three numbers (semver.org), such as 1.2.0 or 1.2.0-rc.1"),
     StringConstraints(
         pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$", max_length=64
     ),
@@ -82,15 +123,30 @@ SemVer = Annotated[
 # Comparators that must all hold, such as ">=1.2.0 <2.0.0".
 VersionRange = Annotated[
     str,
+    says("must be bounds on versions of three numbers, such as >=1.2.0 <2.0.0"),
     StringConstraints(pattern=r"^(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*( +(>=|<=|>|<|=)?\d+\.\d+\.\d+\S*)*$", max_length=120),
 ]
-Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$", max_length=32)]
+Decimal = Annotated[
+    str,
+    says('must be a decimal number written as a text, such as "0.5"'),
+    StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$", max_length=32),
+]
 Duration = Annotated[
-    str, StringConstraints(pattern=r"^P(\d+[YMWD])*(T(\d+[HMS])+)?$", min_length=3, max_length=32)
+    str,
+    says("must be an ISO 8601 duration, such as PT1H or P1D"),
+    StringConstraints(pattern=r"^P(\d+[YMWD])*(T(\d+[HMS])+)?$", min_length=3, max_length=32),
 ]  # ISO 8601
 # Five fields of cron: minute, hour, day of the month, month, day of the week. What they say is checked by a rule.
-Cron = Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$", max_length=100)]
-TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=60)]  # IANA
+Cron = Annotated[
+    str,
+    says("must be five fields (minute, hour, day, month, day of the week) with one space between, such as 0 4 * * 1"),
+    StringConstraints(pattern=r"^\S+( \S+){4}$", max_length=100),
+]
+TimeZone = Annotated[
+    str,
+    says("must be the name of a time zone, such as Europe/Amsterdam"),
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=60),
+]  # IANA
 IsoDate = Annotated[
     str,
     StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$", min_length=10, max_length=10),
@@ -98,12 +154,21 @@ IsoDate = Annotated[
     WithJsonSchema({"type": "string", "format": "date", "maxLength": 10}),
 ]
 Moment = Annotated[
-    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$", max_length=20)
+    str,
+    says("must be a day or a second in UTC, such as 2026-01-31 or 2026-01-31T12:00:00Z"),
+    StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?$", max_length=20),
 ]  # a day, or a second in UTC
 Timestamp = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
-Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20)]
+Quantity = Annotated[
+    str,
+    says("must be an amount without a sign or spaces, such as 500m, 2 or 1Gi"),
+    StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20),
+]
 Image = Annotated[
     str,
+    says(
+        "must be an image reference such as registry.example/app:1.0, perhaps with @sha256: and 64 hexadecimal digits"
+    ),
     StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(@sha256:[a-f0-9]{64})?$", min_length=1, max_length=512),
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ddtas.api.base import Resource, cel
+from ddtas.api.base import SAYS, Resource, cel
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
@@ -111,23 +111,29 @@ KINDS: tuple[Kind, ...] = (
 _DROPPED = frozenset({"title", "default", "additionalProperties", "$defs"})
 
 
-def _structural(schema: JsonObject, definitions: JsonObject) -> JsonObject:
+def _structural(schema: JsonObject, definitions: JsonObject, *, says: bool) -> JsonObject:
+    def inner(part: JsonObject) -> JsonObject:
+        return _structural(part, definitions, says=says)
+
     if "$ref" in schema:
         target = definitions[schema["$ref"].rsplit("/", 1)[-1]]
         # What stands beside a reference (a description) is said of this use, so it wins.
-        return _structural({**target, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
+        return inner({**target, **{k: v for k, v in schema.items() if k != "$ref"}})
     if "anyOf" in schema:
         (only,) = [option for option in schema["anyOf"] if option.get("type") != "null"]
-        return _structural({**only, **{k: v for k, v in schema.items() if k != "anyOf"}}, definitions)
+        return inner({**only, **{k: v for k, v in schema.items() if k != "anyOf"}})
     result = {key: value for key, value in schema.items() if key not in _DROPPED}
+    what = result.pop(SAYS, None)
+    if says and what is not None:  # a pattern has no message of its own; a rule does
+        result |= cel((f"self.matches(r'{result.pop('pattern')}')", what))
     if "const" in result:
         result["enum"] = [result.pop("const")]
     if "enum" in result:
         result["enum"] = sorted(result["enum"])
     if "properties" in result:
-        result["properties"] = {k: _structural(v, definitions) for k, v in result["properties"].items()}
+        result["properties"] = {k: inner(v) for k, v in result["properties"].items()}
     if "items" in result:
-        result["items"] = _structural(result["items"], definitions)
+        result["items"] = inner(result["items"])
     for tuple_keyword in ("prefixItems", "oneOf", "allOf"):
         if tuple_keyword in result:
             raise TypeError(f"{tuple_keyword} has no structural form: {schema}")
@@ -137,11 +143,12 @@ def _structural(schema: JsonObject, definitions: JsonObject) -> JsonObject:
 def _schema(kind: Kind) -> JsonObject:
     raw = kind.model.model_json_schema(by_alias=True)
     definitions = raw.get("$defs", {})
-    schema = _structural(raw, definitions)
-    properties = {name: schema["properties"][name] for name in ("spec", "status")}
+    # A person writes the spec, the operator the status.
+    schemas = {part: _structural(raw, definitions, says=part == "spec") for part in ("spec", "status")}
+    properties = {part: schema["properties"][part] for part, schema in schemas.items()}
     result: JsonObject = {
         "type": "object",
-        "description": schema["description"],
+        "description": raw["description"],
         "required": ["spec"],
         "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
         | properties,

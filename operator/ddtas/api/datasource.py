@@ -11,12 +11,14 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.base import (
+    AnyFieldName,
     Crs,
     Decimal,
     Duration,
     FieldName,
     Line,
     Model,
+    SecretName,
     SemVer,
     Unit,
     Url,
@@ -144,7 +146,7 @@ class Operator(StrEnum):
 class ContractField(Model):
     """A field that the data supplier promises; `required` means that no value is missing."""
 
-    name: FieldName
+    name: AnyFieldName
     type: FieldType
     unit: Unit | None = None
     required: bool | None = None
@@ -250,7 +252,7 @@ class Credentials(Model):
         )
     )
 
-    secret_name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+    secret_name: SecretName
     scheme: Scheme
     # Of an API key; X-Api-Key where it is left out.
     header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$", max_length=64)] | None = None

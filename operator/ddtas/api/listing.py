@@ -122,7 +122,9 @@ class Parameter(Model):
                 "minimum and maximum need type integer or number",
             ),
             (
-                "!has(self.minimum) || !has(self.maximum) || double(self.minimum) <= double(self.maximum)",
+                "!has(self.minimum) || !has(self.maximum)"
+                " || ![self.minimum, self.maximum].all(d, d.matches('^-?[0-9]+([.][0-9]+)?$'))"
+                " || double(self.minimum) <= double(self.maximum)",
                 "minimum must not be more than maximum",
             ),
             ("!has(self.options) || self.type == 'string'", "options need type string"),
@@ -241,7 +243,8 @@ class Resources(Model):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0"
+                "![self.requests.cpu, self.requests.memory, self.limits.cpu, self.limits.memory].all(q, isQuantity(q))"
+                " || quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0"
                 " && quantity(self.requests.memory).compareTo(quantity(self.limits.memory)) <= 0",
                 "requests must not be more than limits",
             )

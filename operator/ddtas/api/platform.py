@@ -24,6 +24,7 @@ from ddtas.api.base import (
     Verdict,
     cel,
     list_map,
+    says,
 )
 from ddtas.api.base import Parameters as ParameterValues
 from ddtas.api.datasource import (
@@ -45,7 +46,9 @@ class Municipality(Model):
     """The municipality, with its code in the Dutch register (CBS), such as GM0344."""
 
     name: Line
-    code: Annotated[str, StringConstraints(pattern=r"^GM\d{4}$", max_length=6)]
+    code: Annotated[
+        str, says("must be GM and four digits, such as GM0344"), StringConstraints(pattern=r"^GM\d{4}$", max_length=6)
+    ]
     # What data must cover where an app asks for coverage.
     area: Area | None = None
 
