@@ -267,7 +267,7 @@ async def test_silence() -> None:
     facts = await facts_of()
     assert facts.sampled == 0
     for fact in ("fields", "last", "timeResolution"):
-        assert (facts.why_unknown(fact) or "").startswith("no message within 0.3 seconds")
+        assert (facts.why_unknown(fact) or "").startswith("no message within 1 seconds")
     for fact in ("records", "first", "sizeBytes", "geometryType", "crs", "extent"):
         assert facts.why_unknown(fact)
 
