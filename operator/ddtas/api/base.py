@@ -78,6 +78,8 @@ Moment = Annotated[
 ]  # a day, or a second in UTC
 Timestamp = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time"})]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20)]
+# Of storage: whole bytes, and some.
+StorageSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20)]
 Image = Annotated[
     str,
     StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/-]*(@sha256:[a-f0-9]{64})?$", min_length=1, max_length=512),
