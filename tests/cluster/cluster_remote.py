@@ -17,7 +17,16 @@ from ddtas import names
 
 EXAMPLES = REPO / "examples" / "remote"
 SECRET = "city-cluster"
-_KINDS = ("ConfigMap", "ControllerRevision", "Deployment", "Job", "NetworkPolicy", "Secret", "Service")
+_KINDS = (
+    "ConfigMap",
+    "ControllerRevision",
+    "Deployment",
+    "Job",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Secret",
+    "Service",
+)
 
 
 class Tunnel:
