@@ -196,8 +196,10 @@ def test_a_version_that_drops_a_volume_leaves_it_there(policy: str | None) -> No
     assert KEY in there.children
     assert (claim(there).owner_uid != "") is (policy == "Delete"), "the policy holds for it too"
     there.edit(version="1.0.0")
-    there.validated()
-    there.serving()
+    there.settle()
+    there.roll_out()
+    there.settle()
+    assert there.condition("Ready")["status"] == "True"
     assert "unused" not in volumes(there)[0]
 
 
