@@ -157,7 +157,12 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"size": "0"}], "volumes[0].size"),
     ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"size": "1.5Gi"}], "volumes[0].size"),
     ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"name": "my.data"}], "volumes[0].name"),
-    ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"accessMode": "ReadOnlyMany"}], '"ReadWriteMany"'),
+    (
+        "AppListing",
+        f"{VERSION}.components.0.volumes",
+        [VOLUME | {"accessMode": "ReadOnlyMany"}],
+        "accessMode: Unsupported value",
+    ),
     ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME, VOLUME], "Duplicate value"),
     ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME, VOLUME | {"name": "b"}], "no mountPath may be that of"),
     (
@@ -175,7 +180,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ),
     ("MunicipalityPlatform", "spec.storageClassName", "Fast Disks", "spec.storageClassName"),
     ("MunicipalityPlatform", "spec.limits.storage", "much", "spec.limits.storage"),
-    ("Installation", "spec.volumes", "Keep", 'supported values: "Delete", "Retain"'),
+    ("Installation", "spec.volumes", "Keep", "spec.volumes: Unsupported value"),
     ("AppListing", f"{VERSION}.templates.0.manifest", "x" * 16385, "may not be more than 16384"),
     ("AppListing", f"{VERSION}.parameters.0.minimum", "1", "minimum and maximum need type integer or number"),
     ("AppListing", f"{VERSION}.parameters.1.options", ["1", "2"], "options need type string"),
