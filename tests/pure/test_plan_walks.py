@@ -235,7 +235,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.city.children)
     @rule(which=CHOICE)
     def a_child_is_deleted(self, which: int) -> None:
-        """Not a Service: `reconcile` watches those. Nor a record, without which nobody can know what served, nor data."""
+        """Not a Service: `reconcile` watches those. Nor a record, without which nobody knows what served; nor data."""
         keys = sorted(k for k in self.city.children if k[0] not in ("Service", "ControllerRevision", CLAIM))
         if keys:
             self.city.delete(keys[which % len(keys)])
