@@ -461,7 +461,15 @@ def test_a_lost_volume_is_named() -> None:
 
 def test_a_claim_that_is_named_like_none_of_ours_is_nobodys() -> None:
     there = serving()
-    for name in ("flood-web", "other", "flood-Web.data", "flood-web.data.more", "web.data"):
+    for name in (
+        "flood-web",
+        "other",
+        "flood-Web.data",
+        "flood-web.data.more",
+        "web.data",
+        "flood-web-.data",
+        f"flood-{'w' * 21}.data",
+    ):
         there.children[(CLAIM, name)] = replace(claim(there), name=name)
     plan = there.settle()
     assert [d.key for d in plan.desired if d.key[0] == CLAIM] == [KEY]

@@ -26,7 +26,8 @@ CLAIM = "PersistentVolumeClaim"
 _GROW_AGAIN_AFTER = timedelta(minutes=10)
 _MAX_SHOWN = 64
 # Component and volume in the name of a claim, after the Installation's.
-_PARTS = re.compile(r"([a-z][-a-z0-9]{0,19})\.([a-z][-a-z0-9]{0,19})")
+_PART = r"([a-z](?:[-a-z0-9]{0,18}[a-z0-9])?)"
+_PARTS = re.compile(rf"{_PART}\.{_PART}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ def shown(
             status.model_copy(
                 update={
                     "phase": "Terminating" if child.deleting else facts.phase,
-                    "size": facts.capacity or facts.requested,
+                    "size": (facts.capacity or facts.requested)[:20],
                     "storage_class": facts.storage_class or facts.asked_class,
                     "unused": unused,
                     "message": said,
