@@ -291,8 +291,6 @@ def test_a_size_that_the_cluster_refuses_is_asked_for_once(city: City, storage: 
 
 
 def test_a_claim_that_waits_says_so_and_its_class_can_be_corrected(city: City, storage: Storage) -> None:
-    storage_class = storage.storage_class(city.cluster, city.namespace)
-    storage.volume(city.cluster, city.namespace, storageClassName=storage_class)
     city.store(with_volume())
     city.platform(storageClassName="mistyped")
     city.start()
@@ -301,6 +299,8 @@ def test_a_claim_that_waits_says_so_and_its_class_can_be_corrected(city: City, s
     city.cluster.wait("message", lambda: text in flood.condition("Serving").get("message", ""), city.namespace)
     assert "no node takes it" in flood.condition("Serving")["message"]
     first = claim(flood)["metadata"]["uid"]
+    storage_class = storage.storage_class(city.cluster, city.namespace)
+    storage.volume(city.cluster, city.namespace, storageClassName=storage_class)
     city.platform(storageClassName=storage_class)
     flood.served()
     assert claim(flood)["spec"]["storageClassName"] == storage_class
