@@ -300,11 +300,15 @@ def test_a_claim_that_waits_says_so_and_its_class_can_be_corrected(city: City, s
     assert "no node takes it" in flood.condition("Serving")["message"]
     first = claim(flood)["metadata"]["uid"]
     storage_class = storage.storage_class(city.cluster, city.namespace)
-    storage.volume(city.cluster, city.namespace, storageClassName=storage_class)
     city.platform(storageClassName=storage_class)
-    flood.served()
-    assert claim(flood)["spec"]["storageClassName"] == storage_class
+
+    def corrected() -> bool:
+        return ((find(flood) or {}).get("spec") or {}).get("storageClassName") == storage_class
+
+    city.cluster.wait("claim of the other class", corrected, city.namespace)
     assert claim(flood)["metadata"]["uid"] != first
+    storage.volume(city.cluster, city.namespace, storageClassName=storage_class)
+    flood.served()
 
 
 # ---- on a city's own cluster ----
