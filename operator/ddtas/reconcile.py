@@ -276,7 +276,7 @@ class Reconciler:
         if installation is None:
             metadata = self._with_volumes.pop(key, None)
             if metadata is not None:
-                await self._tell_kept(metadata, self._home)
+                await self._tell_kept(volumes.kept(self._children.there(key)), metadata, "")
             return None
         if installation.metadata.deletion_timestamp:
             if await self._is_awaited(installation):
@@ -399,8 +399,9 @@ class Reconciler:
         with self._clusters.slot(key) as free:
             if not free:
                 return _BUSY_SECONDS
+            # Of one that cannot be read, nobody knows whether its data may go.
+            going = isinstance(installation, Installation) and installation.spec.volumes is VolumePolicy.DELETE
             try:
-                going = isinstance(installation, Installation) and installation.spec.volumes is VolumePolicy.DELETE
                 left = await remove_all(place, metadata.uid, going)
             except ClusterError as error:
                 if error.status:
@@ -408,7 +409,9 @@ class Reconciler:
                     await self._hold(installation, Reason.APPLY_FAILED, blocked_removal(Reason.APPLY_FAILED, text))
                 raise
         if not left:
-            await self._tell_kept(metadata, place)
+            children = place.children.there((metadata.namespace, metadata.name))
+            kept = volumes.kept(children, "" if going else metadata.uid)
+            await self._tell_kept(kept, metadata, f" in namespace {place.namespace} of the city's cluster")
             await self._let_go(metadata)
             return None
         named_left = ", ".join(f"{kind} {name}" for kind, name in left[:5])
@@ -416,12 +419,10 @@ class Reconciler:
         await self._hold(installation, Reason.REMOVING, text)
         return _REMOVING_SECONDS
 
-    async def _tell_kept(self, metadata: Metadata, place: Place) -> None:
+    async def _tell_kept(self, kept: list[str], metadata: Metadata, where: str) -> None:
         """Deleting is the last that a person hears of an Installation: say where its data are."""
-        kept = volumes.kept(place.children.there((metadata.namespace, metadata.name)))
         if not kept:
             return
-        where = f" in namespace {place.namespace} of the city's cluster" if place.remote else ""
         named = ", ".join(f"{volumes.CLAIM} {name}" for name in kept[:8])
         text = (
             f"kept, with the data: {named}{where}. An Installation of this name and listing takes them over;"

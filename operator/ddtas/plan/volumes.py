@@ -80,9 +80,15 @@ def mine(snapshot: Snapshot) -> dict[Key, Child]:
     }
 
 
-def kept(children: Mapping[Key, Child]) -> list[str]:
-    """The claims that stay when their Installation goes, by name."""
-    return sorted(c.name for c in children.values() if c.kind == CLAIM and not c.owner_uid and not c.deleting)
+def kept(children: Mapping[Key, Child], spared: str = "") -> list[str]:
+    """The claims that stay when their Installation goes, by name.
+
+    Args:
+        children: what is there.
+        spared: uid of an Installation whose claims stay although they have it as their owner.
+    """
+    stay = ("", spared)
+    return sorted(c.name for c in children.values() if c.kind == CLAIM and c.owner_uid in stay and not c.deleting)
 
 
 def _parts(inputs: RevisionInputs, owner: str) -> dict[Key, tuple[Component, Volume]]:
