@@ -550,6 +550,16 @@ def test_the_policy_is_who_owns_it() -> None:
     assert facts(there).volume == "pv-flood-web.data"
 
 
+def test_a_policy_that_does_not_hold_yet_is_not_shown_as_if_it_did() -> None:
+    there = serving()
+    there.edit(volumes="Delete", suspend=True)
+    there.settle()
+    assert volumes(there)[0]["onDeletion"] == "Retain"
+    there.edit(suspend=False)
+    there.settle()
+    assert volumes(there)[0]["onDeletion"] == "Delete"
+
+
 def test_on_a_citys_cluster_a_label_is_the_owner() -> None:
     there = City(listing=listing(DATA), platform=remote(ONE), workload_namespace="twins")
     labels = desired(there.settle()).manifest["metadata"]["labels"]

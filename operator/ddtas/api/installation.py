@@ -358,7 +358,7 @@ class VolumeStatus(Model):
     # What it has, or what is asked for while it has none.
     size: Annotated[str, StringConstraints(max_length=20)]
     storage_class: Annotated[str, StringConstraints(max_length=253)] | None = None
-    # What becomes of it when the Installation is deleted.
+    # What becomes of it when the Installation is deleted; another spec.volumes shows once it holds.
     on_deletion: VolumePolicy
     # True where neither the revision that is asked for nor the one that serves has it. It is kept all the same.
     unused: bool = False

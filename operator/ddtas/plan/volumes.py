@@ -279,6 +279,8 @@ def shown(
             status.model_copy(
                 update={
                     "phase": "Terminating" if child.deleting else facts.phase,
+                    # What holds now, not what the spec will make of it.
+                    "on_deletion": VolumePolicy.DELETE if child.owner_uid else VolumePolicy.RETAIN,
                     "size": (facts.capacity or facts.requested)[:20],
                     "storage_class": facts.storage_class or facts.asked_class,
                     "unused": unused,
