@@ -14,6 +14,13 @@ No kopf here: an error says what happened, and the caller decides whether to ret
 """
 
 
+def printable(text: str, length: int = 300) -> str:
+    """Text from outside, fit for a message: one line of at most `length` characters, without control characters."""
+    near = text[: 8 * length]  # it may be megabytes
+    line = "".join(c if c.isprintable() else "�" for c in " ".join(near.split()))
+    return line if len(line) <= length and near == text else f"{line[: length - 1]}…"
+
+
 class DdtasError(Exception):
     """Base of all errors raised on purpose."""
 

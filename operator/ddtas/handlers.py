@@ -17,6 +17,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from ddtas import __version__
 from ddtas.api.crd import KINDS
+from ddtas.cluster.client import PAGE_SIZE
 from ddtas.names import GROUP, VERSION
 from ddtas.runtime import Operator
 from ddtas.settings import Settings
@@ -53,6 +54,9 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
         settings.queueing.worker_limit = None
         settings.scanning.disabled = True
         settings.watching.server_timeout = 300
+        # Whole objects are large: a hundred at a time, and each let go as soon as it was passed on.
+        settings.watching.chunk_size = PAGE_SIZE
+        settings.queueing.idle_timeout = 0.05
         operator = await Operator.create(param)
         running.append(operator)
         await operator.start()

@@ -37,6 +37,7 @@ from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
 from ddtas.plan.status import (
     ChangeSet,
+    Status,
     awaited_status,
     held_status,
     installation_status,
@@ -149,8 +150,10 @@ class Reconciler:
 
     async def _listing(self, key: Name) -> float | None:
         listing = self._world.listings.get(key)
-        if listing is None or isinstance(listing, Unreadable) or listing.metadata.deletion_timestamp:
+        if listing is None or listing.metadata.deletion_timestamp:
             return None
+        if isinstance(listing, Unreadable):
+            return await self._refuse(APP_LISTING, AppListingStatus, listing)
         status = listing_status(listing, self._settings.policy, self._now())
         await self._publish(APP_LISTING, self._world.listings, listing, status)
         return None
@@ -168,8 +171,10 @@ class Reconciler:
                 return _FORGOTTEN_SECONDS
             self._clusters.forget(key)
             return None
-        if isinstance(platform, Unreadable) or platform.metadata.deletion_timestamp:
+        if platform.metadata.deletion_timestamp:
             return None
+        if isinstance(platform, Unreadable):
+            return await self._refuse(PLATFORM, MunicipalityPlatformStatus, platform)
         products = self._world.products(platform)
         sources = _sources(platform, products)
         self._probes.retain(namespace, name, {s.name for s in sources})
@@ -286,7 +291,7 @@ class Reconciler:
                 return await self._remove(installation)
             return None  # the children are owned: the garbage collector removes them
         if isinstance(installation, Unreadable):
-            return await self._refuse(installation)
+            return await self._refuse(INSTALLATION, InstallationStatus, installation)
         await self._finalize(
             installation.metadata, names.FINALIZER_CONSUMERS, installation.spec.removal is Removal.WAIT
         )
@@ -522,6 +527,7 @@ class Reconciler:
             children=place.children.of(owner, metadata.uid),
             rendered=self._rendered.get(owner, {}),
             consumers=world.consumers(Ref.of(installation)) if installation.status.products else (),
+            apart=world.apart(Ref.of(installation)) if spec.offers else (),
         )
 
     def _snapshot(
@@ -548,24 +554,29 @@ class Reconciler:
             dependencies=dependencies.graph({p.upstream for p in products.values()}, self._world.installations.find),
         )
 
-    async def _refuse(self, installation: Unreadable) -> float | None:
-        metadata = installation.metadata
-        try:
-            old = InstallationStatus.model_validate(installation.status)
-        except ValueError:
-            old = InstallationStatus()
-        status = refused_status(old, metadata.generation, installation.fault, self._now())
-        await report.write_status(self._client, INSTALLATION, metadata, installation.status, status)
-        return None
-
     # ---- all kinds ----
+
+    async def _refuse(
+        self,
+        resource: ResourceType,
+        model: type[Status],
+        known: Unreadable,
+    ) -> float | None:
+        """Say that an object cannot be read, and why; only an edit of it can mend that."""
+        try:
+            old = model.model_validate(known.status)
+        except ValueError:
+            old = model()
+        status = refused_status(old, known.metadata.generation, known.fault, self._now())
+        await report.write_status(self._client, resource, known.metadata, known.status, status)
+        return None
 
     async def _publish(
         self,
         resource: ResourceType,
         collection: Collection[Any],
         known: AppListing | MunicipalityPlatform | Installation,
-        status: AppListingStatus | MunicipalityPlatformStatus | InstallationStatus,
+        status: Status,
     ) -> bool:
         """Write the status if it changed, and tell what happened; whether it was written."""
         metadata = known.metadata
@@ -585,8 +596,11 @@ class Reconciler:
 
 
 def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:
-    """What is to be looked at: a product, once it is served."""
-    served = (p.source for p in products.values() if p.state != "NotServing")
+    """What is to be looked at: a product, once it is served, and where its address means the same from here.
+
+    Inside a city's own cluster it may, from here, be the name of something else.
+    """
+    served = (p.source for p in products.values() if p.state != "NotServing" and p.reach == "Here")
     return [*platform.spec.data_sources, *served]
 
 
@@ -620,7 +634,6 @@ def _seed(platform: MunicipalityPlatform, source: DataSource) -> Observation | N
     known = next((s for s in platform.status.data_sources if s.name == source.name), None)
     if known is None or known.probe is None or known.reason == Reason.CREDENTIALS_MISSING:
         return None
-    looked_at = known.looked_at or known.since
     looked_at = known.looked_at or known.since
     return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, looked_at)
 

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import Context
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
@@ -186,14 +187,14 @@ class Operator:
             present: set[Name] = set()
             versions: list[int] = []
             for namespace in namespaces:
-                answer = await self._client.list(resource, namespace)
-                versions.append(int(answer["metadata"]["resourceVersion"]))
-                for body in answer["items"]:
-                    metadata = body["metadata"]
-                    key = (metadata.get("namespace", ""), metadata["name"])
-                    present.add(key)
-                    if collection.put(body):
-                        self._concerns(resource.kind, key)
+                async for page in self._client.pages(resource, namespace):
+                    versions.append(int(page["metadata"]["resourceVersion"]))
+                    for body in page["items"]:
+                        metadata = body["metadata"]
+                        key = (metadata.get("namespace", ""), metadata["name"])
+                        present.add(key)
+                        if collection.put(body):
+                            self._concerns(resource.kind, key)
             for key in collection.retain(present, min(versions)):
                 self._concerns(resource.kind, key)
 
@@ -221,7 +222,10 @@ class Operator:
         if self._sweep is not None:
             self._sweep.cancel()
         loop = asyncio.get_running_loop()
-        self._sweep = loop.call_later(_SWEEP_AFTER_SECONDS, lambda: self._spawn(self._list_all(), "sweep"))
+        # In an empty context: the framework's has the whole object, and a timer keeps it, also one that was cancelled.
+        self._sweep = loop.call_later(
+            _SWEEP_AFTER_SECONDS, lambda: self._spawn(self._list_all(), "sweep"), context=Context()
+        )
 
     def _concerns(self, kind: str, key: Name) -> None:
         """Queue an object, and those that depend on it."""

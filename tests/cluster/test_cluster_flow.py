@@ -36,6 +36,7 @@ def test_an_installation_goes_from_first_sight_to_serving(city: City) -> None:
     city.start()
     city.store()
     city.platform()
+    city.settled()  # it has heard of both, so that nothing else is told first
     flood = city.known()
     with History(city.cluster, KINDS["Installation"], city.namespace, "flood") as history:
         city.install()

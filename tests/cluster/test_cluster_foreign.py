@@ -20,7 +20,6 @@ def foreign_service(namespace: str) -> JsonObject:
 
 
 def test_a_service_of_somebody_else_is_not_taken_over(city: City) -> None:
-    """None of its fields is one of ours, so the API server would see no conflict, and merge the two."""
     city.cluster.request("POST", SERVICE.path(city.namespace), foreign_service(city.namespace))
     before = city.cluster.get(SERVICE, city.namespace, "flood-web")
     city.start()
@@ -31,6 +30,27 @@ def test_a_service_of_somebody_else_is_not_taken_over(city: City) -> None:
 
     city.cluster.delete(SERVICE, city.namespace, "flood-web")
     flood.served()
+
+
+def test_objects_of_somebody_else_stay_as_they_are(city: City) -> None:
+    """Nothing of theirs would be a conflict of fields, and a merge would make them ours, to be removed one day."""
+    city.start()
+    flood = city.everything(mode="Plan")
+    flood.wait_for("Ready", "False", "Planned")
+    planned = [i for i in flood.body()["status"]["plan"]["items"] if i["kind"] in ("ConfigMap", "Secret")]
+    assert {i["kind"] for i in planned} == {"ConfigMap", "Secret"}
+    foreign = []
+    for item in planned:
+        resource = KINDS[item["kind"]]
+        body = {"apiVersion": "v1", "kind": item["kind"], "metadata": {"name": item["name"]}}
+        foreign.append((resource, city.cluster.request("POST", resource.path(city.namespace), body)))
+    flood.edit(mode="Apply")
+    flood.wait_for("Ready", "False", "NameTaken")
+    flood.edit(parameters={"catchment": "another"})  # another revision, with other names: those of the first one go
+    flood.served()
+    city.settled()
+    for resource, before in foreign:
+        assert city.cluster.get(resource, city.namespace, before["metadata"]["name"]) == before
 
 
 def test_two_installations_do_not_share_a_service(city: City) -> None:

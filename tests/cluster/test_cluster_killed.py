@@ -113,7 +113,7 @@ def test_sigterm_ends_in_time_and_gives_the_lease_back(city: City) -> None:
 
     assert first.terminate() == 0, f"not by itself within {GRACE_SECONDS} s"
     assert city.lease() in ("", second.name)
-    city.cluster.wait("another leader", lambda: city.lease() == second.name, seconds=30)
+    city.cluster.wait("another leader", lambda: city.lease() == second.name)
     flood.release("calibrate")
     flood.release("validate")
     flood.served()

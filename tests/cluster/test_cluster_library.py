@@ -1,7 +1,6 @@
 """The layer between the plan and the API server, against a real one: owned fields, informer, apply, Lease."""
 
 import asyncio
-import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
@@ -195,7 +194,8 @@ async def test_what_the_client_makes_of_refusals(client: Client, cluster: ApiSer
 async def test_requests_are_counted(client: Client, space: str) -> None:
     seen: list[tuple[str, str, int]] = []
     counting = Client(client.api, lambda *request: seen.append(request))
-    await counting.list(CONFIG_MAP, space)
+    async for _ in counting.pages(CONFIG_MAP, space):
+        pass
     with pytest.raises(NotFound):
         await counting.get(POD, space, "nothing")
     assert seen == [("list", "ConfigMap", 200), ("get", "Pod", 404)]
@@ -250,6 +250,26 @@ async def test_an_informer_keeps_up(client: Client, cluster: ApiServer, space: s
     task.cancel()
 
 
+async def test_a_long_list_comes_in_pages(
+    client: Client, cluster: ApiServer, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddtas.cluster.client.PAGE_SIZE", 2)
+    cluster.apply(*(config_map(space, f"c-{n}") for n in range(5)))
+    pages = [page async for page in client.pages(CONFIG_MAP, space, LABEL)]
+    assert [len(page["items"]) for page in pages] == [2, 2, 1]
+    assert len({page["metadata"]["resourceVersion"] for page in pages}) == 1, "all of one moment"
+    bounded = Client(client.api, max_bytes=2**20)
+    (whole,) = [page async for page in bounded.pages(CONFIG_MAP, space, LABEL)]
+    assert len(whole["items"]) == 5
+
+    seen = Seen()
+    task = asyncio.create_task(Informer(client, CONFIG_MAP, space, LABEL, seen.on_object, seen.on_gone).run())
+    await within(20, lambda: len(seen.told) == 5)
+    cluster.delete(CONFIG_MAP, space, "c-4")
+    await within(20, lambda: seen.told[5:] == ["-c-4"])
+    task.cancel()
+
+
 class Outdated(Client):
     """Its first list is said to be from the beginning of time: the API server ends that watch itself (410)."""
 
@@ -258,14 +278,16 @@ class Outdated(Client):
         self.lists = 0
         self._between = before_second_list
 
-    async def list(self, resource: ResourceType, namespace: str | None, selector: str = "") -> JsonObject:
+    async def pages(
+        self, resource: ResourceType, namespace: str | None, selector: str = ""
+    ) -> AsyncGenerator[JsonObject, None]:
         self.lists += 1
         if self.lists == 2:
             self._between()
-        answer = copy.deepcopy(await super().list(resource, namespace, selector))
-        if self.lists == 1:
-            answer["metadata"]["resourceVersion"] = "1"
-        return answer
+        async for page in super().pages(resource, namespace, selector):
+            if self.lists == 1:
+                page["metadata"]["resourceVersion"] = "1"
+            yield page
 
 
 async def test_an_informer_survives_an_expired_watch_and_tells_what_went_away_meanwhile(
@@ -297,9 +319,12 @@ class Cut(Client):
         self.watches = 0
         self.lists = 0
 
-    async def list(self, resource: ResourceType, namespace: str | None, selector: str = "") -> JsonObject:
+    async def pages(
+        self, resource: ResourceType, namespace: str | None, selector: str = ""
+    ) -> AsyncGenerator[JsonObject, None]:
         self.lists += 1
-        return await super().list(resource, namespace, selector)
+        async for page in super().pages(resource, namespace, selector):
+            yield page
 
     async def watch(
         self, resource: ResourceType, namespace: str | None, selector: str, resource_version: str

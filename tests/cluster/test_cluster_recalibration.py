@@ -38,9 +38,10 @@ def served_anew(city: City, flood: App, old: str) -> JsonObject:
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted while it is due"])
 def test_evidence_that_is_too_old(city: City, restart: bool) -> None:
     operator = city.start()
-    flood = city.everything(apps.version(), recalibration={"maximumAge": "PT20S"})
+    flood = city.everything(apps.version())
     old = flood.served()["status"]["revision"]
-    assert recalibration(flood)["next"]
+    flood.edit(recalibration={"maximumAge": "PT20S"})
+    city.cluster.wait("next round", lambda: recalibration(flood).get("next"), city.namespace)
     if restart:
         operator.kill()
         operator.start()

@@ -170,9 +170,9 @@ def test_a_city_that_hangs_holds_no_worker_for_long(city: City, elsewhere: Elsew
     elsewhere.tunnel.hang()
     for n in range(4):
         city.install(f"far-{n}")
-    started = time.monotonic()
     city.install("near", platform="near").served()
-    assert time.monotonic() - started < 20
+    for n in range(4):
+        assert "revision" not in city.known(f"far-{n}").body().get("status", {}), "the tunnel does not hang"
     elsewhere.tunnel.cut()
     elsewhere.tunnel.restore()
     for n in range(4):

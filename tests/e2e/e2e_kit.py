@@ -65,7 +65,7 @@ class Cluster:
             body=None if body is None else json.dumps(body),
             headers=headers,
             retries=False,
-            timeout=30,
+            timeout=120,
         )
         return answer.status, answer.data
 

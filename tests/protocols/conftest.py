@@ -71,6 +71,6 @@ def sensorthings(
 
 @pytest.fixture(scope="session")
 def ngsi_ld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NgsiLdServer]:
-    """What answers as an NGSI-LD broker does, with 25 water levels: a stand-in, see ``servers.ngsi_ld_recorded``."""
+    """What answers as an NGSI-LD broker does, with 25 water levels: a stand-in, see ``servers.ngsi_ld_stand_in``."""
     with ngsi_ld_module.ngsi_ld(tmp_path_factory.mktemp("ngsi-ld")) as server:
         yield server

@@ -15,7 +15,7 @@ from ddtas.errors import ProbeError
 from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
-BRIEF = Limits(deadline_seconds=3)  # listens for half of it
+BRIEF = Limits(deadline_seconds=6)  # listens for half of it
 UNKNOWN = {"records", "first", "sizeBytes", "geometryType", "crs", "extent"}
 
 

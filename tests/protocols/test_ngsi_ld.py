@@ -1,6 +1,6 @@
 """The NGSI-LD probe against a stand-in that answers as ETSI GS CIM 009 prescribes.
 
-It is no real broker: none could be had from the package registries (see servers/ngsi_ld_recorded.py).
+It is no real broker: none could be had from the package registries (see servers/ngsi_ld_stand_in.py).
 """
 
 from dataclasses import replace

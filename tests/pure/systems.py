@@ -8,6 +8,7 @@ from builders import REACHABLE, City, JsonObject, installation_body, listing_bod
 
 from ddtas.api.platform import MeasuredField, MunicipalityPlatform, SourceFacts
 from ddtas.cluster.world import World
+from ddtas.plan.clusters import namespace_of
 from ddtas.plan.dependencies import graph
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.snapshot import Snapshot, SourceObservation
@@ -65,18 +66,23 @@ class Twin(City):
 
     def snapshot(self) -> Snapshot:
         """As a City's, with what the others are for it."""
-        snapshot = super().snapshot()
         self.system.publish(self)
+        assert isinstance(self.platform, dict)
+        known = self.platform.get("status", {}).get("cluster")
+        self.workload_namespace = namespace_of(known["identity"]) if known is not None else ""
+        snapshot = super().snapshot()
         assert isinstance(snapshot.platform, MunicipalityPlatform)
         world = self.system.world
         products = world.products(snapshot.platform)
-        seen = {name: LOOKED_AT for name, p in products.items() if p.state != "NotServing"} | self.system.seen
+        served = (name for name, p in products.items() if p.state != "NotServing" and p.reach == "Here")
+        seen = dict.fromkeys(served, LOOKED_AT) | self.system.seen
         return replace(
             snapshot,
             products=products,
             dependencies=self.system.graph(products),
             observations=dict(self.observations) | {name: o for name, o in seen.items() if name in products},
-            consumers=world.consumers(Ref.of(snapshot.installation)),
+            consumers=world.consumers(self.ref),
+            apart=world.apart(self.ref),
         )
 
     @property
@@ -106,7 +112,15 @@ class System:
         body = self.platforms.setdefault((namespace, "oup"), platform_body())
         body["metadata"]["namespace"] = namespace
         body["spec"] |= spec
+        self.publish()
         return body
+
+    def remote(self, identity: str | None, namespace: str = "voorbeeldstad") -> None:
+        """Have a platform's workloads on the city's own cluster; None before it is known which one that is."""
+        body = self.platform(namespace, cluster={"kubeconfigSecret": {"name": "city-cluster"}})
+        known = {"identity": identity, "kubernetesVersion": "1.36"}
+        body["status"] = {"cluster": known} if identity is not None else {}
+        self.publish()
 
     def install(self, name: str, listing: JsonObject, namespace: str = "voorbeeldstad", **spec: Any) -> Twin:
         """Make an Installation that has not been looked at yet."""
@@ -126,7 +140,10 @@ class System:
         return twin
 
     def publish(self, *twins: Twin) -> None:
-        """Let the others see what these are now, as a watch does."""
+        """Let the others see what these are now, as a watch does; and all platforms."""
+        for body in self.platforms.values():
+            self._version += 1
+            self.world.platforms.put(body | {"metadata": body["metadata"] | {"resourceVersion": str(self._version)}})
         for twin in twins:
             self._version += 1
             version = {"resourceVersion": str(self._version)}

@@ -1,5 +1,6 @@
-"""Applying a plan on a city's own cluster: which cluster it is comes first, and nothing of others is touched."""
+"""Applying a plan, most of it on a city's own cluster: nothing of others is touched, and that costs no request."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from ddtas.cluster.apply import apply, remove_all
 from ddtas.cluster.children import Children
 from ddtas.cluster.place import Place
 from ddtas.cluster.resources import BY_KIND, ResourceType
-from ddtas.errors import ClusterError, NotFound
+from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import decide
 from ddtas.plan.reasons import Reason
 
@@ -23,6 +24,7 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.written = 0
         self.there: dict[tuple[str, str], dict[str, Any]] = {}
 
     async def get(self, resource: ResourceType, namespace: str, name: str) -> dict[str, Any]:
@@ -34,16 +36,23 @@ class Server:
 
     async def apply(self, resource: ResourceType, manifest: dict[str, Any], *, force: bool) -> dict[str, Any]:
         self.asked.append("apply")
-        more = {"uid": f"uid-{len(self.asked)}", "resourceVersion": str(len(self.asked))}
-        body = manifest | {"metadata": manifest["metadata"] | more}
-        self.there[resource.kind, manifest["metadata"]["name"]] = body
-        return body
+        metadata, key = dict(manifest["metadata"]), (resource.kind, manifest["metadata"]["name"])
+        live = self.there.get(key, {"metadata": {}})["metadata"]
+        version, uid = metadata.pop("resourceVersion", None), metadata.get("uid")
+        if (live and version not in (None, live["resourceVersion"])) or (uid and uid != live.get("uid")):
+            raise Conflict(409, "the object has been modified")
+        self.written += 1
+        metadata |= {"uid": live.get("uid", f"uid-{self.written}"), "resourceVersion": str(100 + self.written)}
+        self.there[key] = manifest | {"metadata": metadata}
+        return self.there[key]
 
-    async def list(self, resource: ResourceType, namespace: str, selector: str) -> dict[str, Any]:
+    async def pages(
+        self, resource: ResourceType, namespace: str, selector: str
+    ) -> AsyncGenerator[dict[str, Any], None]:
         self.asked.append("list")
         key, _, value = selector.partition("=")
         of_kind = [body for (kind, _), body in self.there.items() if kind == resource.kind]
-        return {"items": [body for body in of_kind if body["metadata"]["labels"].get(key) == value]}
+        yield {"items": [body for body in of_kind if body["metadata"]["labels"].get(key) == value]}
 
     async def delete(
         self, resource: ResourceType, namespace: str, name: str, uid: str, version: str | None = None
@@ -56,6 +65,13 @@ async def refused() -> None:
     raise ClusterError(0, "the kubeconfig leads to another cluster than before")
 
 
+def edited(body: dict[str, Any]) -> dict[str, Any]:
+    """A child, after somebody set our fields to something else."""
+    fields = [{"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": {"f:data": {}}}]
+    metadata = body["metadata"] | {"resourceVersion": "999", "managedFields": fields}
+    return body | {"metadata": metadata, "data": {"edited": "by hand"}}
+
+
 def place(server: Server, children: Children, **more: Any) -> Place:
     return Place(server, children, "1.36", "twins", **more)  # type: ignore[arg-type]
 
@@ -64,14 +80,41 @@ def snapshot() -> Any:
     return Model(platform=remote(ONE), workload_namespace="twins").snapshot()
 
 
-async def test_each_name_is_looked_up_and_then_made() -> None:
+async def test_each_object_is_made_by_one_request() -> None:
     server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
     plan = decide(seen)
     changes = await apply(server, place(server, children), seen, plan)  # type: ignore[arg-type]
     assert changes is not None
     assert len(changes.created) == len(plan.desired) > 0
-    assert sorted(server.asked) == sorted(["get", "apply"] * len(plan.desired))
+    assert server.asked == ["apply"] * len(plan.desired)
     assert set(children.of(("voorbeeldstad", "flood"), UID)) == {d.key for d in plan.desired}
+
+
+async def test_an_object_that_was_made_anew_by_somebody_else_is_left_alone() -> None:
+    """The watch has not told yet that it is another one."""
+    server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
+    where, plan = place(server, children), decide(seen)
+    await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    key = next(d.key for d in plan.desired if d.key[0] == "ConfigMap")
+    children.put(BY_KIND[key[0]], edited(server.there[key]))
+    server.there[key] = config_map_body(key[1], {names.LABEL_OWNER: "another"}) | {"data": {"precious": "yes"}}
+    before = server.there[key]
+    changes = await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    assert changes is not None
+    assert [fault.reason for fault in changes.faults] == [Reason.NAME_TAKEN]
+    assert server.there[key] == before
+
+
+async def test_an_object_that_is_gone_without_news_is_made_anew() -> None:
+    server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
+    where, plan = place(server, children), decide(seen)
+    await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    key = next(d.key for d in plan.desired if d.key[0] == "ConfigMap")
+    children.put(BY_KIND[key[0]], edited(server.there.pop(key)))
+    changes = await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    assert changes is not None
+    assert not changes.faults
+    assert key in server.there
 
 
 async def test_nothing_is_done_on_another_cluster() -> None:

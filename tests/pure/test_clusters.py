@@ -66,14 +66,16 @@ class City:
             raise NotFound(404, f"no namespace {name}")
         return {"metadata": {"uid": self.uids[name]}}
 
-    async def list(self, resource: ResourceType, namespace: str | None, selector: str = "") -> dict[str, Any]:
+    async def pages(
+        self, resource: ResourceType, namespace: str | None, selector: str = ""
+    ) -> AsyncGenerator[dict[str, Any], None]:
         self._answer()
         if self.refused_lists is not None:
             raise self.refused_lists
         self.selectors.add(selector)
         assert namespace == "twins"
         items = self.objects if resource.kind == "ConfigMap" else []
-        return {"metadata": {"resourceVersion": "5"}, "items": items}
+        yield {"metadata": {"resourceVersion": "5"}, "items": items}
 
     async def watch(self, *_: Any) -> AsyncGenerator[dict[str, Any], None]:
         self._answer()
@@ -117,7 +119,7 @@ class Hall:
         return next(iter(self.cities.values()))
 
     async def until(self, look: Callable[[], Any]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not look():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 

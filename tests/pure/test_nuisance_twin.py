@@ -229,7 +229,7 @@ CREWS = b"date,chance\n2017-01-01,0.800\n2017-01-02,0.644\n2017-01-03,0.020\n"
 async def test_each_product_is_what_its_contract_promises(name: str, served: bytes) -> None:
     """As the operator's own look at it finds."""
     version = AppListing.parse(listing(name)).spec.versions[0]
-    ((_, source),) = of_version(Ref("voorbeeldstad", name), f"{name}-twin", version)
+    ((_, source),) = of_version(Ref("voorbeeldstad", name), f"{name}-twin", version, "voorbeeldstad")
     async with serving(response(served, "Content-Type: text/csv")) as server:
         facts = await look_at(target(server.url(), contract=source.contract), LIMITS, LOOPBACK)
     assert conformance(source, facts, datetime.now(UTC)) == (Verdict.MET, ())

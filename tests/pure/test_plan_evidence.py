@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ddtas.api.base import Verdict, Window
 from ddtas.api.installation import Evidence, Outcome
-from ddtas.errors import ResultError
-from ddtas.plan.evidence import MAX_RESULT_BYTES, assess, is_final, parse_result, printable
+from ddtas.errors import ResultError, printable
+from ddtas.plan.evidence import MAX_RESULT_BYTES, assess, is_final, parse_result
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 
@@ -367,9 +367,10 @@ def test_control_characters_stay_out_of_messages(evidence: Evidence) -> None:
 
 
 def test_printable_is_one_bounded_line() -> None:
-    assert printable("  a\n\n b\t\x07c ") == "a b c"
+    assert printable("  a\n\n b\t\x07c ") == "a b �c"
     assert printable("x" * 301) == "x" * 299 + "…"
     assert printable("x" * 300) == "x" * 300
+    assert printable(" " * 3000 + "x") == "…", "what is far away is not read"
 
 
 @given(

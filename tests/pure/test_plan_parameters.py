@@ -122,6 +122,7 @@ BOUNDS = {
     "at the minimum": ("integer", {"minimum": "300"}, 300, None),
     "below the minimum": ("integer", {"minimum": "300"}, 299, "spec.parameters.p: is 299, must be at least 300"),
     "at the maximum": ("number", {"maximum": "0.5"}, 0.5, None),
+    "too long": ("string", {}, "a" * 1025, "spec.parameters.p: has 1025 characters, may have 1024"),
     "above the maximum": ("number", {"maximum": "0.5"}, 0.51, "spec.parameters.p: is 0.51, must be at most 0.5"),
     "zero minimum counts": ("integer", {"minimum": "0"}, -1, "spec.parameters.p: is -1, must be at least 0"),
     "in text form": ("integer", {"maximum": "60"}, "61", "spec.parameters.p: is 61, must be at most 60"),

@@ -17,12 +17,12 @@ from builders import GOLDEN, NOW, VALIDATION_WINDOW, City, JsonObject, listing_b
 
 from ddtas.api.base import Condition
 from ddtas.api.installation import Installation, InstallationStatus
-from ddtas.api.listing import AppListing
-from ddtas.api.platform import MunicipalityPlatform
+from ddtas.api.listing import AppListing, AppListingStatus
+from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.plan.decide import STEPS, UP_TO_DATE, Finding
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
-from ddtas.plan.status import Fault, conditions, listing_status, platform_status, refused_status
+from ddtas.plan.status import Fault, Status, conditions, listing_status, platform_status, refused_status
 from ddtas.settings import StorePolicy
 
 KSTATUS = ("Ready", "Reconciling", "Stalled")
@@ -289,6 +289,18 @@ def test_an_unreadable_installation_says_so_and_keeps_the_rest() -> None:
 def test_an_unreadable_installation_on_first_sight() -> None:
     new = refused_status(InstallationStatus(), 1, "no", NOW)
     assert [c.type for c in new.conditions] == ["Accepted", *KSTATUS]
+
+
+@pytest.mark.parametrize(
+    ("status", "kinds"),
+    [(AppListingStatus(), ["Listed", *KSTATUS]), (MunicipalityPlatformStatus(), [*KSTATUS])],
+    ids=["listing", "platform"],
+)
+def test_an_unreadable_object_of_another_kind_says_so_too(status: Status, kinds: list[str]) -> None:
+    new = refused_status(status, 3, "spec.parameters.a: must be a text", NOW)
+    assert sorted(c.type for c in new.conditions) == sorted(kinds)
+    ready = by_type(new.dump())["Ready"]
+    assert (ready["status"], ready["reason"], ready["observedGeneration"]) == ("False", "SpecInvalid", 3)
 
 
 def test_a_listing_is_listed_or_says_which_score_is_wanting() -> None:

@@ -20,6 +20,7 @@ from ddtas.probes.mqtt import MAX_MESSAGES, MAX_RECORDS
 
 PAYLOAD = "p4yl04d"  # what a broker says, and no message may repeat
 QUICK = Limits(deadline_seconds=0.6)  # listens for half of it
+PATIENT = Limits(deadline_seconds=2)  # where something has to come of it
 YES = b"\x20\x02\x00\x00"  # CONNACK
 SUBSCRIBED = b"\x90\x03\x00\x01\x00"  # SUBACK
 
@@ -122,7 +123,7 @@ def source(at: Broker, topic: str = "a/#", scheme: str = "mqtt", **more: Any) ->
 async def facts_of(*said: bytes, contract: DataContract | None = None) -> SourceFacts:
     async with serving(broker(*said)) as at:
         more = {"contract": contract} if contract else {}
-        facts = await look_at(source(at, **more), QUICK)
+        facts = await look_at(source(at, **more), PATIENT)
     assert PAYLOAD not in facts.model_dump_json()
     return facts
 
@@ -187,7 +188,7 @@ async def test_messages_before_the_confirmation_count() -> None:
 
 async def facts_of_confirmed(confirmed: bytes) -> SourceFacts:
     async with serving(broker(confirmed=confirmed)) as at:
-        return await look_at(source(at), QUICK)
+        return await look_at(source(at), PATIENT)
 
 
 async def test_the_step_is_that_of_a_topic() -> None:
@@ -310,7 +311,7 @@ async def test_a_message_that_does_not_end(part: bytes, pause: float) -> None:
     """Listening ends when its time is up, in the middle of a message too."""
     async with serving(endless(YES + SUBSCRIBED + publish({"level": 1}), part, pause)) as at:
         try:
-            facts = await look_at(source(at), QUICK)
+            facts = await look_at(source(at), PATIENT)
             assert facts.sampled == 1
         except ProbeError as error:
             assert error.reason == "MalformedData"  # noqa: PT017
@@ -446,7 +447,7 @@ async def test_topics_that_are_not_listened_to(topic: str) -> None:
 @pytest.mark.parametrize("topic", ["a", "/", "#", "+", "+/+/#", "a/+/b", "/a//b", "$SYS/#", "é/ü"])
 async def test_topics_that_are(topic: str) -> None:
     async with serving(broker(publish({"a": 1}))) as at:
-        assert (await look_at(source(at, topic), QUICK)).sampled == 1
+        assert (await look_at(source(at, topic), PATIENT)).sampled == 1
 
 
 @pytest.mark.parametrize(

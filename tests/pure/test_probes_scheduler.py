@@ -17,6 +17,7 @@ from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
 LEVELS = SourceKey("delft", "oup", "levels")
+NOBODY = SourceKey("nowhere", "oup", "nothing")
 RAIN = SourceKey("delft", "oup", "rain")
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FACTS = SourceFacts(records=1, size_bytes=10)
@@ -82,7 +83,8 @@ class Bench:
         """Let time pass; how many looks that brought."""
         before = len(self.looks)
         self.time += timedelta(seconds=seconds)
-        self.scheduler.wake()
+        self.scheduler.ensure(NOBODY, "d0", target())  # any news has it look at the clock
+        self.scheduler.forget(*NOBODY)
         await self.settle()
         return len(self.looks) - before
 

@@ -265,7 +265,7 @@ async def test_the_type_of_the_result(kind: Any, results: list[Any], type_: str,
     [
         (["m", "m"], "m", None),
         (["°C"], "°C", None),
-        (["m\n" + "x" * 100], "m\ufffd" + "x" * 57 + "…", None),
+        (["m\n" + "x" * 100], "m " + "x" * 57 + "…", None),
         (["m", "cm"], None, "different units: cm, m"),
         (["m", None], None, "different units: m, none"),
         ([f"u{number}" for number in range(50)], None, "different units: u0, u1, u2, u3, u4"),
@@ -403,7 +403,7 @@ async def test_odd_values_in_every_place(odd: Any) -> None:
     [
         ({}, "such as level, discharge"),
         ({"properties": collection()}, "ObservedProperty"),
-        ({"properties": collection({"name": 5}, {}, {"name": "a\nb" * 100})}, "such as a\ufffdb"),
+        ({"properties": collection({"name": 5}, {}, {"name": "a\nb" * 100})}, "such as a ba b"),
         ({"properties": json_response({}, status="500 Oops")}, "ObservedProperty"),
     ],
 )

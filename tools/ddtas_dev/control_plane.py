@@ -18,7 +18,7 @@ from ddtas_dev.layout import (
     SERVICE_CIDR,
     Layout,
 )
-from ddtas_dev.shell import run, succeeds
+from ddtas_dev.shell import locked, run, succeeds
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl", "kubectl")
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
@@ -31,7 +31,8 @@ PORT_OPTIONS = (
     "kubeSchedulerPort",
     "kwokControllerPort",
 )
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
+LAST_LINES = 3
 DEFAULT_STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 
 AUDIT_POLICY = {
@@ -158,7 +159,9 @@ def _start(layout: Layout, tools: dict[str, Path]) -> None:
     config_file = layout.state / "kwokctl.json"
     layout.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     (layout.state / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY, indent=1))
-    config_file.write_text(_config(tools, layout))
+    # Once it is written, its ports are taken: two clusters that start at once must not choose the same.
+    with locked(paths.state() / "ports.lock", "it chooses the ports of a cluster"):
+        config_file.write_text(_config(tools, layout))
     _drop_stale_pid_files(layout)
     if _kwokctl_kubeconfig(layout).exists():
         _kwokctl(layout, tools, "start", "cluster")
@@ -252,12 +255,22 @@ def _wait_ready(layout: Layout) -> None:
     while not _answers(layout, "/api/v1/namespaces/default/serviceaccounts/default"):
         if time.monotonic() > deadline:
             raise DevError(
-                f"the control plane of cluster {layout.name} is not ready after {READY_SECONDS:.0f} s: "
-                f"read {layout.control_plane / 'logs'}"
+                f"the control plane of cluster {layout.name} is not ready after {READY_SECONDS:.0f} s"
+                f"{_last_words(layout)}"
             )
         time.sleep(0.2)
     if absent := missing(layout):
-        raise DevError(f"{', '.join(absent)} did not stay up: read {layout.control_plane / 'logs'}")
+        raise DevError(f"{', '.join(absent)} did not stay up{_last_words(layout)}")
+
+
+def _last_words(layout: Layout) -> str:
+    """The end of each log: where a cluster is started by a machine, nobody can go and read them."""
+    logs = layout.control_plane / "logs"
+    text = f"; not running: {', '.join(missing(layout)) or 'none'}; the logs in {logs} end in"
+    for file in sorted(set(logs.glob("*.log")) - {layout.audit_log}):
+        lines = file.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        text += "".join(f"\n  {file.stem}: {line[:300]}" for line in lines)
+    return text
 
 
 def _default_stages() -> list[str]:

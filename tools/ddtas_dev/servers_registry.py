@@ -7,7 +7,7 @@ Versity S3     the Go module proxy                  Go
 FROST-Server   Maven Central, by Debian's Maven     a JDK; PostGIS when it is started
 =============  ===================================  ==================================
 
-Of NGSI-LD no broker could be had from a package registry: ``tests/protocols/servers/ngsi_ld_recorded.py`` stands in.
+Of NGSI-LD no broker could be had from a package registry: ``tests/protocols/servers/ngsi_ld_stand_in.py`` stands in.
 """
 
 from pathlib import Path

@@ -7,12 +7,25 @@ drift in GitOps tools, so absent values get their meaning here, in memory.
 
 from datetime import date, datetime
 from enum import StrEnum
+from sys import intern
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from ddtas.errors import InvalidObject
+
+_FIELDS_GIVEN: set[str] = set()
 
 
 class Model(BaseModel):
@@ -21,6 +34,17 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True
     )
+
+    def model_post_init(self, _: Any, /) -> None:
+        """Thousands of objects are held, and most of a status is the same in all of them: keep each text once.
+
+        And of no model which fields were given: nobody asks, and a set of their names is larger than the fields.
+        """
+        fields = self.__dict__
+        for name, value in fields.items():
+            if type(value) is str:
+                fields[name] = intern(value)
+        object.__setattr__(self, "__pydantic_fields_set__", _FIELDS_GIVEN)
 
     def dump(self) -> dict[str, Any]:
         """The JSON form as Kubernetes has it: camelCase, without what is not set or empty."""
@@ -88,8 +112,16 @@ Image = Annotated[
 # Parameter values are the city's and the user's: a flat map of scalars, whose types the listing's own parameter
 # declarations check. Structural schemas have no "any scalar", so the API server keeps the map as it is.
 Scalar = str | int | float | bool
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, Scalar):
+        raise PydanticCustomError("scalar", "must be a text, a number, or true or false")
+    return value
+
+
 Parameters = Annotated[
-    dict[str, Scalar],
+    dict[str, Annotated[Scalar, BeforeValidator(_scalar)]],
     Field(max_length=64),
     WithJsonSchema({"type": "object", "maxProperties": 64, "x-kubernetes-preserve-unknown-fields": True}),
 ]

@@ -11,7 +11,7 @@ from ddtas import names
 from ddtas.cluster.client import Client
 from ddtas.cluster.fields import marked
 from ddtas.cluster.place import Place
-from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION
+from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION, ResourceType
 from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import PRUNABLE, Plan
@@ -27,6 +27,11 @@ log = logging.getLogger(__name__)
 _FIRST = frozenset({"ControllerRevision", "ConfigMap", "Secret", "NetworkPolicy", CLAIM})
 # What the API server says to a change that it does not allow: forbidden, and not valid.
 _REFUSALS = (403, 422)
+# With it, server-side apply makes an object, and is a conflict where there is one: the API server compares the version
+# with that of the object, if there is any, and none has this one.
+_OF_NO_OBJECT = "1"
+
+JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +121,8 @@ async def remove_all(place: Place, uid: str, volumes: bool = False) -> list[Key]
     going = PRUNABLE | {CLAIM} if volumes else PRUNABLE
     kinds = [resource for resource in CHILDREN if resource.kind in going]
     selector = f"{names.LABEL_OWNER}={uid}"
-    lists = await asyncio.gather(*(place.client.list(kind, place.namespace, selector) for kind in kinds))
-    found = [(kind, body["metadata"]) for kind, answer in zip(kinds, lists, strict=True) for body in answer["items"]]
+    lists = await asyncio.gather(*(_metadata(place, kind, selector) for kind in kinds))
+    found = [(kind, metadata) for kind, listed in zip(kinds, lists, strict=True) for metadata in listed]
     await asyncio.gather(
         *(
             place.client.delete(kind, place.namespace, metadata["name"], metadata["uid"])
@@ -126,6 +131,11 @@ async def remove_all(place: Place, uid: str, volumes: bool = False) -> list[Key]
         )
     )
     return sorted((kind.kind, str(metadata["name"])) for kind, metadata in found)
+
+
+async def _metadata(place: Place, kind: ResourceType, selector: str) -> list[dict[str, Any]]:
+    pages = place.client.pages(kind, place.namespace, selector)
+    return [body["metadata"] async for page in pages for body in page["items"]]
 
 
 async def _still_there(client: Client, snapshot: Snapshot) -> bool:
@@ -143,51 +153,54 @@ async def _send_all(site: _Site, sends: Iterable[Send], now: datetime) -> list[F
     return [fault for fault in results if fault is not None]
 
 
-async def _is_anothers(site: _Site, send: Send) -> bool:
-    """Whether the name belongs to somebody else who has our field manager as well: no conflict would show.
-
-    At home that is another Installation, which the watches tell. On a city's cluster it may be another operator's,
-    whose objects are not watched, so it is looked up. The label alone does not tell: it may have been edited.
-    A volume is looked up everywhere: somebody else's may be just as ours would be, and then there is no conflict.
-    """
-    kind, name = send.desired.key
-    known = site.place.children.owner(kind, site.namespace, name)
-    if send.exists or (not site.place.remote and kind != CLAIM and known in (None, site.owner)):
-        return False
-    try:
-        live = await site.place.client.get(BY_KIND[kind], site.namespace, name)
-    except NotFound:
-        return False
-    return site.uid not in _owners(live["metadata"], site.place.remote)
-
-
-def _owners(metadata: dict[str, Any], remote: bool) -> set[str]:
+def _owners(metadata: JsonObject, remote: bool) -> set[str]:
     if remote:
         labels = metadata.get("labels", {})
         return {labels.get(names.LABEL_OWNER, ""), labels.get(names.LABEL_USER, "")}
     return {reference["uid"] for reference in metadata.get("ownerReferences", ())}
 
 
+async def _create(site: _Site, resource: ResourceType, manifest: JsonObject) -> JsonObject | None:
+    """Make an object; None where there is one with its name that is not this Installation's."""
+    client, metadata = site.place.client, manifest["metadata"]
+    try:
+        new = manifest | {"metadata": metadata | {"resourceVersion": _OF_NO_OBJECT}}
+        return await client.apply(resource, new, force=False)
+    except Conflict as conflict:
+        try:
+            live = await client.get(resource, site.namespace, metadata["name"])
+        except NotFound:
+            raise conflict from None
+    if site.uid not in _owners(live["metadata"], site.place.remote):
+        return None
+    # Its label was taken away, and the watches do not see it without. The label alone does not tell whose it is.
+    return await client.apply(resource, manifest, force=True)
+
+
+async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, uid: str) -> JsonObject | None:
+    """Put an object right; make it anew where it is gone, and the news has not come yet."""
+    try:
+        same = manifest | {"metadata": manifest["metadata"] | {"uid": uid}}
+        return await site.place.client.apply(resource, same, force=True)
+    except Conflict:
+        return await _create(site, resource, manifest)
+
+
 async def _send(site: _Site, send: Send, now: datetime) -> Fault | None:
     kind, name = send.desired.key
     resource, children = BY_KIND[kind], site.place.children
-    taken = f"{kind} {name} exists and is not this Installation's: rename or remove it{_or_hand_over(send)}"
+    manifest = send.desired.manifest if send.desired.once else marked(send.desired.manifest, send.digest)
+    known = children.child(site.owner, send.desired.key) if send.exists else None
     try:
-        if await _is_anothers(site, send):
-            return Fault(Reason.NAME_TAKEN, taken)
-        # Without force, a field that another manager set is a conflict: nothing of somebody else is taken over.
-        manifest = send.desired.manifest
-        manifest = manifest if send.desired.once else marked(manifest, send.digest)
-        live = await site.place.client.apply(resource, manifest, force=send.exists)
-    except Conflict as error:
-        if send.exists:
-            return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
-        return Fault(Reason.NAME_TAKEN, f"{taken} ({error.message})")
+        live = await (_correct(site, resource, manifest, known.uid) if known else _create(site, resource, manifest))
     except ClusterError as error:
-        if _grows(children.child(site.owner, send.desired.key), send) and error.status in _REFUSALS:
+        if _grows(known, send) and error.status in _REFUSALS:
             refused = refused_growth(send.desired, error.message, now)
             return Fault(Reason.VOLUME_NOT_GROWN, refused.message, refused, name)
         return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
+    if live is None:
+        text = f"{kind} {name} exists and is not this Installation's: rename or remove it{_or_hand_over(send)}"
+        return Fault(Reason.NAME_TAKEN, text)
     children.put(resource, live)
     child = children.child(site.owner, send.desired.key)
     if child is not None and child.applied != send.digest:

@@ -5,6 +5,7 @@ Fed by watches, and by the answers to the operator's own writes. An older state 
 
 from collections import defaultdict
 from dataclasses import replace
+from sys import intern
 from typing import Any
 
 from ddtas.cluster import facts
@@ -36,7 +37,7 @@ class Children:
         """Take in a child; returns the Installation that it belongs to."""
         owner = facts.owner(body, self._home)
         child = facts.child(resource.kind, body)
-        place = (resource.kind, body["metadata"]["namespace"], child.name)
+        place = (resource.kind, intern(body["metadata"]["namespace"]), child.name)
         if self._owner_of.setdefault(place, owner) != owner:  # its label was edited
             self.remove(*place)
             self._owner_of[place] = owner
@@ -55,10 +56,6 @@ class Children:
         if not self._children[owner]:
             del self._children[owner]
         return owner
-
-    def owner(self, kind: str, namespace: str, name: str) -> Name | None:
-        """The Installation that a child belongs to, by its label."""
-        return self._owner_of.get((kind, namespace, name))
 
     def of(self, owner: Name, uid: str) -> dict[Key, Child]:
         """The children of an Installation, by kind and name.

@@ -26,6 +26,7 @@ OnRequest = Callable[[str, str, int], None]
 _TIMEOUT_SECONDS = 60.0
 # Watches hold their connections, so the limit is on requests, not on the pool.
 _CONCURRENT_REQUESTS = 32
+PAGE_SIZE = 100  # objects in one answer to a list
 _MAX_LINE_BYTES = 8 * 1024 * 1024
 
 
@@ -87,10 +88,26 @@ class Client:
         """
         return await self._json("get", resource, resource.path(namespace, name))
 
-    async def list(self, resource: ResourceType, namespace: str | None, selector: str = "") -> JsonObject:
-        """All objects of a kind (in a namespace, or everywhere), as they are now."""
-        query = {"labelSelector": selector} if selector else {}
-        return await self._json("list", resource, resource.path(namespace), query)
+    async def pages(
+        self, resource: ResourceType, namespace: str | None, selector: str = ""
+    ) -> AsyncGenerator[JsonObject, None]:
+        """All objects of a kind (in a namespace, or everywhere), as they were at one moment: a hundred at a time.
+
+        Parsed, an object takes many times the memory of what is kept of it. A server that is not trusted could go on
+        for ever, so it has to answer at once, within its bound.
+
+        Raises:
+            ClusterError: the API server did not answer, or has forgotten that moment (410).
+        """
+        trusted = self._max_bytes is None
+        query = {"limit": str(PAGE_SIZE)} if trusted else {}
+        query |= {"labelSelector": selector} if selector else {}
+        more = True
+        while more:
+            page = await self._json("list", resource, resource.path(namespace), query)
+            query["continue"] = page["metadata"].get("continue", "")
+            more = trusted and query["continue"] != ""
+            yield page
 
     async def apply(
         self, resource: ResourceType, manifest: Mapping[str, Any], *, force: bool, subresource: str | None = None
@@ -98,8 +115,8 @@ class Client:
         """Server-side apply.
 
         Raises:
-            Conflict: another field manager owns a field, and `force` is false; or the uid is that of an object
-                that is gone.
+            Conflict: another field manager owns a field, and `force` is false; or the manifest's uid or
+                resourceVersion is not that of the object.
         """
         metadata = manifest["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from ddtas import names
@@ -31,18 +32,19 @@ def child(kind: str, body: JsonObject) -> Child:
         facts = _pod(status)
     elif kind == "PersistentVolumeClaim":
         facts = _claim(body, labels)
+    # Thousands of children are held: what the children of an Installation have in common is kept once.
     return Child(
         kind=kind,
-        name=metadata["name"],
+        name=intern(metadata["name"]),
         uid=metadata["uid"],
         resource_version=int(metadata["resourceVersion"]),
-        revision=labels.get(names.LABEL_REVISION, ""),
-        component=labels.get(names.LABEL_COMPONENT, ""),
-        phase=labels.get(names.LABEL_PHASE, ""),
-        applied="" if kind == "Pod" else owned_digest(body),
-        asked="" if kind == "Pod" else asked_digest(body),
+        revision=intern(labels.get(names.LABEL_REVISION, "")),
+        component=intern(labels.get(names.LABEL_COMPONENT, "")),
+        phase=intern(labels.get(names.LABEL_PHASE, "")),
+        applied="" if kind == "Pod" else intern(owned_digest(body)),
+        asked="" if kind == "Pod" else intern(asked_digest(body)),
         deleting="deletionTimestamp" in metadata,
-        owner_uid=_owner_uid(metadata, labels),
+        owner_uid=intern(_owner_uid(metadata, labels)),
         facts=facts,
         data=json.dumps(body.get("data")) if kind == "ControllerRevision" else "",
     )
@@ -72,7 +74,7 @@ def owner(body: JsonObject, home: str = "") -> tuple[str, str]:
     labels = metadata.get("labels", {})
     if (names.LABEL_PLATFORM in labels) != bool(home):
         return NOBODY
-    return home or metadata["namespace"], labels.get(names.LABEL_INSTALLATION, "")
+    return intern(home or metadata["namespace"]), intern(labels.get(names.LABEL_INSTALLATION, ""))
 
 
 def _conditions(status: JsonObject) -> dict[str, JsonObject]:

@@ -75,17 +75,22 @@ class Informer:
                 await asyncio.sleep(pause)
 
     async def _list(self) -> str:
-        answer = await self._client.list(self._resource, self._namespace, self._selector)
-        before, self._known = self._known, {}
-        for body in answer["items"]:
-            metadata = body["metadata"]
-            key = (metadata.get("namespace", ""), metadata["name"])
-            self._known[key] = metadata["resourceVersion"]
-            if before.get(key) != metadata["resourceVersion"]:
-                self._on_object(self._resource, body)
-        for namespace, name in before.keys() - self._known.keys():
+        present, version = set(), ""
+        pages = self._client.pages(self._resource, self._namespace, self._selector)
+        async with contextlib.aclosing(pages):
+            async for page in pages:
+                version = str(page["metadata"]["resourceVersion"])
+                for body in page["items"]:
+                    metadata = body["metadata"]
+                    key = (metadata.get("namespace", ""), metadata["name"])
+                    present.add(key)
+                    if self._known.get(key) != metadata["resourceVersion"]:
+                        self._known[key] = metadata["resourceVersion"]
+                        self._on_object(self._resource, body)
+        for namespace, name in self._known.keys() - present:
+            del self._known[namespace, name]
             self._on_gone(self._resource, namespace, name)
-        return str(answer["metadata"]["resourceVersion"])
+        return version
 
     async def _watch(self) -> None:
         events = self._client.watch(self._resource, self._namespace, self._selector, self._version)

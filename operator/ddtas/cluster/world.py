@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from ddtas import names
 from ddtas.api.base import Metadata, Resource
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import InvalidObject
 from ddtas.plan import dependencies
-from ddtas.plan.dependencies import Interface
+from ddtas.plan.dependencies import HOME, Interface, apart, cluster_of
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.snapshot import Secret
 
@@ -110,7 +111,9 @@ class World:
         self._linked: defaultdict[str, set[Ref]] = defaultdict(set)  # those that have one, by namespace
         self._news: dict[Ref, Interface | None] = {}
         self.listings = Collection(AppListing, self._renew_users)
-        self.platforms = Collection(MunicipalityPlatform)
+        self._clusters: dict[Name, str | None] = {}  # where the workloads of each platform are
+        self._moved: set[Name] = set()  # platforms of which that is news
+        self.platforms = Collection(MunicipalityPlatform, self._renew_tenants)
         self.installations = Collection(Installation, self._renew)
         self.kubernetes_version = "0.0"
         self._secrets: dict[Name, Secret] = {}
@@ -157,6 +160,14 @@ class World:
         places = {platform[0] for platform in interface.platforms} if interface is not None else set()
         return dependencies.consumers(ref, (i for place in places for i in self._linked_in(place)))
 
+    def apart(self, ref: Ref) -> tuple[Name, ...]:
+        """The platforms that an Installation offers products to although they are in another cluster."""
+        mine = self._interfaces.get(ref)
+        if mine is None:
+            return ()
+        offered = mine.platforms - {mine.home}
+        return tuple(sorted(p for p in offered if p in self._clusters and apart(mine.cluster, self._clusters[p])))
+
     def take_news(self) -> tuple[set[Name], set[Name]]:
         """Who has something to decide anew, since the last time.
 
@@ -171,7 +182,9 @@ class World:
                 if interface is not None:
                     upstreams |= interface.upstreams
                     platforms |= interface.platforms
-        self._news = {}
+        if self._moved:
+            upstreams |= {ref for ref, i in self._interfaces.items() if self._moved & i.platforms}
+        self._news, self._moved = {}, set()
         return upstreams, self._downstream(platforms)
 
     def _downstream(self, platforms: Iterable[Name]) -> set[Name]:
@@ -200,7 +213,7 @@ class World:
             listing = self.listings.find(("", installation.spec.listing))
             number = installation.status.version or installation.spec.version  # what its spec leads to
             version = listing.spec.version(number) if listing is not None and number is not None else None
-            new = dependencies.interface(installation, version)
+            new = dependencies.interface(installation, version, self._cluster(installation))
         old = self._interfaces.get(ref)
         if new == old:
             return
@@ -211,6 +224,27 @@ class World:
         else:
             self._interfaces[ref] = new
             self._linked[ref.namespace].add(ref)
+
+    def _cluster(self, installation: Installation) -> str | None:
+        """Where an Installation is. Its finalizer knows that it is on a city's own cluster, also when its platform is
+        gone, or is another one by now.
+        """
+        metadata = installation.metadata
+        found = self._clusters.get((metadata.namespace, installation.spec.platform), HOME)
+        return None if found == HOME and names.FINALIZER in metadata.finalizers else found
+
+    def _renew_tenants(self, key: Name) -> None:
+        """Keep up with where a platform's workloads are."""
+        platform = self.platforms.find(key)
+        old = {k: self._clusters[k] for k in (key,) if k in self._clusters}
+        new = {key: cluster_of(platform)} if platform is not None else {}
+        if new == old:
+            return
+        self._clusters.pop(key, None)
+        self._clusters |= new
+        self._moved.add(key)
+        for user in self.users_of_platform(key):
+            self._renew(user)
 
     def _renew_users(self, listing: Name) -> None:
         for user in self.users_of_listing(listing[1]):

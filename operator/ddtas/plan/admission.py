@@ -162,10 +162,6 @@ def _integer(low: int, high: int) -> Check:
     return _value(lambda value: type(value) is int and low <= value <= high, f"a whole number from {low} to {high}")
 
 
-def _matching(pattern: str, what: str) -> Check:
-    return _value(lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None, what)
-
-
 _TEXT = _value(lambda value: isinstance(value, str), "a text: write {{ … | tojson }}")
 _FLAG = _value(lambda value: isinstance(value, bool), "true or false")
 _SECONDS = _integer(0, 3600)

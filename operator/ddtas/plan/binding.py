@@ -20,6 +20,8 @@ from ddtas.plan.snapshot import SourceObservation
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 
+# Where it is the twin that makes the data which is to be named, and not the data.
+_OF_THE_UPSTREAM = (Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER)
 _MAX_NEAR_MISSES = 5
 _MAX_MISSING = 16
 
@@ -93,20 +95,6 @@ class _Candidate:
         return tuple(o.say() for o in lacking[:_MAX_MISSING])
 
 
-def _candidate(
-    requirement: DataRequirement,
-    source: DataSource,
-    observation: SourceObservation | None,
-    circumstances: Circumstances,
-    *,
-    chosen: bool,
-) -> _Candidate:
-    """A source with its checks; one that is about something else is not looked at any further, unless it was chosen."""
-    if not chosen and any(o.declared is NOT_MET for o in checks.identity(requirement, source)):
-        return _Candidate(source, lambda: checks.identity(requirement, source))
-    return _Candidate(source, lambda: checks.all_of(requirement, source, observation, circumstances))
-
-
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The answer for one requirement: what to show, and why it is not met where it is not."""
@@ -123,9 +111,12 @@ def _unmet(requirement: DataRequirement, best: _Candidate, observation: SourceOb
     name = f"requirement {requirement.name}"
     if best.verdict is UNKNOWN and observation is None:
         return Reason.PROBING, f"{name}: data source {best.source.name} has not been looked at yet"
-    if best.verdict is UNKNOWN and observation is not None and observation.reason == Reason.UPSTREAM_NOT_SERVING:
-        return Reason.UPSTREAM_NOT_SERVING, f"{name}: data source {best.source.name}: {observation.message}"
-    if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable":
+    if best.verdict is UNKNOWN and observation is not None and observation.reason in _OF_THE_UPSTREAM:
+        text = f"{name}: data source {best.source.name}: {observation.message}"
+        return Reason.named(observation.reason), text
+    # What is inside a city's own cluster was not read, and no fault is known: its contract lacks something.
+    inside = observation is not None and observation.reason == Reason.INSIDE_CLUSTER
+    if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable" and not inside:
         why = f"{observation.reason}: {observation.message}"
         return Reason.DATA_SOURCE_UNREACHABLE, f"{name}: data source {best.source.name} cannot be read: {why}"
     return (
@@ -145,14 +136,13 @@ def bind(
 
     An explicit choice wins. Exactly one fit binds by itself. Several are a question to the user, never a guess.
     """
-    candidates = sorted(
-        (
-            _candidate(requirement, s, observations.get(s.name), circumstances, chosen=choice is not None)
-            for s in sources
-            if choice is None or s.name == choice
-        ),
-        key=lambda c: c.distance,
-    )
+
+    def candidate(source: DataSource) -> _Candidate:
+        seen, chosen = observations.get(source.name), choice is not None
+        return _Candidate(source, lambda: checks.all_of(requirement, source, seen, circumstances, chosen=chosen))
+
+    found = (candidate(s) for s in sources if choice is None or s.name == choice)
+    candidates = sorted(found, key=lambda c: c.distance)
     fits = [c for c in candidates if c.verdict is MET]
     name = f"requirement {requirement.name}"
     if not candidates:

@@ -28,6 +28,7 @@ from ddtas.api.installation import Windows
 from ddtas.api.listing import DataRequirement, RequiredField, RequiredServiceLevel, Threshold
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts
 from ddtas.plan import periods, space, units
+from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
@@ -107,6 +108,9 @@ def reachable(observation: SourceObservation | None) -> Outcome:
     """A contract does not make a source readable: without a look at it, it is not bound."""
     if observation is None:
         return Outcome("reachable", UNKNOWN, UNKNOWN, lambda: "not looked at yet", OTHER_DATA)
+    if observation.reason == Reason.INSIDE_CLUSTER:
+        # The one exception: nobody can look at it from here, and the twin that makes it says that it serves it.
+        return Outcome("reachable", MET, UNKNOWN, lambda: observation.message)
     if observation.state != "Reachable":
         # The source may be just what is needed: it could not be told. The decision names the probe's fault itself.
         text = f"{observation.reason}: {observation.message}"[:500]
@@ -135,8 +139,8 @@ def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tu
     return Outcome(name, _of(holds), UNKNOWN, message, distance)
 
 
-def identity(r: DataRequirement, source: DataSource) -> list[Outcome]:
-    """What the data is about. A source that is about something else needs no further check."""
+def _identity(r: DataRequirement, source: DataSource) -> list[Outcome]:
+    """What the data is about."""
     outcomes = []
     if r.theme is not None:
         holds = None if source.theme is None else source.theme == r.theme
@@ -546,12 +550,23 @@ def upstream(bound: Threshold, observation: SourceObservation | None) -> Outcome
 
 
 def all_of(
-    r: DataRequirement, source: DataSource, observation: SourceObservation | None, circumstances: Circumstances
+    r: DataRequirement,
+    source: DataSource,
+    observation: SourceObservation | None,
+    circumstances: Circumstances,
+    *,
+    chosen: bool = True,
 ) -> list[Outcome]:
-    """Every check that a requirement asks for, in a fixed order."""
+    """Every check that a requirement asks for, in a fixed order.
+
+    Of a source that is about something else, what it is about is all, unless somebody chose it.
+    """
+    about = _identity(r, source)
+    if not chosen and any(o.declared is NOT_MET for o in about):
+        return about
     facts = observation.facts if observation is not None and observation.state == "Reachable" else None
     contract = source.contract
-    outcomes = [_kind(r, source, facts), reachable(observation), *identity(r, source), *_declarations(r, source)]
+    outcomes = [_kind(r, source, facts), reachable(observation), *about, *_declarations(r, source)]
     if r.fields:
         promised, found = {f.name: f for f in contract.fields}, measured_fields(facts)
         outcomes += [field(f, promised.get(f.name), found(f.name)) for f in r.fields]

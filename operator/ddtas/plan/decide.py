@@ -26,10 +26,11 @@ from ddtas.api.installation import (
 )
 from ddtas.api.listing import Component, Task
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.errors import TemplateError
+from ddtas.errors import TemplateError, printable
 from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions, volumes
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
+from ddtas.plan.products import Ref, moved
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.recalibration import Cause
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
@@ -41,6 +42,7 @@ ACCEPTED, DATA_BOUND, PROVISIONED = "Accepted", "DataBound", "Provisioned"
 CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
 STEPS = (ACCEPTED, DATA_BOUND, PROVISIONED, CALIBRATED, VALIDATED, SERVING)
 UP_TO_DATE = "UpToDate"
+OFFERS_REACHABLE = "OffersReachable"
 
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
@@ -229,8 +231,8 @@ class _Revision:
         """
         status = self.snapshot.installation.status
         if self.kept and status.serving_revision == self.id:
-            return status.products
-        return self.renderer.products()
+            return tuple(moved(p, self.renderer.owner.namespace) for p in status.products)
+        return self.renderer.products(self.snapshot.me)
 
     def services_switched(self) -> bool:
         children = self.snapshot.children
@@ -463,7 +465,7 @@ def _obstacle(revision: _Revision) -> Finding | None:
         )
         detail = facts.stuck if facts is not None else ""
         if crashed is not None:
-            detail = f"exit code {crashed.exit_code}: {evidence.printable(crashed.ended_message) or 'no message'}"
+            detail = f"exit code {crashed.exit_code}: {printable(crashed.ended_message) or 'no message'}"
         without = "" if crashed is not None else _without_node(revision, component, pods)
         if detail:
             look = without or _where_to_look(component, pods, name)
@@ -693,6 +695,19 @@ def _recalibration(target: _Revision | None, snapshot: Snapshot) -> Recalibratio
     return recalibration.status(old, cause, in_force, due, snapshot.now)
 
 
+def _offers(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """That products are offered to where their addresses lead nowhere; nothing where they are not."""
+    if not snapshot.apart:
+        return ()
+    named = ", ".join(Ref(*platform).seen_from(snapshot.me.namespace) for platform in snapshot.apart)
+    text = (
+        f"spec.offers: in another cluster than this app is, where the addresses of its products lead nowhere: {named}."
+        " Publish a product behind an address that can be reached from there, have it listed in spec.dataSources"
+        " there, and take the platform out of spec.offers"
+    )
+    return (Finding(OFFERS_REACHABLE, "False", Reason.OTHER_CLUSTER, text),)
+
+
 def _owner(snapshot: Snapshot) -> Owner:
     meta, platform = snapshot.installation.metadata, snapshot.platform
     if isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is not None:
@@ -749,7 +764,7 @@ def decide(snapshot: Snapshot) -> Plan:
     return Plan(
         findings=complete,
         held_up=held_up,
-        notices=(Finding(UP_TO_DATE, standing.status, standing.reason, standing.message),),
+        notices=(Finding(UP_TO_DATE, standing.status, standing.reason, standing.message), *_offers(snapshot)),
         desired=tuple(d for key, d in desired.items() if key not in anew),
         prune=(*_prune(snapshot, alive, {r.id for r in remembered}, watched), *anew) if asks else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),

@@ -10,12 +10,32 @@ from dataclasses import dataclass, replace
 from ddtas.api.installation import Feed, Installation, Offer, Upstream
 from ddtas.api.listing import Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan.products import Product, Ref, of_installation
+from ddtas.plan.products import Product, Reach, Ref, of_installation
 
 Edges = Mapping[Ref, frozenset[Ref]]
 Name = tuple[str, str]  # (namespace, name)
 
+HOME = ""
+
 _MOST = 200  # products on one platform
+
+
+def cluster_of(platform: MunicipalityPlatform) -> str | None:
+    """Where a platform's workloads are: HOME, or the identity of the city's own cluster; None before that is known."""
+    if platform.spec.cluster is None:
+        return HOME
+    return platform.status.cluster.identity if platform.status.cluster is not None else None
+
+
+def apart(one: str | None, other: str | None) -> bool:
+    """Whether two places (see `cluster_of`) are known to be in different clusters.
+
+    An identity begins with a UID, which no two clusters have both. A city may know its cluster by the UID of its own
+    namespace: then two platforms of one cluster count as apart, for nobody can tell.
+    """
+    if one is None or other is None:
+        return HOME in (one, other)
+    return one.partition("/")[0] != other.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +49,7 @@ class Interface:
         upstreams: who feeds it, or is waited for.
         fed_by: who feeds it: whose consumer it is.
         leaving: it is being deleted.
+        cluster: where it is; see `cluster_of`.
     """
 
     home: Name
@@ -37,6 +58,7 @@ class Interface:
     upstreams: frozenset[Ref]
     fed_by: frozenset[Ref]
     leaving: bool
+    cluster: str | None = HOME
 
     @property
     def platforms(self) -> frozenset[Name]:
@@ -45,12 +67,13 @@ class Interface:
         return frozenset(offered | {self.home}) if self.products else frozenset()
 
 
-def interface(installation: Installation, version: Version | None) -> Interface | None:
+def interface(installation: Installation, version: Version | None, cluster: str | None = HOME) -> Interface | None:
     """What an Installation is for others; None for one that has nothing to do with any other.
 
     Args:
         installation: with its status.
         version: what its spec asks for; None where that cannot be told.
+        cluster: where it is; see `cluster_of`.
     """
     metadata, spec = installation.metadata, installation.spec
     found = Interface(
@@ -60,6 +83,7 @@ def interface(installation: Installation, version: Version | None) -> Interface 
         upstreams=upstreams(installation),
         fed_by=fed_by(installation),
         leaving=metadata.deletion_timestamp is not None,
+        cluster=cluster,
     )
     return found if found.products or found.upstreams else None
 
@@ -76,22 +100,30 @@ def on_platform(
         local: the Installations in its namespace.
         find: what an Installation is for others.
     """
-    home = (platform.metadata.namespace, platform.metadata.name)
+    home, cluster = (platform.metadata.namespace, platform.metadata.name), cluster_of(platform)
     found: dict[str, Product] = {}
     for acceptance in platform.spec.accepts:
         there = find(Ref(acceptance.namespace, acceptance.installation))
         products = there.products if there is not None and _offered(there.offers, acceptance.product, home) else ()
         product = next((p for p in products if p.name == acceptance.product), None)
-        if product is not None:
+        if product is not None and there is not None:
             named = product.source.model_copy(update={"name": acceptance.name})
-            found[acceptance.name] = replace(product, source=named)
+            found[acceptance.name] = replace(product, source=named, reach=_reach(cluster, there))
     taken = {s.name for s in platform.spec.data_sources} | {a.name for a in platform.spec.accepts}
     for ref in sorted(Ref.of(i) for i in local):
         there = find(ref)
-        for product in there.products if there is not None and there.home == home else ():
+        if there is None or there.home != home:
+            continue
+        for product in there.products:
             if product.source.name not in taken and len(found) < _MOST:
-                found.setdefault(product.source.name, product)
+                found.setdefault(product.source.name, replace(product, reach=_reach(cluster, there)))
     return found
+
+
+def _reach(cluster: str | None, there: Interface) -> Reach:
+    if apart(cluster, there.cluster):
+        return "Apart"
+    return "Here" if cluster == HOME else "Inside"
 
 
 def _offered(offers: Iterable[Offer], product: str, to: Name) -> bool:

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from ddtas.api.base import FieldName, Model, Verdict, Window
 from ddtas.api.installation import CalibratedParameter, Evidence, MetricResult, Outcome
 from ddtas.api.listing import Task, Threshold
-from ddtas.errors import ResultError
+from ddtas.errors import ResultError, printable
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 
@@ -35,12 +35,6 @@ class RunResult(Model):
     windows: Annotated[list[Window], Field(min_length=1, max_length=16)]
     parameters: Annotated[dict[FieldName, float], Field(max_length=64)] = Field(default_factory=dict)
     message: Annotated[str, Field(max_length=500)] = ""
-
-
-def printable(text: str, limit: int = 300) -> str:
-    """Foreign text made fit for a message: one line, no control characters, bounded."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def shown(value: float) -> str:

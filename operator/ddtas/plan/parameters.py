@@ -12,6 +12,7 @@ _INT64 = range(-(2**63), 2**63)
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _MAX_SHOWN = 60
+_MAX_LENGTH = 1024  # all values of a revision are in one ConfigMap, which can hold 1 MiB
 
 
 def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
@@ -41,6 +42,8 @@ def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
 
 
 def _fault(parameter: Parameter, value: Scalar) -> str | None:
+    if isinstance(value, str) and len(value) > _MAX_LENGTH:
+        return f"has {len(value)} characters, may have {_MAX_LENGTH}"
     typed = _typed(parameter, value)
     if typed is None:
         found = repr(value) if not isinstance(value, int) or value in _INT64 else "larger than 64 bits"

@@ -8,12 +8,15 @@ serves, and before that from its listing: then it is known what is to be waited 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from ddtas import names
 from ddtas.api.datasource import ContractField
-from ddtas.api.installation import Feed, Installation, Upstream
+from ddtas.api.installation import Feed, Installation, ProductStatus, Upstream
 from ddtas.api.listing import DataProduct, Version
 from ddtas.api.platform import DataSource
+
+Reach = Literal["Here", "Inside", "Apart"]
 
 
 class Ref(NamedTuple):
@@ -44,6 +47,9 @@ class Product:
         revision: what serves there; "" where nothing does.
         version: of the app that serves there.
         metrics: of the validation of what serves there.
+        reach: who can reach its address. Here: the platform's workloads, and the operator. Inside: the workloads only,
+            in a city's own cluster; here the same name may be somebody else's. Apart: it is in another cluster than
+            the workloads.
     """
 
     source: DataSource
@@ -53,6 +59,7 @@ class Product:
     revision: str = ""
     version: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    reach: Reach = "Here"
 
     def shown(self, namespace: str) -> Upstream:
         """For the status of a consumer in a namespace."""
@@ -81,8 +88,16 @@ def elsewhere(ref: Ref, namespace: str) -> str | None:
     return ref.namespace if ref.namespace != namespace else None
 
 
-def source(of: Ref, listing: str, version: Version, product: DataProduct) -> DataSource | None:
-    """A product as a data source; None for one that is for people, or has nothing that it could be reached by."""
+def source(of: Ref, listing: str, version: Version, product: DataProduct, namespace: str) -> DataSource | None:
+    """A product as a data source; None for one that is for people, or has nothing that it could be reached by.
+
+    Args:
+        of: the Installation.
+        listing: its app.
+        version: of the app.
+        product: of that version.
+        namespace: of the workloads.
+    """
     component = next((c for c in version.components if c.name == product.component), None)
     if product.kind is None or component is None or not component.ports:
         return None
@@ -92,7 +107,7 @@ def source(of: Ref, listing: str, version: Version, product: DataProduct) -> Dat
     if not contract.fields and product.fields:
         fields = tuple(ContractField(name=f.name, type=f.type, unit=f.unit) for f in product.fields)
         contract = contract.model_copy(update={"fields": fields})
-    host = f"{names.service(of.name, component.name)}.{of.namespace}.svc"
+    host = _host(names.service(of.name, component.name), namespace)
     return DataSource(
         name=names.product(of.name, product.name),
         title=product.title,
@@ -112,9 +127,21 @@ def source(of: Ref, listing: str, version: Version, product: DataProduct) -> Dat
     )
 
 
-def of_version(of: Ref, listing: str, version: Version) -> list[tuple[str, DataSource]]:
+def _host(service: str, namespace: str) -> str:
+    return f"{service}.{namespace}.svc"
+
+
+def moved(product: ProductStatus, namespace: str) -> ProductStatus:
+    """What was published, at its address in the namespace where the workloads are now."""
+    parts = urlsplit(product.source.endpoint)
+    service = (parts.hostname or "").partition(".")[0]
+    endpoint = parts._replace(netloc=f"{_host(service, namespace)}:{parts.port}").geturl()
+    return product.model_copy(update={"source": product.source.model_copy(update={"endpoint": endpoint})})
+
+
+def of_version(of: Ref, listing: str, version: Version, namespace: str) -> list[tuple[str, DataSource]]:
     """All products of a version that are data sources, each with what it is called there."""
-    found = ((p.name, source(of, listing, version, p)) for p in version.data_products)
+    found = ((p.name, source(of, listing, version, p, namespace)) for p in version.data_products)
     return [(name, made) for name, made in found if made is not None]
 
 
@@ -143,6 +170,6 @@ def of_installation(installation: Installation, version: Version | None) -> list
     ]
     if version is not None and not leaving:
         there = {p.name for p in found}
-        coming = of_version(ref, installation.spec.listing, version)
+        coming = of_version(ref, installation.spec.listing, version, ref.namespace)  # nobody is sent there yet
         found += [Product(made, ref, name, "NotServing") for name, made in coming if name not in there]
     return found

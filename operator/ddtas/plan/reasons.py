@@ -131,6 +131,17 @@ class Reason(StrEnum):
         "The data would come, over other Installations, from this one itself; the message names them all.",
     )
 
+    OTHER_CLUSTER = (
+        "OtherCluster",
+        Course.STALLED,
+        "A data product is in another cluster than the platform that would use it: its address leads nowhere there.",
+    )
+    INSIDE_CLUSTER = (
+        "InsideCluster",
+        Course.DONE,
+        "A data product inside the city's own cluster: its address is known there only, so it is not looked at.",
+    )
+
     # Provisioned
     PROVISIONED = "Provisioned", Course.DONE, "All objects of this stage are in place."
     PROVISIONING = "Provisioning", Course.WORKING, "Objects are being made."
@@ -241,7 +252,7 @@ class Reason(StrEnum):
 
     # AppListing and MunicipalityPlatform
     LISTED = "Listed", Course.DONE, "The app may be installed."
-    SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source could be read."
+    SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source that can be looked at could be read."
     NO_SOURCES = "NoSources", Course.DONE, "The platform offers no data source."
     SOURCES_UNREACHABLE = "SourcesUnreachable", Course.WAITING, "Some data sources cannot be read."
     NOT_OFFERED = "NotOffered", Course.WAITING, "spec.accepts names a data product that nobody offers to this platform."

@@ -344,14 +344,12 @@ class Renderer:
             if component.ports
         ]
 
-    def products(self) -> tuple[ProductStatus, ...]:
-        """The data products that are data sources, as they are published once this revision serves.
+    def products(self, of: Ref) -> tuple[ProductStatus, ...]:
+        """The data products of an Installation that are data sources, as they are published once this revision serves.
 
-        None on a city's own cluster: their addresses there lead nowhere from here.
+        Their addresses are those in the cluster where the children are.
         """
-        if self.owner.platform:
-            return ()
-        found = of_version(Ref(self.owner.namespace, self.owner.name), self.inputs.listing, self.inputs.version)
+        found = of_version(of, self.inputs.listing, self.inputs.version, self.owner.namespace)
         return tuple(
             ProductStatus(name=name, secret_name=names.product(self.owner.name, name), source=source)
             for name, source in found

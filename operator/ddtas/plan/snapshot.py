@@ -156,6 +156,8 @@ class Snapshot:
     dependencies: Mapping[Ref, frozenset[Ref]] = field(default_factory=dict)
     # The Installations that products of this one feed.
     consumers: tuple[Ref, ...] = ()
+    # The platforms, by namespace and name, that it offers products to although they are in another cluster.
+    apart: tuple[tuple[str, str], ...] = ()
 
     @property
     def me(self) -> Ref:

@@ -37,7 +37,7 @@ from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Key, Snapshot, SourceObservation
-from ddtas.plan.upstreams import not_serving
+from ddtas.plan.upstreams import known
 from ddtas.plan.volumes import CLAIM, mine
 from ddtas.settings import StorePolicy
 
@@ -52,6 +52,9 @@ _MOVES_ON = {
 }
 _RENEWED_AFTER = timedelta(hours=1)
 _MOST_FIELDS = 6000  # of all sources together
+Status = AppListingStatus | MunicipalityPlatformStatus | InstallationStatus
+# The condition by which an object gets in, where its kind has one.
+_GATES = {InstallationStatus: STEPS[0], AppListingStatus: "Listed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +226,14 @@ def held_status(installation: Installation, reason: Reason, message: str, now: d
     return old.model_copy(update={"observed_generation": generation, "conditions": ordered, "progress": progress})
 
 
-def refused_status(old: InstallationStatus, generation: int, message: str, now: datetime) -> InstallationStatus:
-    """The status of an Installation that the operator cannot read: everything else stays as it was."""
-    findings = [Finding(STEPS[0], "False", Reason.SPEC_INVALID, message)]
-    new = conditions([*findings, *_kstatus(findings[0])], old.conditions, generation, now)
-    steps = [c for c in old.conditions if c.type in STEPS[1:]]
-    others = [c for c in old.conditions if c.type not in (*STEPS, *(c.type for c in new))]
-    together = (*new[:1], *steps, *new[1:], *others)
-    return old.model_copy(update={"observed_generation": generation, "conditions": together})
+def refused_status(old: Status, generation: int, message: str, now: datetime) -> Status:
+    """The status of an object that the operator cannot read: everything else stays as it was."""
+    main = Finding(_GATES.get(type(old), "Ready"), "False", Reason.SPEC_INVALID, message)
+    found = {f.step: f for f in (main, *_kstatus(main))}
+    new = {c.type: c for c in conditions(found.values(), old.conditions, generation, now)}
+    known = {c.type: c for c in old.conditions} | new
+    ordered = tuple(known[kind] for kind in dict.fromkeys([main.step, *known]))
+    return old.model_copy(update={"observed_generation": generation, "conditions": ordered})
 
 
 def _shown(consumers: Sequence[Ref]) -> tuple[Consumer, ...]:
@@ -257,7 +260,8 @@ def awaited_status(installation: Installation, consumers: Sequence[Ref], now: da
 def listing_status(listing: AppListing, policy: StorePolicy, now: datetime) -> AppListingStatus:
     """The status of an AppListing: may it be installed?"""
     fault = review_refusal(listing, policy)
-    text = fault or f"{len(listing.spec.versions)} version(s)"
+    count = len(listing.spec.versions)
+    text = fault or f"{count} version{'s' if count > 1 else ''}"
     reason = Reason.LISTING_NOT_APPROVED if fault else Reason.LISTED
     main = Finding("Listed", "False" if fault else "True", reason, text)
     generation = listing.metadata.generation
@@ -345,26 +349,35 @@ def _product_statuses(
     probes: Mapping[str, str],
     now: datetime,
 ) -> Iterator[DataSourceStatus]:
-    """Products are among the sources from the first look at them; those that were accepted, in any case."""
+    """Products are among the sources from the first look at them; those that were accepted, in any case.
+
+    Those inside a city's own cluster, which nobody looks at from here, are among them as soon as they are served.
+    """
     namespace = platform.metadata.namespace
     accepted = {a.name: a for a in platform.spec.accepts}
     for name in sorted(accepted.keys() | products.keys()):
-        product, seen = products.get(name), observations.get(name)
-        if product is not None and product.state != "NotServing" and seen is not None:
-            status = _source_status(product.source, seen, probes.get(name), now)
-            yield status.model_copy(update={"upstream": "/".join(product.upstream)})
-        elif name in accepted and (product is None or product.state == "NotServing"):
+        product = products.get(name)
+        if product is not None and product.reach == "Here" and product.state != "NotServing":
+            seen = observations.get(name)
+            if seen is not None:
+                status = _source_status(product.source, seen, probes.get(name), now)
+                yield status.model_copy(update={"upstream": "/".join(product.upstream)})
+            continue
+        if product is not None:
+            upstream, found = product.upstream, known(product, None, namespace)
+        else:
             a = accepted[name]
-            reason, text = Reason.NOT_OFFERED, f"no Installation {a.namespace}/{a.installation} offers {a.product} here"
-            if product is not None:
-                seen = not_serving(product, namespace)
-                reason, text = Reason.UPSTREAM_NOT_SERVING, seen.message
+            upstream = Ref(a.namespace, a.installation)
+            text = f"no Installation {'/'.join(upstream)} offers {a.product} here"
+            found = SourceObservation("Unreachable", Reason.NOT_OFFERED, text)
+        # One of its own platform that is to come is no news of it.
+        if found is not None and (name in accepted or found.reason != Reason.UPSTREAM_NOT_SERVING):
             yield DataSourceStatus(
                 name=name,
-                upstream=f"{a.namespace}/{a.installation}",
-                state="Unreachable",
-                reason=reason,
-                message=text,
+                upstream="/".join(upstream),
+                state=found.state,
+                reason=found.reason,
+                message=found.message,
                 since=now.replace(microsecond=0),
             )
 
@@ -415,10 +428,19 @@ def _platform_finding(sources: Sequence[DataSourceStatus], reachable: int) -> Fi
     if away:
         named = "; ".join(f"{s.name}: {s.reason}: {s.message}" for s in away[:3])
         return Finding(step, "False", Reason.SOURCES_UNREACHABLE, f"{len(away)} of {len(sources)}: {named}")
-    unknown = [s.name for s in sources if s.state == "Unknown"]
+    inside = [s.name for s in sources if _inside(s)]
+    unknown = [s.name for s in sources if s.state == "Unknown" and not _inside(s)]
     if unknown:
         return Finding(step, "Unknown", Reason.PROBING, f"being looked at: {', '.join(unknown[:5])}")
-    return Finding(step, "True", Reason.SOURCES_REACHABLE, f"{reachable} of {len(sources)} data sources")
+    text = f"{reachable} of {len(sources)} data sources"
+    if inside:
+        text += f"; inside the city's own cluster, and not looked at from here: {', '.join(inside[:5])}"
+    return Finding(step, "True", Reason.SOURCES_REACHABLE, text)
+
+
+def _inside(source: DataSourceStatus) -> bool:
+    """Not looked at, and never to be: that it is not known is no reason to wait."""
+    return source.reason == Reason.INSIDE_CLUSTER
 
 
 def _conformance_finding(sources: Sequence[DataSourceStatus]) -> Finding:
@@ -429,6 +451,6 @@ def _conformance_finding(sources: Sequence[DataSourceStatus]) -> Finding:
         named = "; ".join(f"{s.name}: {s.faults[0]}" for s in wrong[:3])
         text = f"{len(wrong)} of {len(sources)}: {named}: ask the supplier to mend the data, or correct the contract"
         return Finding(step, "False", Reason.SOURCES_NOT_CONFORMANT, text)
-    if any(s.state == "Reachable" for s in sources) or not sources:
+    if any(s.state == "Reachable" for s in sources) or all(_inside(s) for s in sources):
         return Finding(step, "True", Reason.SOURCES_CONFORMANT, "nothing was found that a contract says otherwise")
     return Finding(step, "Unknown", Reason.PROBING, "no data source could be read yet")

@@ -19,7 +19,7 @@ from ddtas.plan.revision import BoundSource
 from ddtas.plan.snapshot import Snapshot, SourceObservation
 
 # The reasons with which a product is what is wanted, although it is not bound.
-_WANTED = frozenset({Reason.UPSTREAM_NOT_SERVING, Reason.DATA_SOURCE_UNREACHABLE, Reason.PROBING})
+_WANTED = frozenset({Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER, Reason.DATA_SOURCE_UNREACHABLE, Reason.PROBING})
 _UNMET = frozenset({Reason.REQUIREMENT_NOT_MET, Reason.BINDING_INVALID})
 
 
@@ -66,18 +66,36 @@ def _candidates(
         if product.state == "Leaving" and product.upstream not in feeding:
             continue
         sources.append(product.source)
-        seen = observations.get(name)
-        if product.state == "NotServing":
-            observations[name] = not_serving(product, snapshot.me.namespace)
-        elif seen is not None:
-            observations[name] = replace(seen, metrics=product.metrics)
+        seen = known(product, observations.get(name), snapshot.me.namespace)
+        if seen is not None:
+            metrics = product.metrics if product.state != "NotServing" else None
+            observations[name] = replace(seen, metrics=metrics)
     return sources, observations
 
 
-def not_serving(product: Product, namespace: str) -> SourceObservation:
-    """What is known of a product that nobody serves yet, as it is said in a namespace."""
-    text = f"Installation {product.upstream.seen_from(namespace)} does not serve {product.name} yet"
-    return SourceObservation("Unknown", Reason.UPSTREAM_NOT_SERVING, text)
+def known(product: Product, seen: SourceObservation | None, namespace: str) -> SourceObservation | None:
+    """What is known of a product, as it is said in a namespace.
+
+    Args:
+        product: as the platform sees it.
+        seen: what a look at it found, where there was one.
+        namespace: of the platform.
+    """
+    who = product.upstream.seen_from(namespace)
+    if product.reach == "Apart":
+        text = (
+            f"Installation {who} is in another cluster, and its address leads nowhere in this platform's: have"
+            f" {product.name} published behind one that can be reached, and list that in spec.dataSources"
+        )
+        return SourceObservation("Unreachable", Reason.OTHER_CLUSTER, text)
+    if product.state == "NotServing":
+        text = f"Installation {who} does not serve {product.name} yet"
+        return SourceObservation("Unreachable", Reason.UPSTREAM_NOT_SERVING, text)
+    if product.reach == "Inside":
+        return SourceObservation(
+            "Unknown", Reason.INSIDE_CLUSTER, "inside the city's own cluster: not looked at from here"
+        )
+    return seen
 
 
 def _judged(snapshot: Snapshot, answer: Bound) -> Bound:

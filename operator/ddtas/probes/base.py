@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ddtas.api.datasource import Credentials, DataContract, DataKind
 from ddtas.api.platform import SourceFacts, UnknownFact
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes.addresses import AddressPolicy
 
 
@@ -179,9 +179,3 @@ def beside(base: str, link: str) -> str | None:
     except ValueError:
         return None
     return address if here else None
-
-
-def printable(text: str, length: int) -> str:
-    """Text from outside, as messages may show it: at most `length` characters, without control characters."""
-    shown = "".join(character if character.isprintable() else "�" for character in text[: length + 1])
-    return shown if len(shown) <= length else f"{shown[: length - 1]}…"

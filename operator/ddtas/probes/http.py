@@ -28,10 +28,10 @@ from defusedxml.common import DefusedXmlException
 from yarl import URL
 
 from ddtas import __version__
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import credentials
 from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 
 _CHUNK_BYTES = 16 * 1024  # small enough that working through one does not hold up the event loop
 _HEADER_BYTES = 8 * 1024  # of one header; aiohttp itself bounds their number
@@ -47,6 +47,7 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 
+_OTHER_TYPES = ("image/", "audio/", "video/", "multipart/")
 # Threads of their own: a name server that never answers must not use up those of the rest of the operator.
 _LOOKUPS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="probe-dns")
 
@@ -72,6 +73,14 @@ class Answer:
         self.complete = False
         self._content = response.content
         self._look = look
+
+    def is_other(self, words: Iterable[str]) -> bool:
+        """Whether the media type is surely something else: pictures and the like, or a subtype with one of these words.
+
+        Servers name data in many ways (text/plain, application/octet-stream, or not at all).
+        """
+        subtype = self.media_type.partition("/")[2]
+        return self.media_type.startswith(_OTHER_TYPES) or any(word in subtype for word in words)
 
     async def read(self) -> bytes:
         """The next piece of the body, at most 16 KiB; empty at its end, and at the cap."""

@@ -8,17 +8,14 @@ import csv
 import io
 
 from ddtas.api.platform import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import http
-from ddtas.probes.base import Limits, Look, Reason, Target, printable
+from ddtas.probes.base import Limits, Look, Reason, Target
 from ddtas.probes.table import Table
 
 ACCEPT = "text/csv, */*;q=0.1"
 
-# Servers name CSV in many ways (text/plain, application/octet-stream, or not at all), so only what surely is
-# something else is refused.
 _OTHER_WORDS = ("html", "json", "xml", "zip", "pdf")
-_OTHER_TYPES = ("image/", "audio/", "video/", "multipart/")
 _OTHER_STARTS = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
@@ -41,7 +38,8 @@ async def read(answer: http.Answer, look: Look) -> SourceFacts:
     Raises:
         ProbeError: UnexpectedContent or MalformedData, or what reading raises.
     """
-    _check_media_type(answer.media_type, look.target)
+    if answer.is_other(_OTHER_WORDS):
+        raise _unexpected(look.target, printable(answer.media_type, 60))
     reader = _Reader(look.target, look.limits)
     while chunk := await answer.read():
         reader.feed(chunk)
@@ -141,12 +139,6 @@ class _Reader:
         return ProbeError(
             Reason.MALFORMED_DATA, f"{self._target.place} is not CSV: {what}: ask the data supplier to correct the data"
         )
-
-
-def _check_media_type(media_type: str, target: Target) -> None:
-    subtype = media_type.partition("/")[2]
-    if media_type.startswith(_OTHER_TYPES) or any(word in subtype for word in _OTHER_WORDS):
-        raise _unexpected(target, printable(media_type, 60))
 
 
 def _unexpected(target: Target, what: str) -> ProbeError:

@@ -10,15 +10,14 @@ import ijson
 
 from ddtas.api.datasource import Extent
 from ddtas.api.platform import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, http
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 from ddtas.probes.records import NAME, Records
 
 ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
 
 _OTHER_WORDS = ("html", "xml", "zip", "pdf", "csv")
-_OTHER_TYPES = ("image/", "audio/", "video/", "multipart/")
 _MARK = b"\xef\xbb\xbf"  # RFC 8259 lets a reader ignore a byte order mark
 _DEPTH = 64  # of anything
 _COORDINATES_DEPTH = 4  # of a MultiPolygon, the deepest
@@ -51,8 +50,7 @@ async def read(answer: http.Answer, look: Look) -> SourceFacts:
     Raises:
         ProbeError: UnexpectedContent or MalformedData, or what reading raises.
     """
-    subtype = answer.media_type.partition("/")[2]
-    if answer.media_type.startswith(_OTHER_TYPES) or any(word in subtype for word in _OTHER_WORDS):
+    if answer.is_other(_OTHER_WORDS):
         raise _unexpected(look, printable(answer.media_type, 60))
     reader = _Reader(look)
     while chunk := await answer.read():

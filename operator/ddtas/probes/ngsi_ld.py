@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ddtas.api.platform import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, http, unece
 from ddtas.probes.axis import iso, timestamp
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 from ddtas.probes.records import NAME, Records
 
 _SAMPLES = (100, 10)  # entities that are asked for; fewer when that many are too long a document

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from ddtas.api.datasource import Extent, FieldType, GeometryType
 from ddtas.api.platform import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, http
 from ddtas.probes.axis import day, iso, timestamp
-from ddtas.probes.base import Look, Reason, beside, printable
+from ddtas.probes.base import Look, Reason, beside
 from ddtas.probes.records import MAX_FIELDS, Records
 
 _SAMPLE = 100

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ddtas.api.datasource import FieldType, GeometryType
 from ddtas.api.platform import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, libpq
 from ddtas.probes.axis import Axis, day, iso, timestamp
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 from ddtas.probes.records import MAX_FIELDS, NAME
 
 SMALL_ROWS = 100_000  # a table of so many rows and bytes is looked at as a whole

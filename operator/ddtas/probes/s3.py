@@ -16,9 +16,9 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
 from ddtas.api.platform import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import axis, credentials, http, http_csv, http_geojson, http_parquet, sigv4
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 
 _SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
 _PAGE = 1000  # the most that S3 gives

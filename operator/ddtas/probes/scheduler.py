@@ -198,10 +198,6 @@ class ProbeScheduler:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._loop = None
 
-    def wake(self) -> None:
-        """Look at the clock again: it was moved by hand."""
-        self._wake.set()
-
     def _begin(self, key: SourceKey, digest: str, target: Target, seed: Observation | None) -> None:
         self._drop(key)
         if seed is not None and (seed.digest != digest or seed.state == "Unknown"):

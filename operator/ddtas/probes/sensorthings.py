@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from ddtas.api.datasource import Extent, FieldType, GeometryType
 from ddtas.api.platform import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, http
 from ddtas.probes.axis import Axis, iso, timestamp
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 from ddtas.probes.records import Records
 
 TIME, RESULT = "phenomenonTime", "result"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from ddtas.api.datasource import DataContract, FieldType
 from ddtas.api.platform import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes.axis import Axis, Moment, day, iso, timestamp
-from ddtas.probes.base import Reason, printable
+from ddtas.probes.base import Reason
 
 MAX_COLUMNS = 128  # what the status of a source can hold
 _SHOWN_CHARACTERS = 40

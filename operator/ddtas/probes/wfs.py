@@ -16,10 +16,10 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from ddtas.api.datasource import DataContract, Extent, FieldType, GeometryType
 from ddtas.api.platform import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.errors import ProbeError, printable
 from ddtas.probes import geo, http
 from ddtas.probes.axis import Axis, Moment, iso
-from ddtas.probes.base import Look, Reason, printable
+from ddtas.probes.base import Look, Reason
 from ddtas.probes.records import MAX_FIELDS, NAME, Records
 
 _SAMPLE = 50  # features

@@ -1,4 +1,4 @@
-"""An NGSI-LD endpoint with water levels. A stand-in answers: see ``ngsi_ld_recorded``, which is no real broker."""
+"""An NGSI-LD endpoint with water levels. A stand-in answers: see ``ngsi_ld_stand_in``, which is no real broker."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import dataset, ngsi_ld_recorded
+from . import dataset, ngsi_ld_stand_in
 from .process import HOST, Server, free_port, http_answers, running
 
 ENTITY_TYPE = "WaterLevelObserved"
@@ -30,7 +30,7 @@ class NgsiLdServer(Server):
     @property
     def api(self) -> str:
         """The base address of the API."""
-        return self.url + ngsi_ld_recorded.API
+        return self.url + ngsi_ld_stand_in.API
 
 
 @contextlib.contextmanager
@@ -43,7 +43,7 @@ def ngsi_ld(directory: Path, newest: datetime | None = None) -> Iterator[NgsiLdS
     directory.mkdir(parents=True, exist_ok=True)
     data = directory / "entities.json"
     data.write_text(json.dumps(entities(newest)))
-    command: list[str | Path] = [sys.executable, str(ngsi_ld_recorded.__file__), "--port", str(port), data]
+    command: list[str | Path] = [sys.executable, str(ngsi_ld_stand_in.__file__), "--port", str(port), data]
     with running(command, log=server.log, ready=http_answers(f"{server.api}/types")):
         yield server
 

@@ -53,6 +53,7 @@ class District:
     parameters: Sequence[str] = ("nuisanceM3s",)
 
     def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
+        """See Level: the limit [m3/s] above which a day is one of nuisance."""
         limit = float(np.quantile(observed, NUISANCE_QUANTILE))
         return {"nuisanceM3s": limit}, {"sharePercent": 100 * float(np.mean(observed > limit))}
 

@@ -9,7 +9,7 @@ Asked for, and not served by the registry of their language: Scorpio and Stellio
 FogFlow (Go), Antares (Rust), Cassiopeia and djane (npm); Orion-LD is in no registry. ``oxirs-fuseki`` (Rust) is served
 and has a part of the API, but does not read ``count=true``, counts one page only, and takes 727 crates to build.
 
-    python ngsi_ld_recorded.py --port PORT ENTITIES.json
+    python ngsi_ld_stand_in.py --port PORT ENTITIES.json
 
 The file holds a list of normalized entities, their types and attributes as the core @context alone expands them.
 """
