@@ -27,6 +27,10 @@ LABEL_CREDENTIALS = f"{GROUP}/credentials"
 # several operators, even) may share a namespace: the uid of the platform, and that of the Installation.
 LABEL_PLATFORM = f"{GROUP}/platform-uid"
 LABEL_OWNER = f"{GROUP}/owner-uid"
+# On a volume there that stays when its Installation goes: the uid of the Installation that uses it, and is no owner.
+LABEL_USER = f"{GROUP}/user-uid"
+# On a volume: whose data it has.
+LABEL_LISTING = f"{GROUP}/listing"
 # On an Installation whose children are on a city's own cluster: they are removed before it goes.
 FINALIZER = f"{GROUP}/remote-children"
 # On an Installation that is being deleted, or its platform, with the value "true": let go of what is on a cluster
@@ -41,6 +45,9 @@ ANNOTATION_RETRY = f"{GROUP}/retry"
 ANNOTATION_APPROVE = f"{GROUP}/approve"
 # On the pod template: digest of the credentials and addresses that are mounted, so that a rotation rolls the app.
 ANNOTATION_BINDINGS = f"{GROUP}/bindings-digest"
+
+# On a volume: the version of the app that was started on it last, and may have changed what is on it.
+ANNOTATION_DATA_VERSION = f"{GROUP}/data-version"
 
 # On children that may be changed: digest of what was last asked for. What is there may be otherwise, by hand.
 ANNOTATION_ASKED = f"{GROUP}/asked"
@@ -71,6 +78,15 @@ def child(installation: str, revision: str, part: str) -> str:
 def service(installation: str, component: str) -> str:
     """Name of the Service of a component: it has no revision in it, since it moves from one to the next."""
     return f"{installation}-{component}"
+
+
+def claim(installation: str, component: str, volume: str) -> str:
+    """Name of the PersistentVolumeClaim of a volume: the same for all revisions.
+
+    Neither part may have a dot, so no two volumes of an Installation have the same name, as `a-b` of `c` and `a` of
+    `b-c` would with a hyphen. It is longer than a label may be (at most 72 characters), and need not be one.
+    """
+    return f"{service(installation, component)}.{volume}"
 
 
 def product(installation: str, part: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from ddtas import metrics, names
 from ddtas.api.base import Metadata
-from ddtas.api.installation import Installation, InstallationStatus, PlanStatus, Removal
+from ddtas.api.installation import Installation, InstallationStatus, PlanStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
@@ -24,7 +24,7 @@ from ddtas.cluster.place import Place
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
-from ddtas.plan import dependencies
+from ddtas.plan import dependencies, volumes
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
 from ddtas.plan.clusters import blocked_removal, judge
@@ -119,6 +119,8 @@ class Reconciler:
         # By platform: the digests of its sources, for one generation of it; and which apps could run there.
         self._digests: dict[Name, tuple[str, int, dict[str, str]]] = {}
         self._catalogues: dict[Name, tuple[object, datetime, tuple[ListingFit, ...]]] = {}
+        # Installations with volumes: when one goes, there is no more of it, but somebody must be told what it left.
+        self._with_volumes: dict[Name, Metadata] = {}
 
     async def __call__(self, key: ObjectKey) -> float | None:
         """Reconcile one object.
@@ -277,6 +279,9 @@ class Reconciler:
     async def _installation(self, key: Name) -> float | None:
         installation = self._world.installations.get(key)
         if installation is None:
+            metadata = self._with_volumes.pop(key, None)
+            if metadata is not None:
+                await self._tell_kept(volumes.kept(self._children.there(key)), metadata, "")
             return None
         if installation.metadata.deletion_timestamp:
             if await self._is_awaited(installation):
@@ -313,6 +318,8 @@ class Reconciler:
         if changes is None:
             self._world.installations.remove((installation.metadata.namespace, installation.metadata.name))
             return None
+        if plan.volumes:
+            self._with_volumes[installation.metadata.namespace, installation.metadata.name] = installation.metadata
         status = installation_status(snapshot, plan, changes, shown)
         if await self._publish(INSTALLATION, self._world.installations, installation, status):
             await self._tell_more(installation, status)
@@ -397,20 +404,36 @@ class Reconciler:
         with self._clusters.slot(key) as free:
             if not free:
                 return _BUSY_SECONDS
+            # Of one that cannot be read, nobody knows whether its data may go.
+            going = isinstance(installation, Installation) and installation.spec.volumes is VolumePolicy.DELETE
             try:
-                left = await remove_all(place, metadata.uid)
+                left = await remove_all(place, metadata.uid, going)
             except ClusterError as error:
                 if error.status:
                     text = f"the cluster of platform {key[1]} refuses: {error.message}"
                     await self._hold(installation, Reason.APPLY_FAILED, blocked_removal(Reason.APPLY_FAILED, text))
                 raise
         if not left:
+            children = place.children.there((metadata.namespace, metadata.name))
+            kept = volumes.kept(children, "" if going else metadata.uid)
+            await self._tell_kept(kept, metadata, f" in namespace {place.namespace} of the city's cluster")
             await self._let_go(metadata)
             return None
         named_left = ", ".join(f"{kind} {name}" for kind, name in left[:5])
         text = f"{len(left)} object(s) are being removed from the cluster of platform {key[1]}: {named_left}"
         await self._hold(installation, Reason.REMOVING, text)
         return _REMOVING_SECONDS
+
+    async def _tell_kept(self, kept: list[str], metadata: Metadata, where: str) -> None:
+        """Deleting is the last that a person hears of an Installation: say where its data are."""
+        if not kept:
+            return
+        named = ", ".join(f"{volumes.CLAIM} {name}" for name in kept[:8])
+        text = (
+            f"kept, with the data: {named}{where}. An Installation of this name and listing takes them over;"
+            " `kubectl delete pvc` deletes the data"
+        )
+        await report.announce(self._client, INSTALLATION, metadata, report.News("Normal", Reason.VOLUMES_KEPT, text))
 
     @staticmethod
     def _abandoned(metadata: Metadata, platform: MunicipalityPlatform | Unreadable | None) -> bool:

@@ -98,7 +98,8 @@ class ApiServer(Cluster):
 
     def sweep(self) -> None:
         """Take away everything that tests made and did not take away themselves."""
-        self.kubectl("delete", "namespaces,listing,clusterroles,clusterrolebindings", "-l", OURS, "--wait=false")
+        kinds = "namespaces,listing,clusterroles,clusterrolebindings,persistentvolumes,storageclasses"
+        self.kubectl("delete", kinds, "-l", OURS, "--wait=false")
 
     def stream(self, path: str) -> Any:
         """A GET whose answer goes on."""

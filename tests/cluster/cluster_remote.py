@@ -19,7 +19,16 @@ from ddtas.cluster.resources import ResourceType
 
 EXAMPLES = REPO / "examples" / "remote"
 SECRET = "city-cluster"
-_KINDS = ("ConfigMap", "ControllerRevision", "Deployment", "Job", "NetworkPolicy", "Secret", "Service")
+_KINDS = (
+    "ConfigMap",
+    "ControllerRevision",
+    "Deployment",
+    "Job",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Secret",
+    "Service",
+)
 
 
 class Tunnel:

@@ -27,6 +27,8 @@ PRODUCT = {"name": "forecast", "title": "A forecast", "component": "web", "path"
     "purposes": ["testing"],
 }
 
+VOLUME = {"name": "data", "mountPath": "/data", "size": "1Gi"}
+
 # The objects that are then made wrong.
 GOOD = {
     "AppListing": apps.listing(
@@ -142,6 +144,48 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("AppListing", f"{VERSION}.components.0.ports", [{"name": n, "port": 80} for n in "ab"], "have the same number"),
     ("AppListing", f"{VERSION}.components.0.ports", [{"name": "a", "port": n} for n in (1, 2)], "Duplicate value"),
     ("AppListing", f"{VERSION}.components.0.env", [{"name": "2ND", "value": "x"}], "components[0].env[0].name"),
+    *(
+        ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"mountPath": path}], said)
+        for path, said in (
+            ("data", "volumes[0].mountPath"),
+            ("/", "volumes[0].mountPath"),
+            ("/data/", "volumes[0].mountPath"),
+            ("/data/../etc", "volumes[0].mountPath"),
+            ("/tmp", "neither inside nor above /tmp, /bindings, /etc/ddtas"),  # noqa: S108
+            ("/tmp/cache", "neither inside nor above"),  # noqa: S108
+            ("/etc", "neither inside nor above"),
+            ("/etc/ddtas", "neither inside nor above"),
+            ("/bindings/series", "neither inside nor above"),
+            ("/dev", "neither inside nor above"),
+        )
+    ),
+    ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"size": "0"}], "volumes[0].size"),
+    ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"size": "1.5Gi"}], "volumes[0].size"),
+    ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME | {"name": "my.data"}], "volumes[0].name"),
+    (
+        "AppListing",
+        f"{VERSION}.components.0.volumes",
+        [VOLUME | {"accessMode": "ReadOnlyMany"}],
+        "accessMode: Unsupported value",
+    ),
+    ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME, VOLUME], "Duplicate value"),
+    ("AppListing", f"{VERSION}.components.0.volumes", [VOLUME, VOLUME | {"name": "b"}], "no mountPath may be that of"),
+    (
+        "AppListing",
+        f"{VERSION}.components.0.volumes",
+        [VOLUME, {"name": "b", "mountPath": "/data/inside", "size": "1Gi"}],
+        "no mountPath may be that of another volume, or inside it",
+    ),
+    ("AppListing", f"{VERSION}.components.0.volumes", [{**VOLUME, "name": f"v{n}"} for n in range(5)], "at most 4"),
+    (
+        "AppListing",
+        f"{VERSION}.components.0",
+        at(f"{VERSION}.components.0") | {"replicas": 2, "volumes": [VOLUME]},
+        "volumes of a component with several replicas need accessMode ReadWriteMany",
+    ),
+    ("MunicipalityPlatform", "spec.storageClassName", "Fast Disks", "spec.storageClassName"),
+    ("MunicipalityPlatform", "spec.limits.storage", "much", "spec.limits.storage"),
+    ("Installation", "spec.volumes", "Keep", "spec.volumes: Unsupported value"),
     ("AppListing", f"{VERSION}.templates.0.manifest", "x" * 16385, "may not be more than 16384"),
     ("AppListing", f"{VERSION}.parameters.0.minimum", "1", "minimum and maximum need type integer or number"),
     ("AppListing", f"{VERSION}.parameters.1.options", ["1", "2"], "options need type string"),

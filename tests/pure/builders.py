@@ -19,6 +19,7 @@ from ddtas.plan.diff import diff
 from ddtas.plan.preview import preview
 from ddtas.plan.snapshot import (
     Child,
+    ClaimFacts,
     DeploymentFacts,
     JobFacts,
     Key,
@@ -28,6 +29,7 @@ from ddtas.plan.snapshot import (
     SourceObservation,
 )
 from ddtas.plan.status import ChangeSet, Fault, installation_status
+from ddtas.plan.volumes import CLAIM, imagined
 from ddtas.settings import StorePolicy
 
 JsonObject = dict[str, Any]
@@ -191,12 +193,15 @@ class City:
         self._serial += 1
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         labels = manifest["metadata"]["labels"]
-        facts: JobFacts | DeploymentFacts | None = there.facts if there is not None else None  # type: ignore[assignment]
+        facts: Any = there.facts if there is not None else None
         if facts is None and kind == "Job":
             facts = JobFacts("Running")
             self.started.append(name)
         if facts is None and kind == "Deployment":
             facts = DeploymentFacts(available=False)
+        owned = manifest["metadata"].get("ownerReferences", [{}])[0].get("uid") or labels.get("ddtas.nl/owner-uid", "")
+        if kind == CLAIM:
+            facts = _as_stored(imagined(manifest), facts)
         self.children[(kind, name)] = Child(
             kind=kind,
             name=name,
@@ -207,6 +212,7 @@ class City:
             phase=labels.get("ddtas.nl/phase", ""),
             applied=digest,
             asked=digest,
+            owner_uid=owned,
             facts=facts,
             # The API server writes a float without a fraction as an integer.
             data=json.dumps(_as_go_writes(manifest["data"])) if kind == "ControllerRevision" else "",
@@ -270,6 +276,20 @@ class City:
         self.children[job.key] = replace(job, facts=JobFacts("Failed", reason, "Job has failed", self.now))
         self.pod(job, PodFacts("Failed", **({"exit_code": 1, "ended_reason": "Error", "ended_message": message} | pod)))
 
+    def bind_volumes(self) -> None:
+        """Give each claim that waits for one its volume, as large as was asked for."""
+        for key, c in list(self.children.items()):
+            if isinstance(c.facts, ClaimFacts):
+                size = c.facts.requested
+                bound = replace(c.facts, phase="Bound", volume=c.facts.volume or f"pv-{c.name}", capacity=size)
+                self.children[key] = replace(c, facts=bound)
+
+    def reinstall(self) -> None:
+        """Delete the Installation, let the garbage collector do its work, and make one of the same name."""
+        self.children = {k: c for k, c in self.children.items() if c.kind == CLAIM and not c.owner_uid}
+        self.installation["metadata"] |= {"uid": f"{UID[:-1]}{self._serial % 10}", "generation": 1}
+        self.installation.pop("status", None)
+
     def roll_out(self, available: bool = True, revision: str | None = None, stuck: str = "") -> None:
         """Set all Deployments (of a revision, where given) available, or not."""
         for key, c in list(self.children.items()):
@@ -303,6 +323,13 @@ class City:
     def kinds(self, revision: str | None) -> set[str]:
         """The kinds of the children of a revision."""
         return {c.kind for c in self.children.values() if c.revision == revision}
+
+
+def _as_stored(asked: ClaimFacts, there: ClaimFacts | None) -> ClaimFacts:
+    """A claim as it is after an apply: a new one has no volume, and one that had a volume keeps it."""
+    if there is None:
+        return replace(asked, phase="Pending", volume="", capacity="")
+    return replace(asked, phase=there.phase, volume=there.volume, capacity=there.capacity)
 
 
 def _as_go_writes(value: Any) -> Any:

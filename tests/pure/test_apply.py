@@ -7,6 +7,7 @@ import pytest
 from builders import UID
 from builders import City as Model
 from test_plan_clusters import ONE, config_map_body, remote
+from test_plan_volumes import DATA, KEY, listing
 
 from ddtas import names
 from ddtas.cluster.apply import apply, remove_all
@@ -53,7 +54,9 @@ class Server:
         of_kind = [body for (kind, _), body in self.there.items() if kind == resource.kind]
         yield {"items": [body for body in of_kind if body["metadata"]["labels"].get(key) == value]}
 
-    async def delete(self, resource: ResourceType, namespace: str, name: str, uid: str) -> None:
+    async def delete(
+        self, resource: ResourceType, namespace: str, name: str, uid: str, version: str | None = None
+    ) -> None:
         self.asked.append("delete")
         assert self.there.pop((resource.kind, name))["metadata"]["uid"] == uid
 
@@ -146,3 +149,51 @@ async def test_all_that_carries_the_uid_is_removed_and_nothing_else() -> None:
     assert await remove_all(where, UID) != []
     assert await remove_all(where, UID) == []
     assert server.there == {("ConfigMap", "other"): other}
+
+
+def with_volume(**spec: Any) -> Any:
+    model = Model(listing=listing(DATA), platform=remote(ONE), workload_namespace="twins")
+    model.installation["spec"] |= spec
+    return model.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "stays"),
+    [("Retain", False, True), ("Delete", True, False), ("Delete", False, True)],
+)
+async def test_volumes_go_only_where_both_the_policy_and_their_owner_say_so(
+    policy: str, asked: bool, stays: bool
+) -> None:
+    """The last case: the policy became Retain, and that has not reached the cluster."""
+    server, seen = Server(), with_volume(volumes=policy)
+    where = place(server, Children("voorbeeldstad"))
+    await apply(server, where, seen, decide(seen))  # type: ignore[arg-type]
+    await remove_all(where, UID, volumes=asked)
+    assert set(server.there) == ({KEY} if stays else set())
+
+
+async def test_a_refusal_to_grow_stops_nothing_else() -> None:
+    class Refusing(Server):
+        async def apply(self, resource: ResourceType, manifest: dict[str, Any], *, force: bool) -> dict[str, Any]:
+            if resource.kind == KEY[0] and force:
+                self.asked.append("refused")
+                raise ClusterError(403, "the class does not grow")
+            return await super().apply(resource, manifest, force=force)
+
+    server, children, seen = Refusing(), Children("voorbeeldstad"), with_volume()
+    await apply(server, place(server, children), seen, decide(seen))  # type: ignore[arg-type]
+    claim = server.there[KEY]
+    claim |= {"status": {"phase": "Bound"}, "spec": claim["spec"] | {"volumeName": "pv-1"}}
+    claim["metadata"]["resourceVersion"] = "1000"
+    children.put(BY_KIND[KEY[0]], claim)
+    model = Model(listing=listing(DATA | {"size": "2Gi"}), platform=remote(ONE), workload_namespace="twins")
+    model.children = children.of(("voorbeeldstad", "flood"), UID)
+    seen, server.asked = model.snapshot(), []
+    changes = await apply(server, place(server, children), seen, decide(seen))  # type: ignore[arg-type]
+    assert changes is not None
+    (fault,) = changes.faults
+    assert (fault.reason, fault.claim) == (Reason.VOLUME_NOT_GROWN, KEY[1])
+    assert fault.refused is not None
+    assert fault.refused.size == "2Gi"
+    assert not changes.stopped
+    assert server.asked.count("refused") == 1

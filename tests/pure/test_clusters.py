@@ -17,7 +17,7 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster import clusters as module
 from ddtas.cluster.access import Gate, open_client
 from ddtas.cluster.clusters import Clusters
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.resources import CHILDREN, ResourceType
 from ddtas.errors import ClusterError, NotFound
 from ddtas.plan.kubeconfig import Access
 from ddtas.plan.reasons import Reason
@@ -345,7 +345,7 @@ async def test_children_are_seen_and_their_installation_is_told(hall: Hall) -> N
     assert place is not None
     owner = ("voorbeeldstad", "flood")
     assert set(place.children.of(owner, "i")) == {("ConfigMap", "a")}
-    await hall.until(lambda: len(city._events) == 8)
+    await hall.until(lambda: len(city._events) == len(CHILDREN))
     hall.children.clear()
     city._events[0].put_nowait({"type": "DELETED", "object": config_map("a", "6")})
     await hall.until(lambda: hall.children)
@@ -356,7 +356,7 @@ async def test_children_are_seen_and_their_installation_is_told(hall: Hall) -> N
 async def test_an_event_that_makes_no_sense_ends_in_a_new_list(hall: Hall) -> None:
     city = await hall.reached()
     before = hall.clusters.place(KEY)
-    await hall.until(lambda: len(city._events) == 8)
+    await hall.until(lambda: len(city._events) == len(CHILDREN))
     city.send({"type": "ADDED", "object": {"metadata": {}}})
     await hall.until(lambda: hall.clusters.place(KEY) not in (None, before))
     assert hall.reason() is Reason.CLUSTER_REACHABLE

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ddtas.cluster.facts import child, owner
-from ddtas.plan.snapshot import DeploymentFacts, JobFacts, PodFacts
+from ddtas.names import ANNOTATION_DATA_VERSION, FIELD_MANAGER, LABEL_LISTING
+from ddtas.plan.snapshot import ClaimFacts, DeploymentFacts, JobFacts, PodFacts
 
 Json = dict[str, Any]
 
@@ -183,3 +184,57 @@ def test_only_a_record_keeps_its_data() -> None:
 
 def test_the_owner_is_told_by_label() -> None:
     assert owner(body()) == ("city", "flood")
+
+
+def claim(spec: Json, status: Json | None = None, *, ours: bool = True, **metadata: Any) -> ClaimFacts:
+    """The facts of a claim; `ours` where the operator named its class."""
+    fields: Json = {"f:spec": {"f:storageClassName": {}} if ours else {"f:accessModes": {}}}
+    entry = {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}} | spec
+    found = child("PersistentVolumeClaim", body(status, spec, managedFields=[entry], **metadata)).facts
+    assert isinstance(found, ClaimFacts)
+    return found
+
+
+def test_a_claim() -> None:
+    new = ClaimFacts("Pending", "1Gi", access_modes=("ReadWriteOnce",))
+    assert claim({}) == claim({}, {}) == new
+    bound = claim(
+        {"volumeName": "pv-1", "storageClassName": "fast"},
+        {"phase": "Bound", "capacity": {"storage": "2Gi"}},
+        labels={LABEL_LISTING: "flood-twin"},
+        annotations={ANNOTATION_DATA_VERSION: "1.2.0-rc.1"},
+    )
+    assert bound == ClaimFacts(
+        phase="Bound",
+        requested="1Gi",
+        capacity="2Gi",
+        access_modes=("ReadWriteOnce",),
+        storage_class="fast",
+        asked_class="fast",
+        volume="pv-1",
+        listing="flood-twin",
+        version="1.2.0-rc.1",
+    )
+
+
+def test_the_class_that_the_cluster_chose_is_not_the_one_that_we_asked_for() -> None:
+    found = claim({"storageClassName": "standard"}, ours=False)
+    assert (found.storage_class, found.asked_class) == ("standard", None)
+    assert claim({"storageClassName": "fast"}).asked_class == "fast"
+
+
+@pytest.mark.parametrize("field", ["dataSource", "dataSourceRef"])
+def test_a_claim_that_is_made_from_something_is_a_copy(field: str) -> None:
+    assert claim({field: {"kind": "VolumeSnapshot", "name": "yesterday"}}).copied
+
+
+@pytest.mark.parametrize("version", ["", "one", "1.0", "v1.0.0", "1.0.0 and more", "1.0.0\n"])
+def test_what_is_no_version_counts_as_none(version: str) -> None:
+    assert claim({}, annotations={ANNOTATION_DATA_VERSION: version}).version == ""
+
+
+def test_why_a_claim_does_not_grow() -> None:
+    failed = condition("ControllerResizeError", message="no room")
+    assert claim({}, {"conditions": [condition("Resizing"), failed]}).trouble == "no room"
+    assert claim({}, {"conditions": [failed | {"status": "False"}]}).trouble == ""

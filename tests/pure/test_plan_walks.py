@@ -18,15 +18,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ddtas.api.installation import MAX_REVISIONS, Outcome, RevisionState
 from ddtas.plan.decide import STEPS, Plan
+from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason
-from ddtas.plan.snapshot import JobFacts
+from ddtas.plan.render import Desired
+from ddtas.plan.snapshot import ClaimFacts, JobFacts
+from ddtas.plan.status import Fault
 from ddtas.plan.versions import precedes
+from ddtas.plan.volumes import CLAIM, refused_growth
 
 SEEDS = st.integers(1, 3)
 CHOICE = st.integers(0, 10**6)
 
 
 NUMBERS = ("1.0.0", "1.1.0", "1.2.0")
+# What each version keeps: the second one asks for more, and the third for less, of one volume; of another for nothing.
+VOLUMES = {
+    number: [{"name": name, "mountPath": f"/{name}", "size": size} for name, size in sizes.items()]
+    for number, sizes in zip(NUMBERS, ({"a": "2Gi", "b": "1Gi"}, {"a": "3Gi", "b": "1Gi"}, {"a": "1Gi"}), strict=True)
+}
 
 
 def web_and_tiles(**states: str) -> Any:
@@ -38,8 +47,11 @@ def web_and_tiles(**states: str) -> Any:
     body = listing_body()
     (version,) = body["spec"]["versions"]
     components = version["components"]
-    components.append(components[0] | {"name": "tiles"})
-    body["spec"]["versions"] = [version | {"version": n, "state": s} for n, s in ({"1.0.0": "Active"} | states).items()]
+    tiles = components[0] | {"name": "tiles"}
+    body["spec"]["versions"] = [
+        version | {"version": n, "state": s, "components": [components[0] | {"volumes": VOLUMES[n]}, tiles]}
+        for n, s in ({"1.0.0": "Active"} | states).items()
+    ]
     return body
 
 
@@ -69,6 +81,9 @@ class Life(RuleBasedStateMachine):
         self.look_at_history(plan)
         self.look_at_version(plan)
         for desired in plan.desired:
+            if desired.key[0] == CLAIM:
+                self.look_at_claim(desired)
+                continue
             assert desired.manifest["metadata"]["labels"]["ddtas.nl/revision"] in alive
             if desired.key[0] == "Service":
                 assert desired.manifest["spec"]["selector"]["ddtas.nl/revision"] in self.proven
@@ -117,6 +132,21 @@ class Life(RuleBasedStateMachine):
             approval = self.city.installation["metadata"].get("annotations", {}).get("ddtas.nl/approve")
             assert plan.version in (plan.serving_version, approval), "not approved"
 
+    def look_at_claim(self, desired: Desired) -> None:
+        """It has no revision; what it is and how large it is, it stays; and its owner is as the policy says."""
+        metadata, spec = desired.manifest["metadata"], desired.manifest["spec"]
+        assert "ddtas.nl/revision" not in metadata["labels"]
+        goes = self.city.installation["spec"].get("volumes") == "Delete"
+        assert ("ownerReferences" in metadata) is goes
+        child = self.city.children.get(desired.key)
+        if child is not None and isinstance(child.facts, ClaimFacts) and child.facts.volume:
+            assert amount(spec["resources"]["requests"]["storage"]) >= amount(child.facts.requested)
+            assert tuple(spec["accessModes"]) == child.facts.access_modes
+            assert spec.get("storageClassName") == child.facts.asked_class
+
+    def with_data(self) -> set[tuple[str, str]]:
+        return {k for k, c in self.city.children.items() if isinstance(c.facts, ClaimFacts) and c.facts.volume}
+
     def look_at_status(self) -> None:
         status = self.city.installation["status"]
         kinds = {c["type"]: c["status"] for c in status["conditions"]}
@@ -138,8 +168,12 @@ class Life(RuleBasedStateMachine):
         alive = {foreseen.serving, foreseen.revision}
         for kind, name in foreseen.prune:
             assert self.city.children[(kind, name)].revision not in alive
+        with_data = self.with_data()
+        assert not with_data & set(foreseen.prune)
         plan = self.city.reconcile()
         self.look(plan)
+        if not plan.suspended:
+            assert with_data <= {d.key for d in plan.desired}, "each is cared for, whoever has it"
         after = {c.revision for c in self.city.children.values() if c.kind == "Service"}
         assert after or not before, "what serves is never left without a Service"
 
@@ -201,12 +235,41 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.city.children)
     @rule(which=CHOICE)
     def a_child_is_deleted(self, which: int) -> None:
-        """Not a Service: `reconcile` watches those. Nor a record, without which nobody can know what served."""
-        keys = sorted(k for k in self.city.children if k[0] not in ("Service", "ControllerRevision"))
+        """Not a Service: `reconcile` watches those. Nor a record, without which nobody knows what served; nor data."""
+        keys = sorted(k for k in self.city.children if k[0] not in ("Service", "ControllerRevision", CLAIM))
         if keys:
             self.city.delete(keys[which % len(keys)])
 
+    @rule()
+    def volumes_are_made(self) -> None:
+        self.city.bind_volumes()
+
+    @rule()
+    def a_volume_may_not_grow(self) -> None:
+        """The API server refuses whatever would become larger now."""
+        plan = self.city.decide()
+        faults = []
+        for desired in plan.desired if not plan.suspended else ():
+            child = self.city.children.get(desired.key)
+            size = desired.manifest.get("spec", {}).get("resources", {}).get("requests", {}).get("storage")
+            if child is not None and isinstance(child.facts, ClaimFacts) and size != child.facts.requested:
+                refused = refused_growth(desired, "no", self.city.now)
+                faults.append(Fault(Reason.VOLUME_NOT_GROWN, refused.message, refused, child.name))
+        if not faults:
+            return
+        self.look(self.city.reconcile(faults=tuple(faults)))
+        names = {fault.claim for fault in faults}
+        asked = [d for d in self.city.decide().desired if d.key[0] == CLAIM and d.key[1] in names]
+        for desired in asked:
+            there = self.city.children[desired.key].facts
+            assert isinstance(there, ClaimFacts)
+            assert desired.manifest["spec"]["resources"]["requests"]["storage"] == there.requested, "asked for again"
+
     # ---- people ----
+
+    @rule(policy=st.sampled_from(["Retain", "Delete"]))
+    def what_deletion_keeps(self, policy: str) -> None:
+        self.city.edit(volumes=policy)
 
     @rule(seed=SEEDS)
     def the_user_edits(self, seed: int) -> None:
@@ -302,6 +365,10 @@ class Life(RuleBasedStateMachine):
         city.edit(parameters={"seed": 1000}, suspend=False, mode="Apply", drift="Correct", recalibration={})
         city.edit(upgradePolicy="Automatic")
         city.annotate(retry=None, approve=None)
+        city.bind_volumes()
+        city.tick(601)  # what was refused may be asked for again
+        plan = city.settle()
+        city.bind_volumes()
         plan = city.settle()
         assert plan.revision is not None
         if city.condition("Calibrated")["status"] != "True":
@@ -317,9 +384,9 @@ class Life(RuleBasedStateMachine):
         assert {f.step: f.status for f in plan.findings} == dict.fromkeys(STEPS, "True")
         records = {c.revision for c in city.children.values() if c.kind == "ControllerRevision"}
         assert {plan.revision} <= records <= {r.id for r in plan.revisions}
-        assert {c.revision for c in city.children.values() if c.kind not in ("Pod", "ControllerRevision")} == {
-            plan.revision
-        }
+        others = ("Pod", "ControllerRevision", CLAIM)
+        assert {c.revision for c in city.children.values() if c.kind not in others} == {plan.revision}
+        assert {c.claim: c.unused for c in plan.volumes if not c.unused} == {"flood-web.a": False}
 
 
 Life.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None, derandomize=True)

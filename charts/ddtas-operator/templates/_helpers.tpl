@@ -23,7 +23,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [installations]
   verbs: [patch]
 - apiGroups: [""]
-  resources: [configmaps, secrets, services]
+  resources: [configmaps, secrets, services, persistentvolumeclaims]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]

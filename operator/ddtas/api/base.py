@@ -164,6 +164,12 @@ Quantity = Annotated[
     says("must be an amount without a sign or spaces, such as 500m, 2 or 1Gi"),
     StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20),
 ]
+# Of storage: whole bytes, and some.
+StorageSize = Annotated[
+    str,
+    says("must be a number of bytes above zero, such as 500Mi or 2Gi"),
+    StringConstraints(pattern=r"^[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20),
+]
 Image = Annotated[
     str,
     says(

@@ -80,6 +80,16 @@ class Removal(StrEnum):
     WAIT = "Wait"
 
 
+class VolumePolicy(StrEnum):
+    """What becomes of an Installation's volumes, and the data on them, when it is deleted.
+
+    Retain: they stay, and an Installation of the same name and listing takes them over. Delete: they go with it.
+    """
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
 _ONE_WAY_TO_CHOOSE = "give either version, or versionRange or channel or both"
 
 
@@ -127,6 +137,8 @@ class InstallationSpec(Model):
     offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=list_map("product"))] = ()
     # Warn where it is left out.
     removal: Removal | None = None
+    # Retain where it is left out.
+    volumes: VolumePolicy | None = None
 
     @model_validator(mode="after")
     def _one_way_to_choose(self) -> Self:
@@ -328,6 +340,32 @@ class PlannedItem(InventoryItem):
     action: Literal["Create", "Change", "Remove"]
 
 
+class RefusedGrowth(Model):
+    """That a volume was to become larger, and the API server refused."""
+
+    size: Annotated[str, StringConstraints(max_length=20)]
+    message: Annotated[str, StringConstraints(max_length=500)]
+    at: Timestamp
+
+
+class VolumeStatus(Model):
+    """A volume of the Installation, and the PersistentVolumeClaim that it is."""
+
+    claim: Annotated[str, StringConstraints(max_length=253)]
+    component: PartName
+    name: PartName
+    phase: Literal["Pending", "Bound", "Lost", "Terminating"]
+    # What it has, or what is asked for while it has none.
+    size: Annotated[str, StringConstraints(max_length=20)]
+    storage_class: Annotated[str, StringConstraints(max_length=253)] | None = None
+    # What becomes of it when the Installation is deleted; another spec.volumes shows once it holds.
+    on_deletion: VolumePolicy
+    # True where neither the revision that is asked for nor the one that serves has it. It is kept all the same.
+    unused: bool = False
+    message: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    refused: RefusedGrowth | None = None
+
+
 class PlanStatus(Model):
     """What would be done, if something were done: until the app serves, each run taken to pass."""
 
@@ -367,6 +405,7 @@ class InstallationStatus(Model):
         tuple[InventoryItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))
     ] = ()
     recalibration: RecalibrationStatus | None = None
+    volumes: Annotated[tuple[VolumeStatus, ...], Field(max_length=64, json_schema_extra=list_map("claim"))] = ()
     plan: PlanStatus | None = None
     drift: Annotated[tuple[DriftedItem, ...], Field(max_length=200, json_schema_extra=list_map("kind", "name"))] = ()
 

@@ -24,6 +24,7 @@ from ddtas.api.base import (
     Resource,
     Scalar,
     SemVer,
+    StorageSize,
     Text,
     TimeZone,
     Unit,
@@ -289,6 +290,36 @@ class Readiness(Model):
     port: Annotated[int, Field(ge=1, le=65535)]
 
 
+class Volume(Model):
+    """Storage that a component keeps over restarts, revisions and versions: a PersistentVolumeClaim.
+
+    Its size and access mode are no inputs of a revision: a larger size needs no new calibration.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!['/tmp', '/bindings', '/etc/ddtas', '/dev', '/proc', '/sys'].exists(p,"
+                " (self.mountPath + '/').startsWith(p + '/') || (p + '/').startsWith(self.mountPath + '/'))",
+                "mountPath must be neither inside nor above /tmp, /bindings, /etc/ddtas, /dev, /proc and /sys",
+            )
+        )
+    )
+
+    name: PartName
+    mount_path: Annotated[
+        str, StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", min_length=2, max_length=100)
+    ]
+    size: StorageSize
+    # ReadWriteOnce where it is left out: all pods that have it run on one node.
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether pods on several nodes may have it at once."""
+        return self.access_mode == "ReadWriteMany"
+
+
 class Component(Container):
     """A part of the app that serves: a Deployment, and a Service where it has ports.
 
@@ -300,7 +331,17 @@ class Component(Container):
             (
                 "!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))",
                 "two ports must not have the same number",
-            )
+            ),
+            (
+                "!has(self.volumes) || self.volumes.all(v, self.volumes.all(w, v.name == w.name"
+                " || !(w.mountPath + '/').startsWith(v.mountPath + '/')))",
+                "no mountPath may be that of another volume, or inside it",
+            ),
+            (
+                "!has(self.volumes) || !has(self.replicas) || self.replicas == 1"
+                " || self.volumes.all(v, has(v.accessMode) && v.accessMode == 'ReadWriteMany')",
+                "volumes of a component with several replicas need accessMode ReadWriteMany",
+            ),
         )
     )
 
@@ -308,6 +349,7 @@ class Component(Container):
     ports: Annotated[tuple[Port, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
     readiness: Readiness | None = None
     replicas: Annotated[int, Field(ge=1, le=10)] | None = None
+    volumes: Annotated[tuple[Volume, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
 
 
 class Template(Model):

@@ -19,6 +19,7 @@ from ddtas.api.base import (
     Resource,
     SecretName,
     SemVer,
+    StorageSize,
     Text,
     Timestamp,
     Verdict,
@@ -102,6 +103,8 @@ class Limits(Model):
 
     cpu: Quantity
     memory: Quantity
+    # Of the volumes of its components; any amount where it is left out.
+    storage: StorageSize | None = None
 
 
 class KubeconfigSecret(Model):
@@ -167,6 +170,8 @@ class MunicipalityPlatformSpec(Model):
     accepts: Annotated[tuple[Acceptance, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
     parameters: ParameterValues = Field(default_factory=dict)
     limits: Limits | None = None
+    # Of new volumes; the cluster's default class where it is left out.
+    storage_class_name: SecretName | None = None
     # Freezes all Installations on the platform, as their own spec.suspend does.
     suspend: bool = False
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from ddtas import names
@@ -16,13 +17,16 @@ from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import PRUNABLE, Plan
 from ddtas.plan.diff import Send, diff
 from ddtas.plan.reasons import Reason
-from ddtas.plan.snapshot import Child, Key, Snapshot
+from ddtas.plan.snapshot import Child, ClaimFacts, Key, Snapshot
 from ddtas.plan.status import ChangeSet, Fault
+from ddtas.plan.volumes import CLAIM, refused_growth
 
 log = logging.getLogger(__name__)
 
 # Pods mount these, so they are made first: a pod that has to wait for its volumes is retried only after a while.
-_FIRST = frozenset({"ControllerRevision", "ConfigMap", "Secret", "NetworkPolicy"})
+_FIRST = frozenset({"ControllerRevision", "ConfigMap", "Secret", "NetworkPolicy", CLAIM})
+# What the API server says to a change that it does not allow: forbidden, and not valid.
+_REFUSALS = (403, 422)
 # With it, server-side apply makes an object, and is a conflict where there is one: the API server compares the version
 # with that of the object, if there is any, and none has this one.
 _OF_NO_OBJECT = "1"
@@ -45,12 +49,13 @@ class _Site:
     def there(self) -> dict[Key, Child]:
         """The children, by kind and name.
 
-        At home, what a namesake left is about to go by itself, and may be taken over. Elsewhere it stays: it was let go
-        of on purpose, and is somebody else's now.
+        At home, what a namesake left is about to go by itself, and may be taken over; but a volume, which was to go
+        with its data. Elsewhere it stays: it was let go of on purpose, and is somebody else's now.
         """
         found = self.place.children.there(self.owner)
         if not self.place.remote:
-            return found
+            leaving = {k: c for k, c in found.items() if k[0] == CLAIM and c.owner_uid not in ("", self.uid)}
+            return found | {key: replace(child, deleting=True) for key, child in leaving.items()}
         return {key: child for key, child in found.items() if child.owner_uid in ("", self.uid)}
 
 
@@ -81,10 +86,12 @@ async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan) ->
         return None
     first = [s for s in pending if s.desired.key[0] in _FIRST]
     then = [s for s in pending if s.desired.key[0] not in _FIRST]
-    faults = await _send_all(site, first)
-    if not faults:
-        faults = await _send_all(site, then)
-    removed = await _remove(site, difference.removes) if not faults else ()
+    faults = await _send_all(site, first, snapshot.now)
+    if not any(fault.refused is None for fault in faults):
+        faults += await _send_all(site, then, snapshot.now)
+    faults.sort(key=lambda fault: fault.refused is not None)
+    stopped = any(fault.refused is None for fault in faults)
+    removed = await _remove(site, difference.removes) if not stopped else ()
     return ChangeSet(
         created=tuple(s.desired.key for s in pending if not s.exists),
         changed=tuple(s.desired.key for s in pending if s.exists),
@@ -94,10 +101,15 @@ async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan) ->
     )
 
 
-async def remove_all(place: Place, uid: str) -> list[Key]:
+async def remove_all(place: Place, uid: str, volumes: bool = False) -> list[Key]:
     """Ask for the deletion of everything that carries the uid of an Installation on a city's cluster.
 
     It is what is there that counts, not what the watches have brought. Pods go with what made them.
+
+    Args:
+        place: the city's cluster.
+        uid: of the Installation.
+        volumes: whether its volumes go too, with their data.
 
     Returns:
         What was still there; the Installation may go once that is nothing.
@@ -106,7 +118,8 @@ async def remove_all(place: Place, uid: str) -> list[Key]:
         ClusterError: not everything could be looked at, or asked for.
     """
     await place.verify()
-    kinds = [resource for resource in CHILDREN if resource.kind in PRUNABLE]
+    going = PRUNABLE | {CLAIM} if volumes else PRUNABLE
+    kinds = [resource for resource in CHILDREN if resource.kind in going]
     selector = f"{names.LABEL_OWNER}={uid}"
     lists = await asyncio.gather(*(_metadata(place, kind, selector) for kind in kinds))
     found = [(kind, metadata) for kind, listed in zip(kinds, lists, strict=True) for metadata in listed]
@@ -135,14 +148,15 @@ async def _still_there(client: Client, snapshot: Snapshot) -> bool:
     return bool(live["metadata"]["uid"] == metadata.uid and "deletionTimestamp" not in live["metadata"])
 
 
-async def _send_all(site: _Site, sends: Iterable[Send]) -> list[Fault]:
-    results = await asyncio.gather(*(_send(site, send) for send in sends))
+async def _send_all(site: _Site, sends: Iterable[Send], now: datetime) -> list[Fault]:
+    results = await asyncio.gather(*(_send(site, send, now) for send in sends))
     return [fault for fault in results if fault is not None]
 
 
 def _owners(metadata: JsonObject, remote: bool) -> set[str]:
     if remote:
-        return {metadata.get("labels", {}).get(names.LABEL_OWNER, "")}
+        labels = metadata.get("labels", {})
+        return {labels.get(names.LABEL_OWNER, ""), labels.get(names.LABEL_USER, "")}
     return {reference["uid"] for reference in metadata.get("ownerReferences", ())}
 
 
@@ -172,7 +186,7 @@ async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, ui
         return await _create(site, resource, manifest)
 
 
-async def _send(site: _Site, send: Send) -> Fault | None:
+async def _send(site: _Site, send: Send, now: datetime) -> Fault | None:
     kind, name = send.desired.key
     resource, children = BY_KIND[kind], site.place.children
     manifest = send.desired.manifest if send.desired.once else marked(send.desired.manifest, send.digest)
@@ -180,9 +194,12 @@ async def _send(site: _Site, send: Send) -> Fault | None:
     try:
         live = await (_correct(site, resource, manifest, known.uid) if known else _create(site, resource, manifest))
     except ClusterError as error:
+        if _grows(known, send) and error.status in _REFUSALS:
+            refused = refused_growth(send.desired, error.message, now)
+            return Fault(Reason.VOLUME_NOT_GROWN, refused.message, refused, name)
         return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
     if live is None:
-        text = f"{kind} {name} exists and is not this Installation's: rename or remove it"
+        text = f"{kind} {name} exists and is not this Installation's: rename or remove it{_or_hand_over(send)}"
         return Fault(Reason.NAME_TAKEN, text)
     children.put(resource, live)
     child = children.child(site.owner, send.desired.key)
@@ -192,6 +209,22 @@ async def _send(site: _Site, send: Send) -> Fault | None:
     return None
 
 
+def _or_hand_over(send: Send) -> str:
+    """How a person has the data of a volume taken over that is nobody's."""
+    if send.desired.key[0] != CLAIM:
+        return ""
+    labels = send.desired.manifest["metadata"]["labels"]
+    marks = (names.LABEL_INSTALLATION, names.LABEL_LISTING, names.LABEL_PLATFORM)
+    wanted = " ".join(f"{mark}={labels[mark]}" for mark in marks if mark in labels)
+    return f"; or, to have its data used, label it {wanted}"
+
+
+def _grows(child: Child | None, send: Send) -> bool:
+    if child is None or not isinstance(child.facts, ClaimFacts):
+        return False
+    return bool(send.desired.manifest["spec"]["resources"]["requests"]["storage"] != child.facts.requested)
+
+
 async def _remove(site: _Site, keys: Iterable[Key]) -> tuple[Key, ...]:
     removed = []
     there = site.there()
@@ -199,7 +232,9 @@ async def _remove(site: _Site, keys: Iterable[Key]) -> tuple[Key, ...]:
         child = there.get(key)
         if child is None:
             continue
-        await site.place.client.delete(BY_KIND[key[0]], site.namespace, key[1], child.uid)
+        # A volume that is made anew was empty as it was last seen, and must still be as it was.
+        seen = str(child.resource_version) if key[0] == CLAIM else None
+        await site.place.client.delete(BY_KIND[key[0]], site.namespace, key[1], child.uid, seen)
         log.info("removed %s", key[0], extra={"object": f"{site.namespace}/{key[1]}"})
         removed.append(key)
     return tuple(removed)

@@ -142,9 +142,12 @@ class Client:
         path = resource.path(metadata.get("namespace"), metadata["name"])
         return await self._json("update", resource, path, {"fieldManager": FIELD_MANAGER}, manifest, "PUT")
 
-    async def delete(self, resource: ResourceType, namespace: str, name: str, uid: str) -> None:
+    async def delete(
+        self, resource: ResourceType, namespace: str, name: str, uid: str, version: str | None = None
+    ) -> None:
         """Delete an object and, in the background, what it owns. One that is gone, or is another one, is left alone."""
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        preconditions = {"uid": uid} | ({"resourceVersion": version} if version is not None else {})
+        options = {"propagationPolicy": "Background", "preconditions": preconditions}
         try:
             await self._json("delete", resource, resource.path(namespace, name), {}, options, "DELETE")
         except (NotFound, Conflict):

@@ -1,18 +1,21 @@
 """From an object as the API server sends it to the few facts that the decision needs. Pure."""
 
 import json
+import re
 from datetime import datetime
 from sys import intern
 from typing import Any
 
 from ddtas import names
-from ddtas.cluster.fields import asked_digest, owned_digest
-from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, PodFacts
+from ddtas.cluster.fields import asked_digest, owned_digest, owned_part
+from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, JobFacts, PodFacts
 
 JsonObject = dict[str, Any]
 
 # A termination message has at most 4,096 bytes; a condition's message can be longer than anyone reads.
 _MAX_MESSAGE = 500
+# Annotations may be edited: what is no version counts as none.
+_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.+-]*)?")
 
 
 def child(kind: str, body: JsonObject) -> Child:
@@ -20,13 +23,15 @@ def child(kind: str, body: JsonObject) -> Child:
     metadata = body["metadata"]
     labels = metadata.get("labels", {})
     status = body.get("status", {})
-    facts: JobFacts | DeploymentFacts | PodFacts | None = None
+    facts: JobFacts | DeploymentFacts | PodFacts | ClaimFacts | None = None
     if kind == "Job":
         facts = _job(status)
     elif kind == "Deployment":
         facts = _deployment(body)
     elif kind == "Pod":
         facts = _pod(status)
+    elif kind == "PersistentVolumeClaim":
+        facts = _claim(body, labels)
     # Thousands of children are held: what the children of an Installation have in common is kept once.
     return Child(
         kind=kind,
@@ -97,6 +102,26 @@ def _deployment(body: JsonObject) -> DeploymentFacts:
     progressing = _conditions(status).get("Progressing", {})
     stuck = progressing.get("message", "") if current and progressing.get("status") == "False" else ""
     return DeploymentFacts(available=available, stuck=stuck[:_MAX_MESSAGE])
+
+
+def _claim(body: JsonObject, labels: JsonObject) -> ClaimFacts:
+    spec, status = body["spec"], body.get("status", {})
+    version = str(body["metadata"].get("annotations", {}).get(names.ANNOTATION_DATA_VERSION, ""))
+    conditions = _conditions(status)
+    failed = (conditions.get(kind, {}) for kind in ("ControllerResizeError", "NodeResizeError"))
+    return ClaimFacts(
+        phase=status.get("phase", "Pending"),
+        requested=spec.get("resources", {}).get("requests", {}).get("storage", "0"),
+        capacity=status.get("capacity", {}).get("storage", ""),
+        access_modes=tuple(spec.get("accessModes", ())),
+        storage_class=spec.get("storageClassName") or "",
+        asked_class=((owned_part(body) or {}).get("spec") or {}).get("storageClassName"),
+        volume=spec.get("volumeName", ""),
+        copied=bool(spec.get("dataSource") or spec.get("dataSourceRef")),
+        listing=labels.get(names.LABEL_LISTING, ""),
+        version=version if _VERSION.fullmatch(version) else "",
+        trouble=next((c.get("message", "") for c in failed if c.get("status") == "True"), "")[:_MAX_MESSAGE],
+    )
 
 
 def _pod(status: JsonObject) -> PodFacts:

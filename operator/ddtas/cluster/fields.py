@@ -29,10 +29,17 @@ def owned_digest(live: dict[str, Any]) -> str:
 
     It is that of the manifest (`plan.diff.desired_digest`): what `marked` added is left out.
     """
+    owned = owned_part(live)
+    return digest(_unmarked(owned))[:16] if owned is not None else ""
+
+
+def owned_part(live: dict[str, Any]) -> dict[str, Any] | None:
+    """The part of a live object that our field manager applied; None when it applied nothing."""
     for entry in live.get("metadata", {}).get("managedFields", ()):
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            return digest(_unmarked(_project(live, entry.get("fieldsV1", {}))))[:16]
-    return ""
+            owned: dict[str, Any] = _project(live, entry.get("fieldsV1", {}))
+            return owned
+    return None
 
 
 def _unmarked(owned: dict[str, Any]) -> dict[str, Any]:

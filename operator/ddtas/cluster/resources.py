@@ -42,5 +42,6 @@ CHILDREN = (
     ResourceType("Deployment", "/apis/apps/v1", "deployments"),
     ResourceType("Job", "/apis/batch/v1", "jobs"),
     ResourceType("NetworkPolicy", "/apis/networking.k8s.io/v1", "networkpolicies"),
+    ResourceType("PersistentVolumeClaim", "/api/v1", "persistentvolumeclaims"),
 )
 BY_KIND = {resource.kind: resource for resource in (APP_LISTING, PLATFORM, INSTALLATION, EVENT, *CHILDREN)}

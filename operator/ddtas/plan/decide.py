@@ -22,11 +22,12 @@ from ddtas.api.installation import (
     RecalibrationStatus,
     RevisionState,
     RevisionStatus,
+    VolumeStatus,
 )
-from ddtas.api.listing import Task
+from ddtas.api.listing import Component, Task
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError, printable
-from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions
+from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions, volumes
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.products import Ref, moved
@@ -49,7 +50,7 @@ _LOOK_AGAIN_SECONDS = 15.0
 # What a monitoring run found goes into the status first, and is acted on at the next look.
 _ACT_SECONDS = 1.0
 
-# Kinds that the operator makes, and may therefore remove. Pods are their controllers' business.
+# Kinds that are made for a revision, and go with it. Pods are their controllers' business; volumes stay.
 PRUNABLE = frozenset({"Job", "Deployment", "Service", "ConfigMap", "Secret", "NetworkPolicy", "ControllerRevision"})
 
 
@@ -104,6 +105,7 @@ class Plan:
     serving_version: str | None = None
     url: str | None = None
     products: tuple[ProductStatus, ...] = ()
+    volumes: tuple[VolumeStatus, ...] = ()
     retry: str | None = None
     recalibration: RecalibrationStatus | None = None
     requeue_after: float | None = None
@@ -144,6 +146,7 @@ class _Revision:
     measured: str | None = None
     kept: bool = False  # it serves, and is not what the spec asks for
     desired: list[Desired] = field(default_factory=list)
+    claims: volumes.Claims = field(default_factory=volumes.Claims)
     calibration: Evidence | None = None
     validation: Evidence | None = None
     monitoring: Evidence | None = None
@@ -193,6 +196,11 @@ class _Revision:
             namespace=owner.namespace,
             taken=self.renderer.taken(),
         )
+
+    def claim(self, starts: bool = False) -> volumes.Claims:
+        """The revision's volumes; `starts` once its components are."""
+        self.claims = volumes.claims(self.snapshot, self.renderer.owner, self.renderer.inputs, starts)
+        return self.claims
 
     def base(self) -> list[Desired]:
         r = self.renderer
@@ -458,13 +466,34 @@ def _obstacle(revision: _Revision) -> Finding | None:
         detail = facts.stuck if facts is not None else ""
         if crashed is not None:
             detail = f"exit code {crashed.exit_code}: {printable(crashed.ended_message) or 'no message'}"
+        without = "" if crashed is not None else _without_node(revision, component, pods)
         if detail:
-            text = f"component {component.name}: {detail}; see `kubectl logs deployment/{name}`"
-            return _not_yet(SERVING, Reason.ROLLOUT_FAILED, text)
-        waiting.append(component.name)
+            look = without or _where_to_look(component, pods, name)
+            return _not_yet(SERVING, Reason.ROLLOUT_FAILED, f"component {component.name}: {detail}; {look}")
+        waiting.append(f"{component.name} ({without})" if without else component.name)
     if waiting:
         return _not_yet(SERVING, Reason.ROLLING_OUT, f"waiting for {', '.join(waiting)} to become ready")
     return None
+
+
+def _without_node(revision: _Revision, component: Component, pods: list[PodFacts]) -> str:
+    """Why no node takes a pod of a component; "" where one does.
+
+    A volume without a node is not wrong in itself: many are made where their first pod is to run.
+    """
+    said = next((p.unschedulable for p in pods if p.unschedulable), "")
+    if not said:
+        return ""
+    trouble = volumes.trouble(revision.snapshot, revision.renderer.owner.name, component)
+    return f"no node takes it: {said}{f'; {trouble}' if trouble else ''}"
+
+
+def _where_to_look(component: Component, pods: list[PodFacts], deployment: str) -> str:
+    """A container that does not start because its volumes cannot be mounted has no log; its pod's Events say it."""
+    if component.volumes and any(p.waiting_reason == "ContainerCreating" for p in pods):
+        label = f"{names.LABEL_COMPONENT}={component.name}"
+        return f"its pod waits, perhaps for a volume; see `kubectl describe pods -l {label}`"
+    return f"see `kubectl logs deployment/{deployment}`"
 
 
 def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
@@ -476,14 +505,20 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     if isinstance(rendered, TemplateError):
         return [_not_yet(PROVISIONED, Reason.named(rendered.reason), rendered.message[:2000])]
 
-    base = revision.base()
-    revision.desired += base
-    if revision.exists(base):
-        findings = [_true(PROVISIONED, Reason.PROVISIONED, f"revision {revision.id}, version {version.version}")]
+    claims, base = revision.claim(), revision.base()
+    if claims.refusal is not None:
+        provisioned = _not_yet(PROVISIONED, claims.refusal.reason, claims.refusal.message)
+    elif claims.waits:
+        provisioned = _not_yet(PROVISIONED, Reason.PROVISIONING, claims.waits[:2000])
+    elif revision.exists(base):
+        provisioned = _true(PROVISIONED, Reason.PROVISIONED, f"revision {revision.id}, version {version.version}")
     else:
-        findings = [_not_yet(PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {revision.id}")]
-        if revision.id != serving:
-            return findings
+        provisioned = _not_yet(PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {revision.id}")
+    findings = [provisioned]
+    if claims.refusal is None or revision.id == serving:
+        revision.desired += base
+    if provisioned.status != "True" and revision.id != serving:
+        return findings
 
     windows = revision.renderer.inputs.windows
     revision.calibration = revision.assess(CALIBRATE, version.calibration, (windows.validation,))
@@ -501,6 +536,7 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     if revision.validation is None or revision.validation.outcome is not Outcome.PASSED:
         return findings
 
+    revision.claim(starts=True)
     revision.desired += revision.workloads()
     obstacle = _obstacle(revision)
     # No Service leads to a revision that was never ready; one that serves keeps its Services through a bad moment.
@@ -526,6 +562,7 @@ def _kept(snapshot: Snapshot, owner: Owner, serving: str) -> _Revision | None:
         wired = _wire(snapshot, inputs.bindings)
         wiring = None if isinstance(wired, Refusal) else wired
     kept = _Revision(snapshot, Renderer(owner, inputs), wiring, known, kept=True)
+    kept.claim()
     if wiring is not None and not isinstance(kept.rendered(), TemplateError | None):
         kept.desired = [*kept.base(), *kept.workloads(), *kept.serving()]
     return kept
@@ -711,20 +748,25 @@ def decide(snapshot: Snapshot) -> Plan:
     remembered = history.remember([r.status(serving) for r in revisions], status.revisions, serving, asks)
     standing = versions.standing(snapshot)
     desired: dict[Key, Desired] = {}
-    for wanted in (d for r in revisions for d in r.desired):
-        desired.setdefault(wanted.key, wanted)  # a Service that moves: the target's word counts
+    for wanted in (d for r in revisions for d in (*r.claims.desired, *r.desired)):
+        desired.setdefault(wanted.key, wanted)  # a Service that moves, a volume: the target's word counts
+    anew = target.claims.prune if target is not None else ()
+    for wanted in volumes.carried(snapshot, owner, {*desired, *anew}):
+        desired[wanted.key] = wanted
+    claims = [d for key, d in desired.items() if key[0] == volumes.CLAIM and key not in anew]
     alive = {r for r in (target.id if target else None, serving) if r is not None}
     recalibrated = _recalibration(target, snapshot)
     frozen = _frozen(snapshot)
     until = [r.until for r in revisions]
     until += [bindings.until if bindings is not None else None]
+    until += [r.claims.until for r in revisions]
     until += [recalibrated.next if recalibrated is not None and frozen is None else None]
     return Plan(
         findings=complete,
         held_up=held_up,
         notices=(Finding(UP_TO_DATE, standing.status, standing.reason, standing.message), *_offers(snapshot)),
-        desired=tuple(desired.values()),
-        prune=_prune(snapshot, alive, {r.id for r in remembered}, watched) if asks else (),
+        desired=tuple(d for key, d in desired.items() if key not in anew),
+        prune=(*_prune(snapshot, alive, {r.id for r in remembered}, watched), *anew) if asks else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),
         bindings=bindings.shown if bindings is not None else (),
         revisions=remembered,
@@ -735,6 +777,7 @@ def decide(snapshot: Snapshot) -> Plan:
         serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
         url=front.renderer.url() if front else serving and status.url,
         products=front.products() if front else status.products if serving else (),
+        volumes=volumes.shown(snapshot, claims, owner, [r.renderer.inputs for r in revisions], asks),
         retry=_retry_token(snapshot),
         recalibration=recalibrated,
         requeue_after=_requeue_after(snapshot.now, revisions, until),

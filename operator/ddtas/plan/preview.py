@@ -18,7 +18,8 @@ from ddtas.plan.diff import Diff, diff
 from ddtas.plan.evidence import CALIBRATE, VALIDATE, is_final
 from ddtas.plan.reasons import Reason
 from ddtas.plan.render import Desired
-from ddtas.plan.snapshot import Child, DeploymentFacts, Key, Snapshot
+from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, Key, Snapshot
+from ddtas.plan.volumes import CLAIM, imagined
 
 M = TypeVar("M", bound=Model)
 
@@ -115,9 +116,15 @@ def _child(desired: Desired, digest: str) -> Child:
         phase=labels.get(names.LABEL_PHASE, ""),
         applied=digest,
         asked=digest,
-        facts=DeploymentFacts(available=True) if kind == "Deployment" else None,
+        facts=_facts(desired),
         data=json.dumps(desired.manifest["data"]) if kind == "ControllerRevision" else "",
     )
+
+
+def _facts(desired: Desired) -> DeploymentFacts | ClaimFacts | None:
+    if desired.key[0] == "Deployment":
+        return DeploymentFacts(available=True)
+    return imagined(desired.manifest) if desired.key[0] == CLAIM else None
 
 
 def _passed(revision: RevisionStatus, running: Iterable[tuple[str, str]], world: Snapshot) -> RevisionStatus:

@@ -8,11 +8,14 @@ from decimal import Decimal
 
 _BINARY = {"Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40)}
 _DECIMAL = {"k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12)}
-_FACTORS = _BINARY | _DECIMAL | {"": Decimal(1), "m": Decimal("0.001")}
+# In objects that others made.
+_OTHER = {"P": Decimal(10**15), "E": Decimal(10**18), "Pi": Decimal(2**50), "Ei": Decimal(2**60)}
+_SMALL = {"m": Decimal("0.001"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
+_FACTORS = _BINARY | _DECIMAL | _OTHER | _SMALL | {"": Decimal(1)}
 
 
 def _split(quantity: str) -> tuple[Decimal, str]:
-    digits = quantity.rstrip("kKmMGTi")
+    digits = quantity.rstrip("nukKmMGTPEi")
     return Decimal(digits), quantity[len(digits) :]
 
 

@@ -148,6 +148,21 @@ class Reason(StrEnum):
     TEMPLATE_INVALID = "TemplateInvalid", Course.STALLED, "A template of the listing cannot be rendered."
     TEMPLATE_FORBIDDEN = "TemplateForbidden", Course.STALLED, "A template makes something that an app may not have."
     NAME_TAKEN = "NameTaken", Course.STALLED, "An object of another owner has a name that is needed."
+    VOLUME_OF_ANOTHER_APP = (
+        "VolumeOfAnotherApp",
+        Course.STALLED,
+        "A volume that was kept has the name that is needed, and the data of another app.",
+    )
+    VOLUME_UNSUITABLE = (
+        "VolumeUnsuitable",
+        Course.STALLED,
+        "A volume that is there is lost, or cannot become what the version asks for; nothing of it is touched.",
+    )
+    VOLUME_NOT_GROWN = (
+        "VolumeNotGrown",
+        Course.STALLED,
+        "The version asks for a larger volume, and the cluster refuses to make it larger; it is tried again.",
+    )
     DRIFTED = (
         "Drifted",
         Course.STALLED,
@@ -217,6 +232,7 @@ class Reason(StrEnum):
         "The kubeconfig leads to another cluster or namespace than before: nothing is done there.",
     )
     ABANDONED = "Abandoned", Course.DONE, "Only an Event: what is on a cluster that cannot be reached was let go of."
+    VOLUMES_KEPT = "VolumesKept", Course.DONE, "Only an Event: a deleted Installation's volumes are kept, data and all."
     REMOVING = "Removing", Course.WORKING, "The Installation is being deleted: its objects in the city are removed."
 
     # Any

@@ -25,6 +25,8 @@ from ddtas.plan.revision import RevisionInputs, digest
 from ddtas.plan.snapshot import Key, Manifest, Secret
 
 _PRE_STOP_SECONDS = 5
+# The group that a volume's files belong to, whatever the user of the image.
+_VOLUME_GROUP = 65532
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mqtt": 1883, "mqtts": 8883}
 
 
@@ -115,6 +117,12 @@ class Owner:
     uid: str
     platform: str = ""
 
+    @property
+    def reference(self) -> Manifest:
+        """The owner reference of what goes with the Installation, beside which it is."""
+        # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
+        return {"apiVersion": names.API_VERSION, "kind": "Installation", "name": self.name, "uid": self.uid}
+
 
 @dataclass(frozen=True)
 class Renderer:
@@ -149,13 +157,6 @@ class Renderer:
         } | {keys[key]: value for key, value in more.items()}
 
     def _object(self, api_version: str, kind: str, name: str, labels: Mapping[str, str], **body: Any) -> Manifest:
-        # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
-        reference = {
-            "apiVersion": names.API_VERSION,
-            "kind": "Installation",
-            "name": self.owner.name,
-            "uid": self.owner.uid,
-        }
         return {
             "apiVersion": api_version,
             "kind": kind,
@@ -164,7 +165,7 @@ class Renderer:
                 "namespace": self.owner.namespace,
                 "labels": dict(labels),
                 # On another cluster it would name nobody, and the garbage collector would remove the object.
-                **({} if self.owner.platform else {"ownerReferences": [reference]}),
+                **({} if self.owner.platform else {"ownerReferences": [self.owner.reference]}),
             },
             **body,
         }
@@ -275,6 +276,8 @@ class Renderer:
         labels = self.labels(component=component.name)
         pod = self._pod(component, component.name, SERVE, ("calibrated", "evidence"))
         container = pod["containers"][0]
+        if component.volumes:
+            self._mount(component, pod)
         if component.ports:
             container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in component.ports]
             # The nodes hear a moment later than the kubelet that a pod is to go: until then they send it requests.
@@ -298,6 +301,22 @@ class Renderer:
             },
         }
         return Desired(self._object("apps/v1", "Deployment", self.name(component.name), labels, spec=spec))
+
+    def _mount(self, component: Component, pod: Manifest) -> None:
+        """Have a pod mount the component's volumes, which are the same for all revisions."""
+        for volume in component.volumes:
+            claim = names.claim(self.owner.name, component.name, volume.name)
+            name = f"volume-{volume.name}"
+            pod["volumes"].append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
+            pod["containers"][0]["volumeMounts"].append({"name": name, "mountPath": volume.mount_path})
+        # Whatever user the image names can write. A volume with many files is gone over once, not at each start.
+        pod["securityContext"] |= {"fsGroup": _VOLUME_GROUP, "fsGroupChangePolicy": "OnRootMismatch"}
+        if not all(volume.shared for volume in component.volumes):
+            # The next revision starts beside this one, and one node alone can have the volume: the same node, then.
+            # Where there is no such pod yet, the scheduler takes this to be the first one, and any node will do.
+            selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_COMPONENT: component.name}
+            term = {"labelSelector": {"matchLabels": selector}, "topologyKey": "kubernetes.io/hostname"}
+            pod["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
     def services(self) -> list[Desired]:
         """A Service for each component with ports; it leads to this revision and no other."""
@@ -458,6 +477,11 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
         "metrics": {m.name: float(m.value) for m in evidence.metrics},
         "windows": [w.dump() for w in evidence.windows],
     }
+
+
+def storage_requests(components: Sequence[Component]) -> list[str]:
+    """The size of each volume, for a comparison with the platform's limits."""
+    return [volume.size for component in components for volume in component.volumes]
 
 
 def container_requests(components: Sequence[Component]) -> list[tuple[int, ResourceList]]:

@@ -76,6 +76,11 @@ class RevisionInputs(Model):
                 },
             },
         )
+        for component in decisive["version"]["components"]:
+            for volume in component.get("volumes", ()):
+                # A larger volume needs no new calibration; which class it is of is the platform's.
+                volume.pop("size")
+                volume.pop("accessMode", None)
         return digest(decisive)[:REVISION_ID_LENGTH]
 
     def serialised(self) -> dict[str, Any]:

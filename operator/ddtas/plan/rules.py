@@ -12,10 +12,10 @@ from ddtas.api.base import Recalibration, Scalar
 from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan import history, parameters, recalibration, schedule, versions
+from ddtas.plan import history, parameters, recalibration, schedule, versions, volumes
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason, Refusal
-from ddtas.plan.render import container_requests
+from ddtas.plan.render import container_requests, storage_requests
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.snapshot import Snapshot
 from ddtas.settings import StorePolicy
@@ -71,19 +71,24 @@ def _not_withdrawn(case: _Case) -> Refusal | None:
 
 
 def _data_readable(case: _Case) -> Refusal | None:
-    """An earlier version than the one that serves cannot read data that a version since has migrated."""
+    """An earlier version than the one that serves, or that had a volume, cannot read data that was migrated since."""
     number, serving = case.version.version, history.serving_version(case.snapshot)
-    if serving is None or not versions.precedes(number, serving):
-        return None
-    since = [
-        v.version
-        for v in case.listing.spec.versions
-        if v.data_migration and versions.precedes(number, v.version) and not versions.precedes(serving, v.version)
-    ]
-    if not since:
-        return None
-    text = f"version {serving} serves, and {' and '.join(since)} migrated data that version {number} cannot read"
-    return Refusal(Reason.DATA_MIGRATED, f"{text}: choose a version from {since[-1]} on, or install anew")
+    had = volumes.data_versions(case.snapshot, case.version)
+    for claim, last in (("", serving or number), *sorted(had.items())):
+        since = [
+            v.version
+            for v in case.listing.spec.versions
+            if v.data_migration and versions.precedes(number, v.version) and not versions.precedes(last, v.version)
+        ]
+        if not since:
+            continue
+        text = f"and {' and '.join(since)} migrated data that version {number} cannot read: choose a version from"
+        text = f"{text} {since[-1]} on, or"
+        if claim:
+            start = f"version {last} was started on {volumes.CLAIM} {claim}"
+            return Refusal(Reason.DATA_MIGRATED, f"{start}, {text} delete the claim, with its data")
+        return Refusal(Reason.DATA_MIGRATED, f"version {last} serves, {text} install anew")
+    return None
 
 
 def _images_pinned(case: _Case) -> Refusal | None:
@@ -125,6 +130,10 @@ def _platform_suits(case: _Case) -> Refusal | None:
                 total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
                 if total > amount(limit):
                     faults.append(f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}")
+    if limits is not None and limits.storage is not None:
+        storage = sum((amount(size) for size in storage_requests(version.components)), Decimal(0))
+        if storage > amount(limits.storage):
+            faults.append(f"its volumes request {storage.normalize():f} storage, spec.limits allow {limits.storage}")
     name = case.platform.metadata.name
     return Refusal(Reason.PLATFORM_UNSUITABLE, f"platform {name}: {'; '.join(faults)}") if faults else None
 

@@ -53,6 +53,37 @@ class PodFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimFacts:
+    """What counts of a PersistentVolumeClaim.
+
+    Attributes:
+        phase: Pending, Bound or Lost.
+        requested: its size, as asked for.
+        capacity: of the volume that it has; "" while it has none.
+        access_modes: as asked for.
+        storage_class: its class, whoever named it; "" for none.
+        asked_class: the class that the operator named; None where it left that to the cluster, or did not make it.
+        volume: the PersistentVolume; "" where it has never had one, so that it has no data.
+        copied: made from a snapshot or another claim, by a person.
+        listing: whose data it has.
+        version: that was started on it last.
+        trouble: why it does not grow.
+    """
+
+    phase: str
+    requested: str
+    capacity: str = ""
+    access_modes: tuple[str, ...] = ()
+    storage_class: str = ""
+    asked_class: str | None = None
+    volume: str = ""
+    copied: bool = False
+    listing: str = ""
+    version: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
     """An object that carries our label."""
 
@@ -71,7 +102,7 @@ class Child:
     # uid of the Installation (of a run's pod: the Job) that owns it; "" where no owner of these kinds is named. On a
     # city's own cluster a label names the Installation.
     owner_uid: str = ""
-    facts: JobFacts | DeploymentFacts | PodFacts | None = None
+    facts: JobFacts | DeploymentFacts | PodFacts | ClaimFacts | None = None
     # Only of a ControllerRevision: its data, as JSON.
     data: str = ""
 

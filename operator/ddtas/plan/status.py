@@ -17,7 +17,9 @@ from ddtas.api.installation import (
     InstallationStatus,
     InventoryItem,
     PlanStatus,
+    RefusedGrowth,
     ServiceBinding,
+    VolumeStatus,
 )
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import (
@@ -36,6 +38,7 @@ from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Key, Snapshot, SourceObservation
 from ddtas.plan.upstreams import known
+from ddtas.plan.volumes import CLAIM, mine
 from ddtas.settings import StorePolicy
 
 # Facts that move on with each record, and when they are written although nothing else changed.
@@ -56,10 +59,17 @@ _GATES = {InstallationStatus: STEPS[0], AppListingStatus: "Listed"}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An object that could not be applied."""
+    """An object that could not be applied.
+
+    Attributes:
+        refused: of a volume that was to become larger: it stays as it is, and nothing waits for it.
+        claim: its name.
+    """
 
     reason: Reason
     message: str
+    refused: RefusedGrowth | None = None
+    claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,11 @@ class ChangeSet:
     # Changed by hand, and left so.
     drifted: tuple[DriftedItem, ...] = ()
     faults: tuple[Fault, ...] = field(default_factory=tuple)
+
+    @property
+    def stopped(self) -> bool:
+        """Not everything was done that could be."""
+        return any(fault.refused is None for fault in self.faults)
 
 
 def conditions(
@@ -163,9 +178,11 @@ def installation_status(
     meta, old = snapshot.installation.metadata, snapshot.installation.status
     done = sum(f.status == "True" for f in findings if f.reason is not Reason.KEEPS_SERVING)
     owned = {d.key for d in plan.desired} if not plan.suspended else set()
-    if changes.faults:
+    if changes.stopped:
         owned -= set(changes.created)  # of some, it is not known whether they were
-    owned |= {c.key for c in snapshot.children.values() if c.kind != "Pod"} - set(changes.removed)
+    claims = mine(snapshot)
+    there = {c.key for c in snapshot.children.values() if c.kind not in ("Pod", CLAIM) or c.key in claims}
+    owned |= there - set(changes.removed)
     return InstallationStatus(
         observed_generation=meta.generation,
         conditions=conditions([*findings, *kstatus, *plan.notices], old.conditions, meta.generation, snapshot.now),
@@ -184,9 +201,16 @@ def installation_status(
         revisions=plan.revisions,
         inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
         recalibration=plan.recalibration,
+        volumes=_volumes(plan, changes),
         plan=preview,
         drift=(changes.drifted if not plan.suspended else snapshot.installation.status.drift)[:200],
     )
+
+
+def _volumes(plan: Plan, changes: ChangeSet) -> tuple[VolumeStatus, ...]:
+    """The volumes of a plan, with what the API server said of them."""
+    refused = {fault.claim: fault.refused for fault in changes.faults if fault.refused is not None}
+    return tuple(v.model_copy(update={"refused": refused[v.claim]}) if v.claim in refused else v for v in plan.volumes)
 
 
 def held_status(installation: Installation, reason: Reason, message: str, now: datetime) -> InstallationStatus:
