@@ -16,7 +16,7 @@ from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster import clusters as module
 from ddtas.cluster.access import Gate, open_client
-from ddtas.cluster.clusters import Clusters
+from ddtas.cluster.clusters import Clusters, Looks
 from ddtas.cluster.resources import ResourceType
 from ddtas.errors import ClusterError, NotFound
 from ddtas.plan.kubeconfig import Access
@@ -98,7 +98,7 @@ class Hall:
         self.children: list[tuple[str, str]] = []
         self.opened: list[Access] = []
         self.cities: dict[str, City] = {}
-        self.clusters = Clusters(self._open, self.changed.append, self.children.append, 0.02, 2)
+        self.clusters = Clusters(self._open, self.changed.append, self.children.append, Looks(0.02), 2)
 
     def _open(self, access: Access) -> Any:
         self.opened.append(access)

@@ -87,9 +87,13 @@ class Client:
         """
         return await self._json("get", resource, resource.path(namespace, name))
 
-    async def list(self, resource: ResourceType, namespace: str | None, selector: str = "") -> JsonObject:
-        """All objects of a kind (in a namespace, or everywhere), as they are now."""
+    async def list(
+        self, resource: ResourceType, namespace: str | None, selector: str = "", limit: int = 0, token: str = ""
+    ) -> JsonObject:
+        """All objects of a kind (in a namespace, or everywhere), as they are now; or a page of them."""
         query = {"labelSelector": selector} if selector else {}
+        query |= {"limit": str(limit)} if limit else {}
+        query |= {"continue": token} if token else {}
         return await self._json("list", resource, resource.path(namespace), query)
 
     async def apply(

@@ -420,7 +420,7 @@ class Renderer:
             "env": env,
             "resources": {
                 "requests": _quantities(container.resources.requests),
-                "limits": _quantities(container.resources.limits),
+                "limits": _quantities(container.resources.limits) | {d.name: str(d.count) for d in container.devices},
             },
             "securityContext": {
                 "allowPrivilegeEscalation": False,
@@ -439,7 +439,25 @@ class Renderer:
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [spec],
             "volumes": volumes,
+            **self._node(container),
         }
+
+    def _node(self, container: Container) -> Manifest:
+        """What sends a pod to a node that can run it."""
+        required = self.inputs.version.platform_requirements
+        architectures = required.architectures if required is not None else None
+        found: Manifest = {}
+        if architectures:
+            term = {"key": "kubernetes.io/arch", "operator": "In", "values": list(architectures)}
+            terms = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
+            found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        if container.devices:
+            # By convention such nodes have a taint of that name; many clusters add this themselves
+            # (ExtendedResourceToleration).
+            found["tolerations"] = [
+                {"key": d.name, "operator": "Exists", "effect": "NoSchedule"} for d in container.devices
+            ]
+        return found
 
 
 def wiring_digest(wiring: Sequence[Wiring]) -> str:
