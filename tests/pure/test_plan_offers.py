@@ -75,7 +75,7 @@ VERDICTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any],
     "architecture: declared, but otherwise": (
         ARM, {"architectures": ["arm64"]}, {"architectures": ["amd64"]}, NOT_MET, "the nodes are of amd64"),
     "architecture: withheld": (
-        ARM, {"architectures": ["amd64"]}, {"architectures": ["arm64"]}, NOT_MET, "spec.offers.architectures has amd64"),
+        ARM, {"architectures": ["amd64"]}, {"architectures": ["arm64"]}, NOT_MET, "offers.architectures has amd64"),
     "architecture: nobody knows": (ARM, None, UNTOLD, UNKNOWN, "needs nodes of arm64: no right to look"),
     "storage: a class does not tell": (RWX, None, classes("nfs"), UNKNOWN, "name one in spec.offers.storageClasses"),
     "storage: declared of one that is there": (RWX, NFS, classes("disk", "nfs"), MET, ""),
@@ -108,7 +108,8 @@ VERDICTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any],
     "pod security: declared laxer": (
         RESTRICTED, {"podSecurity": "baseline"}, UNTOLD, NOT_MET, "spec.offers.podSecurity is baseline"),
     "device: there": (with_devices(gpu()), None, node(1), MET, ""),
-    "device: none": (with_devices(gpu()), None, node(1, name="amd.com/gpu"), NOT_MET, f"needs 1 {GPU}, no node has one"),
+    "device: none": (
+        with_devices(gpu()), None, node(1, name="amd.com/gpu"), NOT_MET, f"needs 1 {GPU}, no node has one"),
     "device: on two nodes, needed on one": (
         with_devices(gpu(2)), None, node(2, 1), NOT_MET, f"needs 2 {GPU}, the most that a node has is 1"),
     "device: not for all replicas": (
@@ -398,7 +399,8 @@ ANSWERS: dict[str, tuple[Fact, list[Any], dict[str, Any]]] = {
     "gateway classes": (Fact.GATEWAY_CLASSES, [meta("istio")], {"gatewayClasses": ["istio"]}),
     "nodes": (
         Fact.NODES,
-        [machine(nvidia_com__gpu="2", cpu="4"), machine("arm64", nvidia_com__gpu="1", amd_com__gpu="1"), machine("arm64")],
+        [machine(nvidia_com__gpu="2", cpu="4"), machine("arm64", nvidia_com__gpu="1", amd_com__gpu="1"),
+         machine("arm64")],
         {"architectures": ["amd64", "arm64"],
          "devices": [{"name": "amd.com/gpu", "count": 1, "perNode": 1}, {"name": GPU, "count": 3, "perNode": 2}]}),
     "a node that runs something else": (Fact.NODES, [machine(system="windows", a_b__c="1")],
@@ -406,13 +408,15 @@ ANSWERS: dict[str, tuple[Fact, list[Any], dict[str, Any]]] = {
     "odd nodes": (
         Fact.NODES,
         [machine(None, a_b__c="x"), machine("A" * 40, a_b__c="-1"), machine(["amd64"], a_b__c=3), {"status": 1}, 3,
-         machine(a_b__c="1e99", x_kubernetes_io__c="1", attachable="9", requests_a__b="1"), {"status": {"capacity": []}}],
+         machine(a_b__c="1e99", x_kubernetes_io__c="1", attachable="9", requests_a__b="1"),
+         {"status": {"capacity": []}}],
         {"architectures": ["amd64"], "devices": [{"name": "a.b/c", "count": 1_000_000, "perNode": 1_000_000}]}),
     "a broken device": (Fact.NODES, [machine(a_b__c="0"), machine(a_b__c="500m")],
                         {"architectures": ["amd64"], "devices": []}),
     "pod security": (Fact.POD_SECURITY, [meta("n", labels={LABEL: "restricted"})], {"podSecurity": "restricted"}),
     "quota": (
-        Fact.QUOTAS, [spec(hard={"pods": "3", "limits.cpu": "2", "services": "1", f"requests.{GPU}": "1", "cpu": "1e3"})],
+        Fact.QUOTAS,
+        [spec(hard={"pods": "3", "limits.cpu": "2", "services": "1", f"requests.{GPU}": "1", "cpu": "1e3"})],
         {"quotas": [{"name": "q", "hard": [
             {"resource": "cpu", "amount": "1e3"}, {"resource": "limits.cpu", "amount": "2"},
             {"resource": "pods", "amount": "3"}, {"resource": f"requests.{GPU}", "amount": "1"}]}]}),
@@ -424,17 +428,19 @@ ANSWERS: dict[str, tuple[Fact, list[Any], dict[str, Any]]] = {
         {"quotas": [{"name": "e", "hard": [{"resource": "pods", "amount": "1"}]}]}),
     "odd quotas": (
         Fact.QUOTAS,
-        [spec(hard={"pods": "many", "limits.cpu": None, "limits.memory": "9" * 50, "cpu": {}}), spec("X"), spec(hard=[]),
-         {"metadata": {"name": "n"}, "spec": "text"}, 1],
+        [spec(hard={"pods": "many", "limits.cpu": None, "limits.memory": "9" * 50, "cpu": {}}), spec("X"),
+         spec(hard=[]), {"metadata": {"name": "n"}, "spec": "text"}, 1],
         {"quotas": []}),
     "limit ranges": (
         Fact.LIMIT_RANGES,
-        [spec("l", limits=[{"type": "Container", "max": {"cpu": "2", "memory": "1Gi"}}, {"type": "Pod", "max": {"cpu": "1"}},
+        [spec("l", limits=[{"type": "Container", "max": {"cpu": "2", "memory": "1Gi"}},
+                           {"type": "Pod", "max": {"cpu": "1"}},
                            {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}, {"type": "Container"}, "x"])],
         {"limitRanges": [{"name": "l", "max": [
             {"resource": "cpu", "amount": "1"}, {"resource": "memory", "amount": "1Gi"}]}]}),
-    "odd limit ranges": (Fact.LIMIT_RANGES, [spec("l", limits="x"), spec("m", limits=[{"type": "Pod", "max": {"cpu": "x"}}])],
-                         {"limitRanges": []}),
+    "odd limit ranges": (
+        Fact.LIMIT_RANGES, [spec("l", limits="x"), spec("m", limits=[{"type": "Pod", "max": {"cpu": "x"}}])],
+        {"limitRanges": []}),
 }  # fmt: skip
 
 
@@ -474,7 +480,8 @@ def test_what_an_answer_does_not_tell(fact: Fact, items: list[Any], why: str) ->
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["1", "a", "restricted"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["1", "a", "restricted"]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(["metadata", "name", "spec", "status", "hard", "limits", "max", "type", "capacity", "labels",

@@ -130,9 +130,7 @@ def test_read_takes_every_form_that_the_api_server_knows(text: str, expected: st
     assert read(text) == Decimal(expected)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "-1", "1K", "1ki", "e3", "1e", "NaN", "inf", "1_000", "٣", "1 ", "9" * 41, None, 3]
-)
+@pytest.mark.parametrize("text", ["", "-1", "1K", "1ki", "e3", "1e", "NaN", "1_0", "٣", "1 ", "9" * 41, None, 3])
 def test_read_takes_nothing_else(text: object) -> None:
     assert read(text) is None
 
