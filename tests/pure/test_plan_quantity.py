@@ -21,6 +21,7 @@ CANONICAL = [
     ("2.5", "2500m"),
     ("0.0001", "1m"),  # pods count in thousandths, rounded up
     ("1.0001", "1001m"),
+    ("0.9991", "1"),  # rounded up to a whole number
     ("0.5m", "1m"),
     ("0", "0"),
     ("0m", "0"),

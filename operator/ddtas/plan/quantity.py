@@ -25,10 +25,10 @@ def amount(quantity: str) -> Decimal:
 
 def canonical(quantity: str) -> str:
     """The same quantity as the API server writes it: no fraction, the largest suffix that needs none."""
-    total = amount(quantity)
+    total = (amount(quantity) * 1000).to_integral_value(rounding="ROUND_CEILING") / 1000
     whole = total == total.to_integral_value()
     if not whole:
-        return f"{int((total * 1000).to_integral_value(rounding='ROUND_CEILING'))}m"
+        return f"{int(total * 1000)}m"
     # Below 1,024 the API server gives up the binary suffixes too.
     units = _BINARY if _split(quantity)[1] in _BINARY and total >= 1024 else _DECIMAL
     for name, factor in sorted(units.items(), key=lambda item: item[1], reverse=True):
