@@ -206,10 +206,14 @@ def sized(component: str = "1", calibration: str = "1", replicas: int = 1, **mor
     }
 
 
+def dotted(name: str) -> str:
+    return name.replace("__", "/").replace("_", ".")
+
+
 def quota(name: str = "small", /, **hard: str) -> dict[str, Any]:
     return {
         "name": name,
-        "hard": [{"resource": r.replace("__", "/").replace("_", "."), "amount": a} for r, a in hard.items()],
+        "hard": [{"resource": dotted(r), "amount": a} for r, a in hard.items()],
     }
 
 
@@ -370,12 +374,8 @@ def meta(name: Any, **more: Any) -> dict[str, Any]:
 
 
 def machine(architecture: Any = "amd64", system: Any = "linux", **capacity: Any) -> dict[str, Any]:
-    return {
-        "status": {
-            "nodeInfo": {"architecture": architecture, "operatingSystem": system},
-            "capacity": {k.replace("__", "/").replace("_", "."): v for k, v in capacity.items()},
-        }
-    }
+    labels = {"kubernetes.io/arch": architecture, "kubernetes.io/os": system}
+    return meta("n", labels=labels) | {"status": {"capacity": {dotted(k): v for k, v in capacity.items()}}}
 
 
 def spec(name: str = "q", **fields: Any) -> dict[str, Any]:
@@ -485,7 +485,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(["metadata", "name", "spec", "status", "hard", "limits", "max", "type", "capacity", "labels",
-                         "nodeInfo", "scopes", "scopeSelector", "matchExpressions", "cpu", "nvidia.com/gpu", LABEL]),
+                         "kubernetes.io/arch", "scopes",
+                         "scopeSelector", "matchExpressions", "cpu", "nvidia.com/gpu", LABEL]),
         inner, max_size=4),
     max_leaves=25,
 )  # fmt: skip

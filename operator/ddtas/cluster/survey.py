@@ -197,7 +197,7 @@ class Surveyor:
             before = self._found or Found()
             found = await survey(self._client, facts, namespaces, before, whole=self._whole)
             self._found = found
-            for namespace in sorted(namespaces | before.namespaces):
+            for namespace in sorted(namespaces):
                 if found.of(namespace) != before.of(namespace):
                     self._on_change(namespace)
             failures = 0 if found.complete else failures + 1

@@ -20,7 +20,7 @@ from ddtas.api.offers import (
     MeasuredStorageClass,
     PodSecurityLevel,
 )
-from ddtas.plan.offers import Fact
+from ddtas.plan.offers import ARCHITECTURE_LABEL, Fact
 from ddtas.plan.quantity import read
 
 # Fields of MeasuredOffers; or why they are not known.
@@ -28,6 +28,7 @@ Answer = dict[str, Any] | str
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 
+_OS_LABEL = "kubernetes.io/os"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _ARCHITECTURE = re.compile(r"[a-z0-9]{1,16}")
 _DEVICE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,50}[A-Za-z0-9])?")
@@ -88,11 +89,10 @@ def nodes(items: Sequence[object]) -> Answer:
     architectures: set[str] = set()
     devices: dict[str, list[int]] = {}
     for item in items:
-        status = _map(_map(item).get("status"))
-        about = _map(status.get("nodeInfo"))
-        if about.get("operatingSystem") not in (None, "", "linux"):
+        status, labels = _map(_map(item).get("status")), _map(_map(_map(item).get("metadata")).get("labels"))
+        if labels.get(_OS_LABEL) not in (None, "linux"):
             continue
-        architecture = about.get("architecture")
+        architecture = labels.get(ARCHITECTURE_LABEL)  # which is what pods are sent there by
         if isinstance(architecture, str) and _ARCHITECTURE.fullmatch(architecture):
             architectures.add(architecture)
         for name, amount in _map(status.get("capacity")).items():

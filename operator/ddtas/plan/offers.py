@@ -15,6 +15,8 @@ from ddtas.api.listing import Container, Version
 from ddtas.api.offers import AccessMode, Architecture, Exposure, MeasuredOffers, Offers, PodSecurityLevel
 from ddtas.plan.quantity import amount, read, written
 
+ARCHITECTURE_LABEL = "kubernetes.io/arch"
+
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 
 

@@ -19,6 +19,7 @@ from ddtas.api.installation import Evidence, ProductStatus
 from ddtas.api.listing import Component, Container, ResourceList, Task, Threshold
 from ddtas.api.platform import DataSource
 from ddtas.plan.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
+from ddtas.plan.offers import ARCHITECTURE_LABEL
 from ddtas.plan.products import Ref, of_version
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs, digest
@@ -448,7 +449,7 @@ class Renderer:
         architectures = required.architectures if required is not None else None
         found: Manifest = {}
         if architectures:
-            term = {"key": "kubernetes.io/arch", "operator": "In", "values": list(architectures)}
+            term = {"key": ARCHITECTURE_LABEL, "operator": "In", "values": list(architectures)}
             terms = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
             found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
         if container.devices:
