@@ -10,7 +10,6 @@ import cluster_apps as apps
 import pytest
 from cluster_city import App, City
 from cluster_kit import KINDS, NAMESPACE, OURS, SESSION, ApiServer, JsonObject, by_kind, condition
-from cluster_operator import Rights
 from cluster_remote import EXAMPLES, SECRET, Elsewhere
 from test_cluster_flow import without_lease
 
@@ -90,18 +89,23 @@ def refused(app: App, part: str) -> str:
 
 
 def platform_with(city: City, look: Callable[[JsonObject], Any], name: str = "oup") -> JsonObject:
-    """Wait until the platform's status is like this; the status."""
+    """Wait until the platform is like this; the platform."""
 
     def found() -> JsonObject | None:
-        status: JsonObject = city.cluster.get(PLATFORM, city.namespace, name).get("status", {})
-        return status if look(status) else None
+        body = city.cluster.get(PLATFORM, city.namespace, name)
+        return body if look(body) else None
 
-    status: JsonObject = city.cluster.wait(f"status of platform {name}", found, city.namespace)
-    return status
+    body: JsonObject = city.cluster.wait(f"status of platform {name}", found, city.namespace)
+    return body
 
 
-def says(status: JsonObject, reason: str) -> bool:
-    return condition({"status": status}, "RequirementsOffered").get("reason") == reason
+def says(body: JsonObject, reason: str) -> bool:
+    return condition(body, "RequirementsOffered").get("reason") == reason
+
+
+def offers_of(body: JsonObject) -> JsonObject:
+    found: JsonObject = body.get("status", {}).get("offers", {})
+    return found
 
 
 def limit(city: City, namespace: str, pods: str | None, cluster: ApiServer | None = None) -> None:
@@ -124,19 +128,19 @@ def test_an_app_waits_for_what_the_cluster_lacks_and_keeps_serving_when_it_goes(
     # That the Gateway API is not installed is no error: then there is no GatewayClass.
     lacks = "needs Ingress or Gateway classes, the cluster has no IngressClass; the cluster has no GatewayClass"
     assert refused(flood, "IngressClass") == f"platform oup: {lacks}"
-    status = platform_with(city, lambda s: says(s, "RequirementsNotOffered"))
-    assert status["offers"] == {"ingressClasses": [], "gatewayClasses": [], "quotas": [], "limitRanges": []}
-    said = condition({"status": status}, "RequirementsOffered")["message"]
+    body = platform_with(city, lambda b: says(b, "RequirementsNotOffered"))
+    assert offers_of(body) == {"ingressClasses": [], "gatewayClasses": [], "quotas": [], "limitRanges": []}
+    said = condition(body, "RequirementsOffered")["message"]
     assert said == f"1 of 1 listings: {city.app} 1.0.0: {lacks}"
-    (fit,) = [one for one in status["listings"] if one["name"] == city.app]
+    (fit,) = [one for one in body["status"]["listings"] if one["name"] == city.app]
     assert (fit["verdict"], fit["missing"]) == ("NotMet", [f"platform oup: {lacks}"])
-    assert condition({"status": status}, "Ready")["status"] == "True", "the platform is no worse for it"
+    assert condition(body, "Ready")["status"] == "True", "the platform is no worse for it"
     assert flood.children(KINDS["Job"]) == []
 
     with ingress_class(city.cluster) as name:
         revision = flood.served()["status"]["revision"]
-        status = platform_with(city, lambda s: says(s, "RequirementsOffered"))
-        assert status["offers"]["ingressClasses"] == [name]
+        body = platform_with(city, lambda b: says(b, "RequirementsOffered"))
+        assert offers_of(body)["ingressClasses"] == [name]
     refused(flood, "no IngressClass")
     assert condition(flood.body(), "Serving")["reason"] == "KeepsServing"
     assert flood.children(KINDS["Service"]) != []
@@ -153,7 +157,7 @@ def test_storage_counts_as_declared_where_the_class_is_there(city: City) -> None
     with storage_class(city.cluster) as name:
         # It does not say how its volumes may be mounted: nobody knows, so nobody is refused, and it is said.
         message(flood, "True", "Accepted", "a StorageClass does not say how its volumes may be mounted")
-        platform_with(city, lambda s: says(s, "OffersUnknown"))
+        platform_with(city, lambda b: says(b, "OffersUnknown"))
         city.platform(offers={"storageClasses": [{"name": "other", "accessModes": ["ReadWriteMany"]}]})
         refused(flood, f"spec.offers names StorageClass other, the cluster has {name}")
         city.platform(offers={"storageClasses": [{"name": name, "accessModes": ["ReadWriteMany"]}]})
@@ -193,7 +197,7 @@ def test_the_namespace_must_be_as_strict_as_the_app_asks(city: City) -> None:
     message(flood, "True", "Accepted", f"the namespace has no label {LEVEL}")
     city.cluster.merge(NAMESPACE, None, city.namespace, {"metadata": {"labels": {LEVEL: "restricted"}}})
     flood.served()
-    platform_with(city, lambda s: s.get("offers", {}).get("podSecurity") == "restricted")
+    platform_with(city, lambda b: offers_of(b).get("podSecurity") == "restricted")
 
 
 def test_an_app_gets_the_devices_that_it_asks_for(city: City) -> None:
@@ -214,8 +218,8 @@ def test_an_app_gets_the_devices_that_it_asks_for(city: City) -> None:
         assert (resources["limits"][GPU], resources["requests"][GPU]) == ("1", "1")
         assert pod["spec"]["nodeName"], "the scheduler found the node that has it"
         assert {"key": GPU, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"]["tolerations"]
-        status = platform_with(city, lambda s: s.get("offers", {}).get("devices"))
-        assert {"name": GPU, "count": 2, "perNode": 2} in status["offers"]["devices"]
+        body = platform_with(city, lambda b: offers_of(b).get("devices"))
+        assert {"name": GPU, "count": 2, "perNode": 2} in offers_of(body)["devices"]
         city.platform(offers={"devices": []})
         refused(flood, f"needs 1 {GPU}, no node has one by spec.offers.devices")
 
@@ -250,7 +254,7 @@ def test_without_any_right_to_look_the_operator_works_and_says_so(city: City) ->
     ):
         assert f"the operator may not {what}: " in said
     assert operator.running
-    unknown = {u["fact"] for u in platform_with(city, lambda s: s.get("offers"))["offers"]["unknown"]}
+    unknown = {u["fact"] for u in platform_with(city, offers_of)["status"]["offers"]["unknown"]}
     assert unknown == {"nodes", "storageClasses", "ingressClasses", "podSecurity", "quotas", "limitRanges"}
     city.platform(offers={"architectures": ["arm64"]})
     refused(flood, "needs nodes of amd64, spec.offers.architectures has arm64")
@@ -287,7 +291,10 @@ def test_what_looks_cost(city: City) -> None:
         mark = city.cluster.mark()
         city.end_operators()
         city.start(offers_interval_seconds="3600")
-        flood.served()
+        city.settled()
+        written = [r for r in city.cluster.requests(city.rights.user, mark) if r.writes and r.kind != "leases"]
+        assert written == []
+        assert condition(flood.body(), "Ready")["status"] == "True"
     city.settled()
     for number in range(3):
         city.install(f"more-{number}")
@@ -341,7 +348,7 @@ def test_a_city_is_seen_with_its_narrow_role_and_no_more(
     assert "the operator may not list storageclasses: declare storageClasses in spec.offers" in said
     assert "the operator may not list ingressclasses" in said
     flood.served()
-    offers = platform_with(city, lambda s: says(s, "OffersUnknown"))["offers"]
+    offers = offers_of(platform_with(city, lambda b: says(b, "OffersUnknown")))
     assert {key: offers[key] for key in ("podSecurity", "quotas", "limitRanges")} == {
         "podSecurity": "restricted",
         "quotas": [{"name": "small", "hard": [{"resource": "pods", "amount": "9"}]}],
@@ -354,7 +361,7 @@ def test_a_city_is_seen_with_its_narrow_role_and_no_more(
         declared = {"storageClasses": [{"name": name, "accessModes": ["ReadWriteMany"]}]}
         city.platform(cluster={"kubeconfigSecret": {"name": SECRET}}, offers=declared)
         flood.served()
-        platform_with(city, lambda s: says(s, "RequirementsOffered"))
+        platform_with(city, lambda b: says(b, "RequirementsOffered"))
         # It is that cluster that was asked: at home there is no such class.
         assert city.cluster.find(STORAGE_CLASS, None, name) is None
     there_.merge(NAMESPACE, None, elsewhere.namespace, {"metadata": {"labels": {LEVEL: "privileged"}}})
@@ -373,10 +380,10 @@ def test_devices_of_a_citys_own_cluster(city: City, elsewhere: Elsewhere, allowe
 def test_what_a_city_offers_outlives_its_absence(city: City, elsewhere: Elsewhere) -> None:
     flood = far(city, elsewhere, asks(podSecurity="baseline"))
     flood.served()
-    known = platform_with(city, lambda s: s.get("offers"))["offers"]
+    known = platform_with(city, offers_of)["status"]["offers"]
     elsewhere.tunnel.cut()
     flood.wait_for("Ready", "Unknown", "ClusterUnreachable")
-    assert platform_with(city, lambda s: s.get("offers"))["offers"] == known
+    assert platform_with(city, offers_of)["status"]["offers"] == known
     assert condition(flood.body(), "Accepted")["status"] == "True", "what was known stays"
     elsewhere.tunnel.restore()
     flood.served()
@@ -424,18 +431,17 @@ def test_the_api_server_takes_the_new_fields_and_no_odd_ones(city: City, tmp_pat
     assert "a device is named" in city.cluster.dry_run(apps.platform(city.namespace, name="odd", offers=odd))
 
 
-def test_rights_of_the_whole_cluster_are_enough_for_all_namespaces(
-    cluster: ApiServer, space: str, tmp_path: Path
-) -> None:
-    """The operator that serves all namespaces lists where another one asks namespace by namespace."""
-    rights = Rights(cluster, space, tmp_path)
-    try:
-        rights.change("namespaces={}", "offers.read={classes,namespaces,nodes}")
-        for what in ("namespaces", "resourcequotas", "limitranges", "nodes", "storageclasses", "ingressclasses"):
-            assert (
-                cluster.kubectl("auth", "can-i", "list", what, "--all-namespaces", "--as", rights.user).strip() == "yes"
-            )
-        for verb, what in (("get", "nodes"), ("watch", "namespaces"), ("create", "resourcequotas")):
-            assert "no" in cluster.kubectl("auth", "can-i", verb, what, "--all-namespaces", "--as", rights.user)
-    finally:
-        rights.withdraw()
+def test_an_operator_of_all_namespaces_asks_for_them_at_once(city: City) -> None:
+    limit(city, city.namespace, "1")
+    city.rights.change("namespaces=null", "offers.read={classes,namespaces,nodes}")
+    mark = city.cluster.mark()
+    city.start(namespaces="", **EVERY_SECOND)
+    flood = city.everything(asks(podSecurity="restricted", exposure=["Ingress"]))
+    refused(flood, "needs an IngressClass, the cluster has no IngressClass; needs 2 pods")
+    with ingress_class(city.cluster):
+        limit(city, city.namespace, "2")
+        flood.served()
+    looks = ("namespaces", "resourcequotas", "limitranges", "ingressclasses")
+    found = [r for r in city.cluster.requests(city.rights.user, mark) if r.kind in looks]
+    assert {(r.verb, r.namespace, r.code) for r in found} == {("list", "", 200)}
+    assert {r.kind for r in found} == set(looks)
