@@ -94,7 +94,7 @@ class Reconciler:
         clusters: Clusters,
         probes: ProbeScheduler,
         settings: Settings,
-        offered: Callable[[str], MeasuredOffers | None] = lambda namespace: None,
+        offered: Callable[[str, MeasuredOffers | None], MeasuredOffers | None] = lambda namespace, known: known,
         now: Callable[[], datetime] = _now,
         on_published: Callable[[], None] = lambda: None,
     ) -> None:
@@ -105,7 +105,7 @@ class Reconciler:
             world: what is known of it.
             probes: what is known of data sources.
             settings: of this process.
-            offered: what the cluster at home offers in a namespace; None while it was not looked at.
+            offered: what the cluster at home offers in a namespace; what was known of it, while it was not looked at.
             now: the clock.
             on_published: called when a status was written: its own event will bring nothing new.
         """
@@ -204,10 +204,9 @@ class Reconciler:
 
     def _offers(self, platform: MunicipalityPlatform) -> MeasuredOffers:
         """What the cluster of the platform's workloads offers: as it was last seen, until it is looked at."""
-        key = (platform.metadata.namespace, platform.metadata.name)
-        found = self._offered(key[0]) if platform.spec.cluster is None else self._clusters.offers(key)
-        if found is None:
-            found = platform.status.offers
+        key, remembered = (platform.metadata.namespace, platform.metadata.name), platform.status.offers
+        at_home = platform.spec.cluster is None
+        found = self._offered(key[0], remembered) if at_home else self._clusters.offers(key, remembered)
         return found if found is not None else MeasuredOffers()
 
     async def _catalogue(
@@ -245,7 +244,7 @@ class Reconciler:
             snapshot = self._snapshot(candidate, listing, platform, products, observations)
             fits.append(fit(snapshot, version))
             about = f"{listing.metadata.name} {version.version}"
-            checks[about] = offers.checks(version, platform.spec.offers, snapshot.offers)
+            checks[about] = offers.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
         answer = (tuple(fits), offered(checks))
         self._catalogues[key] = (question, now, answer)
         return answer

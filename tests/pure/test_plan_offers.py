@@ -29,7 +29,7 @@ NO_QUOTA = {"quotas": [], "limitRanges": []}
 def with_devices(*devices: dict[str, Any], replicas: int = 1, run: int = 0) -> dict[str, Any]:
     """Changes of the example's version: devices of its component, and of its calibration."""
     component = LISTED["components"][0] | {"devices": list(devices), "replicas": replicas}
-    found: dict[str, Any] = {"components": [component]}
+    found: dict[str, Any] = {"components": [component], "platformRequirements": None}
     if run:
         found["calibration"] = LISTED["calibration"] | {"devices": [{"name": GPU, "count": run}]}
     return found
@@ -45,7 +45,7 @@ def gpu(count: int = 1) -> dict[str, Any]:
 
 def judged(change: dict[str, Any], declared: dict[str, Any] | None, measured: dict[str, Any]) -> tuple[Check, ...]:
     offers = Offers.model_validate(declared) if declared is not None else None
-    return checks(version(**change), offers, MeasuredOffers.model_validate(NO_QUOTA | measured))
+    return checks(version(**change), offers, MeasuredOffers.model_validate(NO_QUOTA | measured), "1.36")
 
 
 ARM, AMD = asks(architectures=["arm64"]), asks(architectures=["amd64", "arm64"])
@@ -141,23 +141,40 @@ def test_each_way_of_mounting_is_a_check_of_its_own() -> None:
 
 @pytest.mark.parametrize("change", [ARM, RWX, EITHER, RESTRICTED, with_devices(gpu())])
 def test_what_was_not_looked_at_is_pending_and_a_declaration_settles_it(change: dict[str, Any]) -> None:
-    found = checks(version(**change), None, MeasuredOffers())
+    found = checks(version(**change), None, MeasuredOffers(), "1.36")
     assert pending(found)
     assert {c.verdict for c in found} == {UNKNOWN}
     full = {
         "architectures": ["arm64"], "ingressClasses": ["a"], "podSecurity": "restricted", **NFS, **node(9)
     }  # fmt: skip
     seen = MeasuredOffers.model_validate(NO_QUOTA)
-    assert not pending(checks(version(**change), Offers.model_validate(full), seen))
+    assert not pending(checks(version(**change), Offers.model_validate(full), seen, "1.36"))
 
 
 # ---- what a version needs ----
 
 
 def test_a_version_that_asks_for_nothing_needs_no_look() -> None:
-    for change in ({}, asks(), asks(minimumKubernetesVersion="1.30"), {"platformRequirements": None}):
+    for change in (asks(), {"platformRequirements": None}):
         assert needs(version(**change)).facts == frozenset()
-        assert checks(version(**change), None, MeasuredOffers()) == ()
+        assert checks(version(**change), None, MeasuredOffers(), "1.36") == ()
+
+
+@pytest.mark.parametrize(
+    ("has", "verdict", "said"),
+    [
+        ("1.36", MET, ""),
+        ("1.35+", MET, ""),
+        ("1.34", NOT_MET, "needs Kubernetes 1.35, the cluster has 1.34"),
+        ("", UNKNOWN, "needs Kubernetes 1.35: its version is not known yet"),
+    ],
+)
+def test_the_version_of_kubernetes_is_known_without_a_look(has: str, verdict: Verdict, said: str) -> None:
+    asking = version(**asks(minimumKubernetesVersion="1.35"))
+    assert needs(asking).facts == frozenset()
+    (found,) = checks(asking, None, MeasuredOffers(), has)
+    assert (found.verdict, found.pending) == (verdict, False)
+    assert not said or str(found) == said
 
 
 QUOTA = {Fact.QUOTAS, Fact.LIMIT_RANGES}
@@ -353,10 +370,8 @@ def test_more_offers_never_turn_met_into_not_met(
     small: dict[str, Any], other: dict[str, Any], declared: frozenset[str], measured: frozenset[str]
 ) -> None:
     large = more_of(small, other)
-    first, second = (
-        checks(version(**ASKING), declared_of(world, declared), measured_of(world, measured))
-        for world in (small, large)
-    )
+    asking = version(**ASKING)
+    first, second = (checks(asking, declared_of(w, declared), measured_of(w, measured), "") for w in (small, large))
 
     def not_met(found: tuple[Check, ...]) -> set[str]:
         return {c.needs for c in found if c.verdict is NOT_MET}
@@ -624,11 +639,11 @@ def test_pods_of_an_app_that_asks_for_nothing_are_as_before() -> None:
 
 def said(*apps: tuple[str, dict[str, Any]], measured: dict[str, Any] | None) -> Any:
     seen = MeasuredOffers() if measured is None else MeasuredOffers.model_validate(NO_QUOTA | measured)
-    return offered({name: checks(version(**change), None, seen) for name, change in apps})
+    return offered({name: checks(version(**change), None, seen, "1.36") for name, change in apps})
 
 
 def test_a_platform_says_which_listings_miss_what() -> None:
-    apps = (("one 1.0.0", INGRESS), ("two 1.0.0", with_devices(gpu())), ("plain 1.0.0", {}))
+    apps = (("one 1.0.0", INGRESS), ("two 1.0.0", with_devices(gpu())), ("plain 1.0.0", asks()))
     found = said(*apps, measured={"ingressClasses": ["nginx"]} | node(0))
     assert (found.status, found.reason) == ("False", Reason.REQUIREMENTS_NOT_OFFERED)
     assert found.message == f"1 of 2 listings: two 1.0.0: needs 1 {GPU}, no node has one"
@@ -638,7 +653,7 @@ def test_a_platform_says_which_listings_miss_what() -> None:
     assert (found.status, found.reason) == ("Unknown", Reason.OFFERS_UNKNOWN)
     assert found.message == f"1 of 2 listings: two 1.0.0: needs 1 {GPU}: why"
     assert said(*apps, measured=None).reason is Reason.PROBING
-    assert said(("plain 1.0.0", {}), measured=None) is None
+    assert said(("plain 1.0.0", asks()), measured=None) is None
 
 
 def test_many_listings_are_counted_and_a_few_are_named() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ddtas.api.offers import MeasuredOffers
 from ddtas.cluster import survey as module
 from ddtas.cluster.resources import ResourceType
 from ddtas.cluster.survey import Surveyor, survey
@@ -84,6 +85,7 @@ async def test_all_is_asked_once_for_all_namespaces() -> None:
     ]
     offered = found.of("a")
     assert found.complete
+    assert found.troubles == {}
     assert offered is not None
     assert offered.dump() == {
         "storageClasses": [{"name": "disk"}],
@@ -154,6 +156,22 @@ async def test_nobody_is_asked_twice_who_does_not_answer() -> None:
     assert len(server.asked) == 1
     assert not found.complete
     assert found.answers == {}
+
+
+async def test_a_hiccup_leaves_open_what_it_would_have_said() -> None:
+    server = Server()
+    server.trouble["nodes"] = ClusterError(500, "oh")
+    found = await server.look(Fact.NODES, Fact.QUOTAS)
+    offered = found.of("a")
+    assert offered is not None
+    assert (offered.architectures, offered.unknown) == (None, ())
+    known = MeasuredOffers.model_validate({"architectures": ["arm64"], "ingressClasses": ["gone"], "quotas": []})
+    offered = found.of("a", known)
+    assert offered is not None
+    assert offered.architectures == ("arm64",)
+    assert offered.ingress_classes is None, "nobody asks for it any more"
+    assert offered.quotas is not None
+    assert offered.quotas[0].name == "small", "what has answered counts"
 
 
 async def test_pages_are_read_and_there_is_an_end_to_them() -> None:
@@ -284,8 +302,13 @@ async def test_news_is_told_once_and_trouble_is_tried_again(home: Home) -> None:
     await home.until(lambda: len(home.server.asked) > 2)
     offered = surveyor.of("a")
     assert offered is not None
-    assert offered.dump() == {}, "not looked at yet, and no reason why not"
-    assert home.changed == []
+    assert offered.why_unknown("storageClasses") == (
+        "the cluster does not say which storageclasses it has (HTTP 503): it is asked again"
+    )
+    assert home.changed == ["a"], "once"
+    known = MeasuredOffers.model_validate({"storageClasses": [{"name": "disk"}]})
+    assert surveyor.of("a", known) == known, "what was known before a restart still stands"
+    home.changed.clear()
     home.server.trouble = {}
     await home.until(lambda: home.changed == ["a"])
     asked = len(home.server.asked)

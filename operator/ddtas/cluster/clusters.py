@@ -113,10 +113,10 @@ class _Connection:
         """Where to work; None while that cannot or must not be."""
         return None if self._doubtful else self._place
 
-    @property
-    def offers(self) -> MeasuredOffers | None:
-        """What the cluster offers; None while it was not looked at."""
-        return self._found.of(self._access.namespace) if self._found is not None else None
+    def offers(self, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
+        """What the cluster offers; `remembered` while it was not looked at."""
+        found = self._found.of(self._access.namespace, remembered) if self._found is not None else None
+        return found if found is not None else remembered
 
     def approve(self, identity: str) -> None:
         """Work may be done on the cluster with that identity."""
@@ -135,7 +135,7 @@ class _Connection:
         try:
             while True:
                 self._look_now.clear()
-                before = (self.place, self.observation, self.offers)
+                before = (self.place, self.observation, self.offers())
                 try:
                     await self._look(hooks)
                     failures, pause = 0, self._looks.every_seconds
@@ -143,7 +143,7 @@ class _Connection:
                     failures += 1
                     pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** max(0, failures - _FAILURES))
                     await self._failed(error, failures)
-                if (self.place, self.observation, self.offers) != before:
+                if (self.place, self.observation, self.offers()) != before:
                     hooks.on_change(self._key)
                 try:
                     async with asyncio.timeout(pause):
@@ -184,7 +184,7 @@ class _Connection:
             async with asyncio.timeout(_SURVEY_SECONDS):
                 self._found = await survey(self._client, facts, namespaces, before, whole=False)
         except TimeoutError:
-            self._found = replace(before, complete=False)
+            self._found = replace(before, facts=facts, namespaces=namespaces, complete=False)
         self._surveyed = now
 
     async def _identities(self) -> tuple[str, ...]:
@@ -431,10 +431,11 @@ class Clusters:
         known = self._known.get(key)
         return known.observation if known is not None else CONNECTING
 
-    def offers(self, key: Name) -> MeasuredOffers | None:
-        """What a platform's cluster offers; None while it was not looked at."""
+    def offers(self, key: Name, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
+        """What a platform's cluster offers; `remembered` while it was not looked at."""
         known = self._known.get(key)
-        return known.connection.offers if known is not None and known.connection is not None else None
+        connection = known.connection if known is not None else None
+        return connection.offers(remembered) if connection is not None else remembered
 
     def look(self) -> None:
         """Look at the clusters that were not looked at for what is wanted now."""

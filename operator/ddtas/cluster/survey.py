@@ -13,7 +13,7 @@ from ddtas.api.offers import MeasuredOffers
 from ddtas.cluster.client import Client
 from ddtas.cluster.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.measured import OF_A_NAMESPACE, Answer, Found, answer
+from ddtas.plan.measured import OF_A_NAMESPACE, Answer, Found, answer, trimmed
 from ddtas.plan.offers import Fact
 
 JsonObject = dict[str, Any]
@@ -36,8 +36,8 @@ _DECLARED = {
     Fact.POD_SECURITY: "podSecurity",
 }
 
-_PAGE = 250  # a node may have 50 KiB
-_MOST_PAGES = 20
+_PAGE = 100  # a node may have 50 KiB
+_MOST = 5000
 _FIRST_PAUSE_SECONDS = 5.0
 # What comes in a burst (a hundred listings) is one look.
 _BREATH_SECONDS = 1.0
@@ -47,20 +47,20 @@ class _TooManyError(Exception):
     """There are more objects than anybody should have to read."""
 
 
-async def _list(client: Client, resource: ResourceType, namespace: str | None) -> list[Any]:
-    """All objects of a kind, page by page.
+async def _list(client: Client, fact: Fact, namespace: str | None) -> list[Any]:
+    """All objects of a kind, page by page; of each only what counts.
 
     Raises:
         ClusterError: it was refused, or there is no such kind.
     """
     items: list[Any] = []
     token = ""
-    for _ in range(_MOST_PAGES):
-        body = await client.list(resource, namespace, limit=_PAGE, token=token)
+    for _ in range(_MOST // _PAGE):
+        body = await client.list(_RESOURCES[fact], namespace, limit=_PAGE, token=token)
         found, metadata = body.get("items"), body.get("metadata")
-        items += found if isinstance(found, list) else []
+        items += [trimmed(fact, item) for item in found] if isinstance(found, list) else []
         token = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
-        if not token:
+        if not token and len(items) <= _MOST:
             return items
     raise _TooManyError
 
@@ -77,19 +77,18 @@ def _grouped(fact: Fact, items: Iterable[Any]) -> dict[str, list[Any]]:
 
 async def _ask(client: Client, fact: Fact, namespaces: frozenset[str], whole: bool) -> dict[tuple[Fact, str], Answer]:
     """One fact, for all namespaces."""
-    resource = _RESOURCES[fact]
     if fact not in OF_A_NAMESPACE:
-        return {(fact, ""): await _told(fact, _list(client, resource, None))}
+        return {(fact, ""): await _told(fact, _list(client, fact, None))}
     if whole:
         # Sorted by namespace before it is read: each is told on its own.
-        everything = await _answered(fact, _list(client, resource, None))
+        everything = await _answered(fact, _list(client, fact, None))
         if isinstance(everything, str):
             return {(fact, n): everything for n in namespaces}
         groups = _grouped(fact, everything)
         return {(fact, n): answer(fact, groups.get(n, [])) for n in namespaces}
     found: dict[tuple[Fact, str], Answer] = {}
     for n in sorted(namespaces):
-        ask = _one(client, n) if fact is Fact.POD_SECURITY else _list(client, resource, n)
+        ask = _one(client, n) if fact is Fact.POD_SECURITY else _list(client, fact, n)
         found[fact, n] = await _told(fact, ask)
     return found
 
@@ -115,7 +114,7 @@ async def _answered(fact: Fact, asked: Awaitable[list[Any]]) -> list[Any] | str:
     except NotFound:  # there is no such kind, and so no such object
         return []
     except _TooManyError:
-        return f"the cluster has more than {_PAGE * _MOST_PAGES} {plural}"
+        return f"the cluster has more than {_MOST} {plural}"
     except ClusterError as error:
         if error.status not in (401, 403):
             raise
@@ -137,17 +136,23 @@ async def survey(
         whole: ask once for all namespaces, which needs the right to.
     """
     answers: dict[tuple[Fact, str], Answer] = {}
+    troubles: dict[Fact, str] = {}
     complete, answered = True, True
     for fact in sorted(facts) if namespaces else ():
+        how = "no answer"
         try:
             if answered:
                 answers |= await _ask(client, fact, namespaces, whole)
                 continue
         except ClusterError as error:
             answered = error.status != 0
+            how = f"HTTP {error.status}" if error.status else how
         complete = False
         answers |= {key: known for key, known in before.answers.items() if key[0] is fact}
-    return Found(facts, namespaces, answers, complete)
+        if fact in before.facts:  # once is a hiccup
+            plural = _RESOURCES[fact].plural
+            troubles[fact] = f"the cluster does not say which {plural} it has ({how}): it is asked again"
+    return Found(facts, namespaces, answers, troubles, complete)
 
 
 class Surveyor:
@@ -179,9 +184,10 @@ class Surveyor:
         self._wake = asyncio.Event()
         self._found: Found | None = None
 
-    def of(self, namespace: str) -> MeasuredOffers | None:
-        """What is offered to workloads in a namespace; None where that was not looked at yet."""
-        return self._found.of(namespace) if self._found is not None else None
+    def of(self, namespace: str, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
+        """What is offered to workloads in a namespace; `remembered` where that was not looked at yet."""
+        found = self._found.of(namespace, remembered) if self._found is not None else None
+        return found if found is not None else remembered
 
     def look(self) -> None:
         """Look now, if something else is wanted than what was looked at last."""

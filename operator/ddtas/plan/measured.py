@@ -194,6 +194,38 @@ READERS: Mapping[Fact, Callable[[Sequence[object]], Answer]] = {
 OF_A_NAMESPACE = frozenset({Fact.POD_SECURITY, Fact.QUOTAS, Fact.LIMIT_RANGES})
 
 
+# The fields of MeasuredOffers that each fact gives.
+_FIELDS: Mapping[Fact, tuple[str, ...]] = {
+    Fact.STORAGE_CLASSES: ("storage_classes",),
+    Fact.INGRESS_CLASSES: ("ingress_classes",),
+    Fact.GATEWAY_CLASSES: ("gateway_classes",),
+    Fact.NODES: ("architectures", "devices"),
+    Fact.POD_SECURITY: ("pod_security",),
+    Fact.QUOTAS: ("quotas",),
+    Fact.LIMIT_RANGES: ("limit_ranges",),
+}
+_KEPT = frozenset({_DEFAULT_CLASS, _OS_LABEL, ARCHITECTURE_LABEL, POD_SECURITY_LABEL})
+
+
+def trimmed(fact: Fact, item: object) -> dict[str, Any]:
+    """What counts of an object, so that a long list of large ones takes little room: a node has many kilobytes."""
+    metadata, status = _map(_map(item).get("metadata")), _map(_map(item).get("status"))
+    kept: dict[str, Any] = {key: metadata[key] for key in ("name", "namespace") if _is_short(metadata.get(key))}
+    for marks in ("labels", "annotations"):
+        kept[marks] = {k: v for k, v in _map(metadata.get(marks)).items() if k in _KEPT and _is_short(v)}
+    found: dict[str, Any] = {"metadata": kept}
+    if fact in (Fact.QUOTAS, Fact.LIMIT_RANGES):
+        found["spec"] = _map(item).get("spec")
+    if fact is Fact.NODES:
+        capacity = [(k, v) for k, v in _map(status.get("capacity")).items() if _is_device(k) and _is_short(v)]
+        found["status"] = {"capacity": dict(capacity[: _MOST_DEVICES + 1])}
+    return found
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 253
+
+
 def answer(fact: Fact, items: Sequence[object]) -> Answer:
     """What a list of objects says."""
     try:
@@ -210,20 +242,27 @@ class Found:
         facts: what was looked at.
         namespaces: for which.
         answers: by fact and namespace; "" where that is all the same.
-        complete: nothing went wrong. What did not answer is as it was before.
+        troubles: what was asked for more than once and did not answer, and how. What it answered before still stands.
+        complete: nothing went wrong.
     """
 
     facts: frozenset[Fact] = frozenset()
     namespaces: frozenset[str] = frozenset()
     answers: Mapping[tuple[Fact, str], Answer] = field(default_factory=dict)
+    troubles: Mapping[Fact, str] = field(default_factory=dict)
     complete: bool = True
 
     def covers(self, facts: frozenset[Fact], namespaces: Iterable[str]) -> bool:
         """Whether these are what was looked at."""
         return facts == self.facts and (not facts or frozenset(namespaces) == self.namespaces)
 
-    def of(self, namespace: str) -> MeasuredOffers | None:
-        """What is offered to workloads in a namespace; None where that was not looked at."""
+    def of(self, namespace: str, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
+        """What is offered to workloads in a namespace; None where that was not looked at.
+
+        Args:
+            namespace: theirs.
+            remembered: what was known before a restart, which stands in for what has not answered since.
+        """
         if not self.facts:
             return MeasuredOffers()
         if namespace not in self.namespaces:
@@ -236,4 +275,10 @@ class Found:
                 unknown.append(UnknownFact(fact=fact, reason=found[:200]))
             elif found is not None:
                 fields |= found
+            elif fact in self.facts:
+                known = {name: getattr(remembered, name, None) for name in _FIELDS[fact]}
+                fields |= {name: value for name, value in known.items() if value is not None}
+                said = remembered.why_unknown(fact) if remembered is not None else None
+                said = said or (None if any(v is not None for v in known.values()) else self.troubles.get(fact))
+                unknown += [UnknownFact(fact=fact, reason=said)] if said is not None else []
         return MeasuredOffers(**fields, unknown=tuple(unknown))

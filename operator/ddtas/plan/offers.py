@@ -32,10 +32,9 @@ class Fact(StrEnum):
     LIMIT_RANGES = "limitRanges"
 
 
-# Devices of one pod come from one node; what runs at the same time needs all of them at once.
 @dataclass(frozen=True, slots=True)
 class DeviceNeed:
-    """How many devices of one kind a version needs."""
+    """How many devices of one kind a version needs: a pod gets all of them from one node."""
 
     name: str
     on_one_node: int
@@ -371,13 +370,38 @@ def _limits(case: _Case, version: Version) -> Iterator[Check]:
 # ---- all of them ----
 
 
-def checks(version: Version, offers: Offers | None, measured: MeasuredOffers) -> tuple[Check, ...]:
-    """All that a version needs, each with its verdicts; nothing where it asks for nothing."""
-    wanted = needs(version)
-    if not wanted.facts:
-        return ()
-    case = _Case(offers, measured)
+def _kubernetes(needed: str, has: str) -> Check:
+    what = f"Kubernetes {needed}"
+    if not has:
+        return Check(what, why="its version is not known yet")
+    if _minor(has) < _minor(needed):
+        return Check(what, measured=NOT_MET, why=f"the cluster has {has}")
+    return Check(what, measured=MET)
+
+
+def _minor(version: str) -> tuple[int, int]:
+    major, minor = version.lstrip("v").split(".")[:2]
+    return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
+
+
+def checks(
+    version: Version, offers: Offers | None, measured: MeasuredOffers, kubernetes_version: str
+) -> tuple[Check, ...]:
+    """All that a version needs, each with its verdicts; nothing where it asks for nothing.
+
+    Args:
+        version: of the app.
+        offers: what the platform team declares.
+        measured: what a look found.
+        kubernetes_version: of the cluster; "" while that is not known.
+    """
+    required, wanted = version.platform_requirements, needs(version)
     found: list[Check] = []
+    if required is not None and required.minimum_kubernetes_version is not None:
+        found.append(_kubernetes(required.minimum_kubernetes_version, kubernetes_version))
+    if not wanted.facts:
+        return tuple(found)
+    case = _Case(offers, measured)
     if wanted.architectures:
         found.append(_architecture(case, wanted.architectures))
     found += [_storage(case, mode) for mode in wanted.storage]

@@ -110,12 +110,8 @@ def _workloads_at_home(case: _Case) -> Refusal | None:
 
 def _platform_suits(case: _Case) -> Refusal | None:
     version, limits = case.version, case.platform.spec.limits
-    required = version.platform_requirements
-    faults: list[str] = []
-    if required is not None and required.minimum_kubernetes_version is not None:
-        has, needs = case.snapshot.kubernetes_version, required.minimum_kubernetes_version
-        if has and _minor(has) < _minor(needs):
-            faults.append(f"needs Kubernetes {needs}, the cluster has {has}")
+    found = _offers(case)
+    faults = list(offers.lacking(found))
     if limits is not None:
         for who, requests in (
             ("components request", container_requests(version.components)),
@@ -127,8 +123,6 @@ def _platform_suits(case: _Case) -> Refusal | None:
                 total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
                 if total > amount(limit):
                     faults.append(f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}")
-    found = _offers(case)
-    faults += offers.lacking(found)
     name = f"platform {case.platform.metadata.name}"
     if faults:
         return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
@@ -138,7 +132,8 @@ def _platform_suits(case: _Case) -> Refusal | None:
 
 
 def _offers(case: _Case) -> tuple[offers.Check, ...]:
-    return offers.checks(case.version, case.platform.spec.offers, case.snapshot.offers)
+    snapshot = case.snapshot
+    return offers.checks(case.version, case.platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
 
 
 def _was_accepted(case: _Case) -> bool:
@@ -147,11 +142,6 @@ def _was_accepted(case: _Case) -> bool:
     return status.version == case.version.version and any(
         c.type == "Accepted" and c.status == "True" for c in status.conditions
     )
-
-
-def _minor(version: str) -> tuple[int, int]:
-    major, minor = version.lstrip("v").split(".")[:2]
-    return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
 
 
 def _parameters(case: _Case) -> tuple[dict[str, Scalar], list[str]]:
