@@ -124,9 +124,9 @@ class _Connection:
             self._approved = identity
             self._look_now.set()
 
-    def look(self) -> None:
-        """Look now, if something else is wanted than what was looked at last."""
-        if self._found is not None and self._found.facts != self._looks.wanted():
+    def look(self, facts: frozenset[Fact]) -> None:
+        """Look now, if that is not what was looked at last."""
+        if self._found is not None and self._found.facts != facts:
             self._look_now.set()
 
     async def run(self, hooks: _Hooks) -> None:
@@ -439,9 +439,10 @@ class Clusters:
 
     def look(self) -> None:
         """Look at the clusters that were not looked at for what is wanted now."""
+        facts = self._looks.wanted()
         for known in self._known.values():
             if known.connection is not None:
-                known.connection.look()
+                known.connection.look(facts)
 
     def place(self, key: Name) -> Place | None:
         """Where the workloads of a platform are worked on; None while that cannot or must not be."""
