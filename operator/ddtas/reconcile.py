@@ -14,6 +14,7 @@ from ddtas import metrics, names
 from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, InstallationStatus, PlanStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
+from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster import report
 from ddtas.cluster.apply import apply, remove_all
@@ -24,11 +25,12 @@ from ddtas.cluster.place import Place
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
-from ddtas.plan import dependencies, volumes
+from ddtas.plan import dependencies, offers, volumes
 from ddtas.plan.admission import admit
-from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable
+from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered
 from ddtas.plan.clusters import blocked_removal, judge
-from ddtas.plan.decide import Plan, RenderRequest, decide
+from ddtas.plan.decide import Finding, Plan, RenderRequest, decide
+from ddtas.plan.offers import Check
 from ddtas.plan.preview import preview
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
@@ -93,6 +95,7 @@ class Reconciler:
         clusters: Clusters,
         probes: ProbeScheduler,
         settings: Settings,
+        offered: Callable[[str, MeasuredOffers | None], MeasuredOffers | None] = lambda namespace, known: known,
         now: Callable[[], datetime] = _now,
         on_published: Callable[[], None] = lambda: None,
     ) -> None:
@@ -103,6 +106,7 @@ class Reconciler:
             world: what is known of it.
             probes: what is known of data sources.
             settings: of this process.
+            offered: what the cluster at home offers in a namespace; what was known of it, while it was not looked at.
             now: the clock.
             on_published: called when a status was written: its own event will bring nothing new.
         """
@@ -112,13 +116,14 @@ class Reconciler:
         self._clusters = clusters
         self._probes = probes
         self._settings = settings
+        self._offered = offered
         self._now = now
         self._on_published = on_published
         # By Installation, then revision: two Installations may have the same revision, but never the same names.
         self._rendered: OrderedDict[Name, dict[str, tuple[Manifest, ...] | TemplateError]] = OrderedDict()
         # By platform: the digests of its sources, for one generation of it; and which apps could run there.
         self._digests: dict[Name, tuple[str, int, dict[str, str]]] = {}
-        self._catalogues: dict[Name, tuple[object, datetime, tuple[ListingFit, ...]]] = {}
+        self._catalogues: dict[Name, tuple[object, datetime, tuple[tuple[ListingFit, ...], Finding | None]]] = {}
         # Installations with volumes: when one goes, there is no more of it, but somebody must be told what it left.
         self._with_volumes: dict[Name, Metadata] = {}
 
@@ -181,9 +186,10 @@ class Reconciler:
         observations = self._observations(platform, products)
         seen = self._clusters.ensure(platform, self._world.secrets(namespace))
         cluster = judge(platform, seen) if seen is not None else None
-        listings = await self._catalogue(platform, products, observations)
+        listings, asked = await self._catalogue(platform, products, observations)
         digests = self._probe_digests(platform, products)
-        status = platform_status(platform, observations, digests, listings, self._now(), cluster, products)
+        offer = (asked, self._offers(platform))
+        status = platform_status(platform, observations, digests, listings, self._now(), cluster, products, offer)
         await self._publish(PLATFORM, self._world.platforms, platform, status)
         if cluster is not None and cluster[0].status == "True":
             self._approve(key)
@@ -203,10 +209,17 @@ class Reconciler:
         known = platform.status.cluster.kubernetes_version if platform.status.cluster is not None else ""
         return seen.kubernetes_version or known
 
+    def _offers(self, platform: MunicipalityPlatform) -> MeasuredOffers:
+        """What the cluster of the platform's workloads offers: as it was last seen, until it is looked at."""
+        key, remembered = (platform.metadata.namespace, platform.metadata.name), platform.status.offers
+        at_home = platform.spec.cluster is None
+        found = self._offered(key[0], remembered) if at_home else self._clusters.offers(key, remembered)
+        return found if found is not None else MeasuredOffers()
+
     async def _catalogue(
         self, platform: MunicipalityPlatform, products: dict[str, Product], observations: dict[str, SourceObservation]
-    ) -> tuple[ListingFit, ...]:
-        """Which apps could run on a platform.
+    ) -> tuple[tuple[ListingFit, ...], Finding | None]:
+        """Which apps could run on a platform, and whether its cluster offers what they ask of it.
 
         Each of a hundred sources may have news in each interval, so what only moves on (a record more) is worked out
         no more often than every five minutes; what changes the question is worked out at once.
@@ -217,6 +230,7 @@ class Reconciler:
             platform.metadata.uid,
             platform.metadata.generation,
             self._kubernetes_version(platform),
+            self._offers(platform),
             tuple((listing.metadata.uid, listing.metadata.generation) for listing in listings),
             tuple((name, seen.state, steady_facts(seen.facts)) for name, seen in observations.items()),
             tuple(products.items()),
@@ -226,6 +240,7 @@ class Reconciler:
         if known is not None and known[0] == question and (now - known[1]).total_seconds() < _CATALOGUE_SECONDS:
             return known[2]
         fits: list[ListingFit] = []
+        checks: dict[str, tuple[Check, ...]] = {}
         for listing in listings:
             version = installable(listing)
             if version is None or review_refusal(listing, self._settings.policy) or len(fits) >= MOST_LISTINGS:
@@ -233,9 +248,13 @@ class Reconciler:
             namespace, name = key
             await asyncio.sleep(0)  # each may take long where there are many sources: others get a turn
             candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
-            fits.append(fit(self._snapshot(candidate, listing, platform, products, observations), version))
-        self._catalogues[key] = (question, now, tuple(fits))
-        return tuple(fits)
+            snapshot = self._snapshot(candidate, listing, platform, products, observations)
+            fits.append(fit(snapshot, version))
+            about = f"{listing.metadata.name} {version.version}"
+            checks[about] = offers.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+        answer = (tuple(fits), offered(checks))
+        self._catalogues[key] = (question, now, answer)
+        return answer
 
     def _observations(
         self, platform: MunicipalityPlatform, products: dict[str, Product]
@@ -548,6 +567,7 @@ class Reconciler:
             installation=installation,
             listing=listing,
             platform=platform,
+            offers=self._offers(platform) if isinstance(platform, MunicipalityPlatform) else MeasuredOffers(),
             observations=observations,
             secrets=self._world.secrets(installation.metadata.namespace),
             products=products,

@@ -13,14 +13,17 @@ from ddtas import metrics, names, sandbox
 from ddtas.cluster.access import open_client
 from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
-from ddtas.cluster.clusters import Clusters
+from ddtas.cluster.clusters import Clusters, Looks
 from ddtas.cluster.facts import NOBODY
 from ddtas.cluster.http import HttpServer
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import Election
 from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
+from ddtas.cluster.survey import Surveyor
 from ddtas.cluster.world import Collection, Name, World
 from ddtas.errors import ClusterError
+from ddtas.plan import offers
+from ddtas.plan.offers import Fact
 from ddtas.probes import AddressPolicy, Limits, Look
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
 from ddtas.reconcile import ObjectKey, Reconciler
@@ -68,11 +71,19 @@ class Operator:
         )
         reaches = AddressPolicy(allowed=settings.cluster_allowed_ranges, forbidden=policy.forbidden)
         self._children = Children()
+        self._asked: dict[str, tuple[str, int, frozenset[Fact]]] = {}
+        self._surveyor = Surveyor(
+            client,
+            lambda: (self._facts_wanted(), self._namespaces_at_home()),
+            on_change=self._on_offers,
+            every_seconds=settings.offers_interval_seconds,
+            whole=not settings.namespaces,
+        )
         self._clusters = Clusters(
             lambda access: open_client(access, reaches.refusal, _count_request),
             on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
             on_child=self._on_installation,
-            every_seconds=settings.cluster_interval_seconds,
+            looks=Looks(settings.cluster_interval_seconds, settings.offers_interval_seconds, self._facts_wanted),
             slots=max(1, settings.workers // 2),
         )
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
@@ -83,6 +94,7 @@ class Operator:
                 self._clusters,
                 self._probes,
                 settings,
+                self._surveyor.of,
                 on_published=self._pass_on,
             ),
             settings.workers,
@@ -171,6 +183,7 @@ class Operator:
     def _on_leading(self) -> None:
         metrics.LEADER.set(1)
         self._spawn(self._probes.start(), "probe scheduler")
+        self._spawn(self._surveyor.run(), "looks at what the cluster offers")
         # Platforms first: they say which data sources to look at.
         for kind in (PLATFORM.kind, APP_LISTING.kind, INSTALLATION.kind):
             _, collection = self._collections[kind]
@@ -239,6 +252,9 @@ class Operator:
             users = self._world.users_of_platform(key)
         for user in users:
             self._queue.add(ObjectKey("Installation", *user))
+        if kind != INSTALLATION.kind:
+            self._surveyor.look()
+            self._clusters.look()
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -276,6 +292,29 @@ class Operator:
         namespace, name = secret
         for platform in self._world.platforms.readable():
             if platform.metadata.namespace == namespace and name in platform.spec.secret_names():
+                self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
+
+    # ---- what clusters offer ----
+
+    def _facts_wanted(self) -> frozenset[Fact]:
+        """What some version of some listing asks of a cluster."""
+        known, self._asked = self._asked, {}
+        for listing in self._world.listings.readable():
+            meta = listing.metadata
+            was = known.get(meta.name)
+            if was is None or was[:2] != (meta.uid, meta.generation):
+                facts = (offers.needs(version).facts for version in listing.spec.versions)
+                was = (meta.uid, meta.generation, frozenset[Fact]().union(*facts))
+            self._asked[meta.name] = was
+        return frozenset[Fact]().union(*(facts for _, _, facts in self._asked.values()))
+
+    def _namespaces_at_home(self) -> frozenset[str]:
+        platforms = self._world.platforms.readable()
+        return frozenset(p.metadata.namespace for p in platforms if p.spec.cluster is None)
+
+    def _on_offers(self, namespace: str) -> None:
+        for platform in list(self._world.platforms.readable()):
+            if platform.metadata.namespace == namespace and platform.spec.cluster is None:
                 self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
 
     def _on_probe_news(self, key: SourceKey) -> None:

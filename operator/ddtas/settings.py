@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     cluster_interval_seconds: Annotated[float, Field(ge=1)] = 30
     cluster_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
 
+    # Between two looks at what a cluster offers, where a listing asks for something.
+    offers_interval_seconds: Annotated[float, Field(ge=1)] = 300
+
     @field_validator("namespaces", mode="before")
     @classmethod
     def _namespaces(cls, value: object) -> object:

@@ -120,6 +120,17 @@ class City:
 
         eventually("pause", quiet)
 
+    def settled_but_for_looks(self, seconds: float = 4.0) -> None:
+        """Wait until it has written nothing for so long."""
+
+        def quiet() -> bool:
+            mark = self.cluster.mark()
+            time.sleep(seconds)
+            found = self.cluster.requests(self.rights.user, mark)
+            return not [r for r in found if r.writes and r.kind != "leases"]
+
+        eventually("pause", quiet)
+
     def end_operators(self) -> None:
         """Kill all replicas."""
         for operator in self._operators:

@@ -24,14 +24,22 @@ class Rights:
         self._cluster, self._namespace = cluster, namespace
         self._release = f"ddtas-{namespace}"
         self.user = f"system:serviceaccount:{namespace}:{self._release}"
-        command = ["helm", "template", self._release, str(REPO / "charts" / "ddtas-operator"), "-n", namespace]
-        command += ["--show-only", "templates/rbac.yaml", "--set", f"namespaces={{{namespace}}}"]
-        rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         self._file = folder / "rbac.yaml"
-        self._file.write_text(rendered)
+        self._render()
         self.grant()
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(yaml.safe_dump(self._access()))
+
+    def _render(self, *values: str) -> None:
+        command = ["helm", "template", self._release, str(REPO / "charts" / "ddtas-operator"), "-n", self._namespace]
+        command += ["--show-only", "templates/rbac.yaml", "--set", f"namespaces={{{self._namespace}}}"]
+        command += [part for value in values for part in ("--set", value)]
+        self._file.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    def change(self, *values: str) -> None:
+        """What the chart grants with these values."""
+        self._render(*values)
+        self.grant()
 
     def _access(self) -> JsonObject:
         admin = yaml.safe_load(Path(self._cluster.kubeconfig).read_text())

@@ -13,6 +13,7 @@ import yaml
 
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
+from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import DataSource, MeasuredField, MunicipalityPlatform, SourceFacts
 from ddtas.plan.decide import Plan, decide
 from ddtas.plan.diff import diff
@@ -129,6 +130,7 @@ class City:
     policy: StorePolicy = field(default_factory=StorePolicy)
     kubernetes_version: str = "1.36"
     workload_namespace: str = ""
+    offers: MeasuredOffers = field(default_factory=MeasuredOffers)
     now: datetime = NOW
     started: list[str] = field(default_factory=list)  # names of Jobs, each time that one was made
     _serial: int = 0
@@ -146,6 +148,7 @@ class City:
             listing=AppListing.parse(listing) if isinstance(listing, dict) else listing,
             platform=MunicipalityPlatform.parse(platform) if isinstance(platform, dict) else platform,
             workload_namespace=self.workload_namespace,
+            offers=self.offers,
             observations=dict(self.observations),
             secrets=dict(self.secrets),
             children=dict(self.children),

@@ -16,10 +16,11 @@ from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster import clusters as module
 from ddtas.cluster.access import Gate, open_client
-from ddtas.cluster.clusters import Clusters
+from ddtas.cluster.clusters import Clusters, Looks
 from ddtas.cluster.resources import CHILDREN, ResourceType
 from ddtas.errors import ClusterError, NotFound
 from ddtas.plan.kubeconfig import Access
+from ddtas.plan.offers import Fact
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Secret
 
@@ -45,6 +46,8 @@ class City:
         self.refused_lists: ClusterError | None = None
         self.hidden: set[str] = set()
         self.objects: list[dict[str, Any]] = []
+        self.offers: dict[str, Any] = {"storageclasses": ["disk"], "resourcequotas": []}
+        self.asked: list[str] = []
         self.selectors: set[str] = set()
         self.closed = 0
         self._events: list[asyncio.Queue[dict[str, Any]]] = []
@@ -65,6 +68,15 @@ class City:
         if name not in self.uids:
             raise NotFound(404, f"no namespace {name}")
         return {"metadata": {"uid": self.uids[name]}}
+
+    async def list(self, resource: ResourceType, namespace: str | None, **page: Any) -> dict[str, Any]:
+        """A look at what it offers."""
+        self._answer()
+        self.asked.append(f"{resource.plural} in {namespace}" if namespace else resource.plural)
+        found = self.offers.get(resource.plural, ())
+        if isinstance(found, BaseException):
+            raise found
+        return {"items": [{"metadata": {"name": name}} for name in found]}
 
     async def pages(
         self, resource: ResourceType, namespace: str | None, selector: str = ""
@@ -100,7 +112,9 @@ class Hall:
         self.children: list[tuple[str, str]] = []
         self.opened: list[Access] = []
         self.cities: dict[str, City] = {}
-        self.clusters = Clusters(self._open, self.changed.append, self.children.append, 0.02, 2)
+        self.wanted: frozenset[Fact] = frozenset()
+        looks = Looks(0.02, 3600.0, lambda: self.wanted)
+        self.clusters = Clusters(self._open, self.changed.append, self.children.append, looks, 2)
 
     def _open(self, access: Access) -> Any:
         self.opened.append(access)
@@ -328,6 +342,64 @@ async def test_a_city_that_is_away_stops_no_other(hall: Hall) -> None:
         assert free
 
 
+# ---- what it offers ----
+
+
+async def test_a_city_is_asked_for_nothing_that_no_listing_asks_for(hall: Hall) -> None:
+    city = await hall.reached()
+    await hall.until(lambda: city.looks > 5)
+    assert city.asked == []
+    offers = hall.clusters.offers(KEY)
+    assert offers is not None
+    assert offers.dump() == {}
+
+
+async def test_what_a_city_offers_is_looked_at_seldom_and_told(hall: Hall) -> None:
+    hall.wanted = frozenset({Fact.STORAGE_CLASSES, Fact.QUOTAS})
+    city = await hall.reached()
+    await hall.until(lambda: hall.clusters.offers(KEY))
+    offers = hall.clusters.offers(KEY)
+    assert offers is not None
+    assert offers.dump() == {"storageClasses": [{"name": "disk"}], "quotas": []}
+    looks = city.looks
+    await hall.until(lambda: city.looks > looks + 5)
+    assert sorted(city.asked) == ["resourcequotas in twins", "storageclasses"], "once, for the one namespace"
+    hall.changed.clear()
+    hall.wanted |= {Fact.INGRESS_CLASSES}
+    hall.clusters.look()
+    await hall.until(lambda: hall.changed == [KEY])
+    offers = hall.clusters.offers(KEY)
+    assert offers is not None
+    assert offers.ingress_classes == ()
+
+
+async def test_it_is_not_asked_before_it_may_be_worked_on(hall: Hall) -> None:
+    hall.wanted = frozenset({Fact.STORAGE_CLASSES})
+    hall.ensure(None)
+    await hall.until(lambda: hall.reason() is Reason.CLUSTER_REACHABLE)
+    await asyncio.sleep(0.1)
+    assert hall.city.asked == []
+    assert hall.clusters.offers(KEY) is None
+    hall.clusters.approve(KEY, ONE)
+    await hall.until(lambda: hall.clusters.offers(KEY))
+
+
+@pytest.mark.parametrize("trouble", [ClusterError(500, "oh"), TimeoutError(), ClusterError(0, "no answer")], ids=repr)
+async def test_a_city_that_does_not_tell_what_it_offers_is_worked_on(hall: Hall, trouble: Exception) -> None:
+    hall.wanted = frozenset({Fact.STORAGE_CLASSES})
+    hall.cities["https://api.city.example:6443"] = city = City()
+    city.offers["storageclasses"] = trouble
+    await hall.reached()
+    await hall.until(lambda: len(city.asked) > 2)  # again at each look
+    assert hall.clusters.place(KEY) is not None
+    offers = hall.clusters.offers(KEY)
+    assert offers is not None
+    assert offers.storage_classes is None
+    city.offers["storageclasses"] = ["disk"]
+    await hall.until(lambda: (seen := hall.clusters.offers(KEY)) is not None and seen.storage_classes)
+    assert hall.clusters.offers(("voorbeeldstad", "other")) is None
+
+
 # ---- children ----
 
 
@@ -482,4 +554,5 @@ def test_the_example_that_a_city_applies_gives_what_the_operator_needs() -> None
     home = {rule for rule in flat(yaml.safe_load(text)) if rule[0] != "ddtas.nl" and rule[1] != "events"}
     documents = yaml.safe_load_all((root / "examples" / "remote" / "access.yaml").read_text())
     role = next(d for d in documents if d["kind"] == "Role")
-    assert flat(role["rules"]) == home | {("", "namespaces", "get")}
+    room = {("", "resourcequotas", "list"), ("", "limitranges", "list")}
+    assert flat(role["rules"]) == home | room | {("", "namespaces", "get")}

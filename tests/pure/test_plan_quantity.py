@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ddtas.api.base import Quantity
-from ddtas.plan.quantity import amount, canonical
+from ddtas.plan.quantity import amount, canonical, read, written
 
 CANONICAL = [
     ("1", "1"),
@@ -21,6 +21,7 @@ CANONICAL = [
     ("2.5", "2500m"),
     ("0.0001", "1m"),  # pods count in thousandths, rounded up
     ("1.0001", "1001m"),
+    ("0.9991", "1"),  # rounded up to a whole number
     ("0.5m", "1m"),
     ("0", "0"),
     ("0m", "0"),
@@ -107,3 +108,49 @@ def test_canonical_is_the_same_amount_rounded_up_to_a_thousandth(quantity: str) 
 def test_canonical_has_no_fraction(quantity: str) -> None:
     assert "." not in canonical(quantity)
     assert canonical(canonical(quantity)) == canonical(quantity)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1", "1"),
+        ("+2.", "2"),
+        (".5", "0.5"),
+        ("100n", "1e-7"),
+        ("3u", "3e-6"),
+        ("2P", "2e15"),
+        ("1E", "1e18"),
+        ("1Ei", "1152921504606846976"),
+        ("1Pi", "1125899906842624"),
+        ("1e3", "1000"),
+        ("1E-2", "0.01"),
+        ("9e99", "1e24"),  # more than anybody has
+    ],
+)
+def test_read_takes_every_form_that_the_api_server_knows(text: str, expected: str) -> None:
+    assert read(text) == Decimal(expected)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1K", "1ki", "e3", "1e", "NaN", "1_0", "٣", "1 ", "9" * 41, None, 3])
+def test_read_takes_nothing_else(text: object) -> None:
+    assert read(text) is None
+
+
+@given(QUANTITIES)
+def test_read_and_amount_agree(quantity: str) -> None:
+    assert read(quantity) == amount(quantity)
+
+
+@pytest.mark.parametrize(
+    ("total", "bytes_", "expected"),
+    [
+        ("1.5", False, "1500m"),
+        ("2147483648", True, "2Gi"),
+        ("1500", True, "2Ki"),
+        ("512", True, "512"),
+        ("1e24", True, ""),
+    ],
+)
+def test_written_is_for_a_person(total: str, bytes_: bool, expected: str) -> None:
+    text = written(Decimal(total), bytes_=bytes_)
+    assert text == expected or (not expected and read(text) is not None)

@@ -41,3 +41,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
+
+{{/* What may be read there beside: what the namespace enforces and has room for. */}}
+{{- define "ddtas.offersRules" -}}
+{{- if has "namespaces" .Values.offers.read -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  # In a Role this is the right to see this one namespace.
+  verbs: [{{ if .Values.namespaces }}get{{ else }}list{{ end }}]
+- apiGroups: [""]
+  resources: [resourcequotas, limitranges]
+  verbs: [list]
+{{- end }}
+{{- end }}

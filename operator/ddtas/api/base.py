@@ -217,6 +217,13 @@ class Verdict(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class UnknownFact(Model):
+    """A fact that could not be found, and why."""
+
+    fact: Annotated[str, StringConstraints(max_length=40)]
+    reason: Annotated[str, StringConstraints(max_length=200)]
+
+
 class Window(Model):
     """A period of days, both ends included."""
 

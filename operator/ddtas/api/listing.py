@@ -49,6 +49,7 @@ from ddtas.api.datasource import (
     ServiceLevelPromise,
     ServiceLevelProperty,
 )
+from ddtas.api.offers import AccessMode, Architecture, Device, Exposure, PodSecurityLevel
 
 
 class Criterion(StrEnum):
@@ -226,9 +227,26 @@ class DataRequirement(Model):
 
 
 class PlatformRequirements(Model):
-    """What the app needs of the platform."""
+    """What the app needs of the platform. What is left out is not asked for.
+
+    The devices that it needs are those of its containers; the quota that it needs follows from their resources.
+    """
 
     minimum_kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$", max_length=5)] | None = None
+    # That the images are built for: one is enough, and pods go to no other node.
+    architectures: (
+        Annotated[tuple[Architecture, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
+    ) = None
+    # Volumes that can be mounted in each of these ways.
+    storage: Annotated[tuple[AccessMode, ...], Field(min_length=1, max_length=4, json_schema_extra=LIST_SET)] | None = (
+        None
+    )
+    # How the app is to be let in from outside: one is enough.
+    exposure: Annotated[tuple[Exposure, ...], Field(min_length=1, max_length=2, json_schema_extra=LIST_SET)] | None = (
+        None
+    )
+    # The least that the namespace must enforce.
+    pod_security: Literal[PodSecurityLevel.BASELINE, PodSecurityLevel.RESTRICTED] | None = None
 
 
 class ResourceList(Model):
@@ -274,6 +292,7 @@ class Container(Model):
     args: Arguments | None = None
     env: Annotated[tuple[EnvVar, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
     resources: Resources
+    devices: Annotated[tuple[Device, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
 
 
 class Port(Model):

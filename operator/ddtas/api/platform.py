@@ -22,6 +22,7 @@ from ddtas.api.base import (
     StorageSize,
     Text,
     Timestamp,
+    UnknownFact,
     Verdict,
     cel,
     list_map,
@@ -41,6 +42,7 @@ from ddtas.api.datasource import (
     SecurityClass,
     ServiceLevelPromise,
 )
+from ddtas.api.offers import MeasuredOffers, Offers
 
 
 class Municipality(Model):
@@ -172,6 +174,8 @@ class MunicipalityPlatformSpec(Model):
     limits: Limits | None = None
     # Of new volumes; the cluster's default class where it is left out.
     storage_class_name: SecretName | None = None
+    # What the cluster offers to apps.
+    offers: Offers | None = None
     # Freezes all Installations on the platform, as their own spec.suspend does.
     suspend: bool = False
 
@@ -194,13 +198,6 @@ class MeasuredField(Model):
     empty: int = 0
     # As the source itself names it, where its protocol has units.
     unit: Annotated[str, StringConstraints(max_length=60)] | None = None
-
-
-class UnknownFact(Model):
-    """A fact that could not be found, and why."""
-
-    fact: Annotated[str, StringConstraints(max_length=40)]
-    reason: Annotated[str, StringConstraints(max_length=200)]
 
 
 class SourceFacts(Model):
@@ -272,6 +269,7 @@ class MunicipalityPlatformStatus(Model):
     observed_generation: int | None = None
     conditions: Conditions = ()
     cluster: ClusterStatus | None = None
+    offers: MeasuredOffers | None = None
     data_sources: Annotated[
         tuple[DataSourceStatus, ...], Field(max_length=700, json_schema_extra=list_map("name"))
     ] = ()

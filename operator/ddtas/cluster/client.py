@@ -88,6 +88,15 @@ class Client:
         """
         return await self._json("get", resource, resource.path(namespace, name))
 
+    async def list(
+        self, resource: ResourceType, namespace: str | None, selector: str = "", limit: int = 0, token: str = ""
+    ) -> JsonObject:
+        """All objects of a kind (in a namespace, or everywhere), as they are now; or a page of them."""
+        query = {"labelSelector": selector} if selector else {}
+        query |= {"limit": str(limit)} if limit else {}
+        query |= {"continue": token} if token else {}
+        return await self._json("list", resource, resource.path(namespace), query)
+
     async def pages(
         self, resource: ResourceType, namespace: str | None, selector: str = ""
     ) -> AsyncGenerator[JsonObject, None]:
@@ -99,15 +108,13 @@ class Client:
         Raises:
             ClusterError: the API server did not answer, or has forgotten that moment (410).
         """
-        trusted = self._max_bytes is None
-        query = {"limit": str(PAGE_SIZE)} if trusted else {}
-        query |= {"labelSelector": selector} if selector else {}
-        more = True
-        while more:
-            page = await self._json("list", resource, resource.path(namespace), query)
-            query["continue"] = page["metadata"].get("continue", "")
-            more = trusted and query["continue"] != ""
+        trusted, token = self._max_bytes is None, ""
+        while True:
+            page = await self.list(resource, namespace, selector, PAGE_SIZE if trusted else 0, token)
+            token = page["metadata"].get("continue", "")
             yield page
+            if not trusted or not token:
+                return
 
     async def apply(
         self, resource: ResourceType, manifest: Mapping[str, Any], *, force: bool, subresource: str | None = None

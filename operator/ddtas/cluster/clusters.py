@@ -17,17 +17,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ddtas import names
+from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import KubeconfigSecret, MunicipalityPlatform
 from ddtas.cluster.access import Gate
 from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.place import Place
-from ddtas.cluster.resources import CHILDREN, ResourceType
+from ddtas.cluster.resources import CHILDREN, NAMESPACE, ResourceType
+from ddtas.cluster.survey import survey
 from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, KubeconfigError, NotFound
 from ddtas.plan import kubeconfig
 from ddtas.plan.clusters import CONNECTING, ClusterObservation, namespace_of
+from ddtas.plan.measured import Found
+from ddtas.plan.offers import Fact
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Secret
 
@@ -35,7 +39,6 @@ log = logging.getLogger(__name__)
 
 JsonObject = dict[str, Any]
 
-NAMESPACE = ResourceType("Namespace", "/api/v1", "namespaces")
 DEFAULT_KEY = "kubeconfig"
 
 # What a city's cluster says of itself goes into a status.
@@ -47,6 +50,7 @@ _FAILURES = 3
 _FIRST_PAUSE_SECONDS = 1.0
 _MAX_PAUSE_SECONDS = 30.0
 _SYNC_SECONDS = 30.0
+_SURVEY_SECONDS = 20.0
 _FORBIDDEN = (401, 403)
 # Installations of one city that are worked on at once.
 _MOST_OF_ONE = 2
@@ -67,17 +71,34 @@ class _Hooks:
     on_child: Callable[[Name], None]
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How often a cluster is looked at, and for what.
+
+    Attributes:
+        every_seconds: while it answers.
+        survey_seconds: for what it offers, which changes seldom.
+        wanted: what of that is to be looked at.
+    """
+
+    every_seconds: float
+    survey_seconds: float = 300.0
+    wanted: Callable[[], frozenset[Fact]] = frozenset
+
+
 class _Connection:
     """One cluster, by one kubeconfig."""
 
     def __init__(
-        self, key: Name, platform_uid: str, access: kubeconfig.Access, opened: tuple[Client, Gate], every: float
+        self, key: Name, platform_uid: str, access: kubeconfig.Access, opened: tuple[Client, Gate], looks: Looks
     ) -> None:
         self._key = key
         self._platform_uid = platform_uid
         self._access = access
         self._client, self._gate = opened
-        self._every = every
+        self._looks = looks
+        self._found: Found | None = None  # what it offers
+        self._surveyed = 0.0
         self._approved = ""
         self._known_by: dict[str, str] = {}  # each identity that was seen → the namespace that has its UID
         self._doubtful = False  # it did not answer just now, or is not what it was
@@ -92,10 +113,20 @@ class _Connection:
         """Where to work; None while that cannot or must not be."""
         return None if self._doubtful else self._place
 
+    def offers(self, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
+        """What the cluster offers; `remembered` while it was not looked at."""
+        found = self._found.of(self._access.namespace, remembered) if self._found is not None else None
+        return found if found is not None else remembered
+
     def approve(self, identity: str) -> None:
         """Work may be done on the cluster with that identity."""
         if self._approved != identity:
             self._approved = identity
+            self._look_now.set()
+
+    def look(self, facts: frozenset[Fact]) -> None:
+        """Look now, if that is not what was looked at last."""
+        if self._found is not None and self._found.facts != facts:
             self._look_now.set()
 
     async def run(self, hooks: _Hooks) -> None:
@@ -104,15 +135,15 @@ class _Connection:
         try:
             while True:
                 self._look_now.clear()
-                before = (self.place, self.observation)
+                before = (self.place, self.observation, self.offers())
                 try:
                     await self._look(hooks)
-                    failures, pause = 0, self._every
+                    failures, pause = 0, self._looks.every_seconds
                 except Exception as error:  # whatever a city's cluster answers, it is that city's trouble
                     failures += 1
                     pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** max(0, failures - _FAILURES))
                     await self._failed(error, failures)
-                if (self.place, self.observation) != before:
+                if (self.place, self.observation, self.offers()) != before:
                     hooks.on_change(self._key)
                 try:
                     async with asyncio.timeout(pause):
@@ -138,6 +169,23 @@ class _Connection:
             self._place = replace(self._place, kubernetes_version=version)  # the city upgraded it
         self.observation = ClusterObservation(Reason.CLUSTER_REACHABLE, "", identities, version)
         self._doubtful = False
+        if self._place is not None:
+            await self._survey()
+
+    async def _survey(self) -> None:
+        """Look at what the cluster offers, seldom. That it does not answer this is no reason to leave it alone."""
+        facts, before = self._looks.wanted(), self._found or Found()
+        now = asyncio.get_running_loop().time()
+        due = not before.complete or (bool(facts) and now - self._surveyed >= self._looks.survey_seconds)
+        if self._found is not None and before.facts == facts and not due:
+            return
+        namespaces = frozenset({self._access.namespace})
+        try:
+            async with asyncio.timeout(_SURVEY_SECONDS):
+                self._found = await survey(self._client, facts, namespaces, before, whole=False)
+        except TimeoutError:
+            self._found = replace(before, facts=facts, namespaces=namespaces, complete=False)
+        self._surveyed = now
 
     async def _identities(self) -> tuple[str, ...]:
         namespace = self._access.namespace
@@ -310,7 +358,7 @@ class Clusters:
         opener: Opener,
         on_change: Callable[[Name], None],
         on_child: Callable[[Name], None],
-        every_seconds: float,
+        looks: Looks,
         slots: int,
     ) -> None:
         """Connect to nothing yet.
@@ -319,12 +367,12 @@ class Clusters:
             opener: makes a client by what a kubeconfig says.
             on_change: told of a platform whose cluster has news.
             on_child: told of an Installation whose children have news.
-            every_seconds: between two looks at a cluster that answers.
+            looks: how often a cluster is looked at, and for what.
             slots: Installations that may be worked on at once, on all these clusters together.
         """
         self._open = opener
         self._hooks = _Hooks(on_change, on_child)
-        self._every = every_seconds
+        self._looks = looks
         self._slots = slots
         self._working = 0
         self._known: dict[Name, _Known] = {}
@@ -365,7 +413,7 @@ class Clusters:
             refused = ClusterObservation(Reason.named(error.reason), f"{about}: {error.message}")
             return _Known(mark, None, refused=refused)
         key = (platform.metadata.namespace, platform.metadata.name)
-        connection = _Connection(key, platform.metadata.uid, access, opened, self._every)
+        connection = _Connection(key, platform.metadata.uid, access, opened, self._looks)
         known = platform.status.cluster
         if known is not None and namespace_of(known.identity) == access.namespace:
             connection.approve(known.identity)
@@ -382,6 +430,19 @@ class Clusters:
         """What is known of a platform's cluster."""
         known = self._known.get(key)
         return known.observation if known is not None else CONNECTING
+
+    def offers(self, key: Name, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
+        """What a platform's cluster offers; `remembered` while it was not looked at."""
+        known = self._known.get(key)
+        connection = known.connection if known is not None else None
+        return connection.offers(remembered) if connection is not None else remembered
+
+    def look(self) -> None:
+        """Look at the clusters that were not looked at for what is wanted now."""
+        facts = self._looks.wanted()
+        for known in self._known.values():
+            if known.connection is not None:
+                known.connection.look(facts)
 
     def place(self, key: Name) -> Place | None:
         """Where the workloads of a platform are worked on; None while that cannot or must not be."""

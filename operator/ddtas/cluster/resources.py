@@ -30,6 +30,7 @@ APP_LISTING = ResourceType("AppListing", f"/apis/{GROUP}/{VERSION}", "applisting
 PLATFORM = ResourceType("MunicipalityPlatform", f"/apis/{GROUP}/{VERSION}", "municipalityplatforms")
 INSTALLATION = ResourceType("Installation", f"/apis/{GROUP}/{VERSION}", "installations")
 SECRET = ResourceType("Secret", "/api/v1", "secrets")
+NAMESPACE = ResourceType("Namespace", "/api/v1", "namespaces")
 EVENT = ResourceType("Event", "/api/v1", "events")
 
 # The kinds of our children, all of which are watched by label.

@@ -3,19 +3,21 @@
 It is asked of the very rules that an Installation has to pass, with an Installation that nobody has made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ddtas.api.base import Metadata, Verdict
 from ddtas.api.installation import Installation, InstallationSpec
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import ListingFit
-from ddtas.plan import rules, versions
-from ddtas.plan.decide import bind
+from ddtas.plan import offers, rules, versions
+from ddtas.plan.decide import Finding, bind
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.snapshot import Snapshot
 
 MOST_LISTINGS = 200  # that the status of a platform can hold
 _MAX_MISSING = 16
+_SHOWN = 5
+REQUIREMENTS_OFFERED = "RequirementsOffered"
 
 
 def installable(listing: AppListing) -> Version | None:
@@ -43,10 +45,12 @@ def fit(snapshot: Snapshot, version: Version) -> ListingFit:
 
     accepted = rules.accept(snapshot)
     if isinstance(accepted, Refusal):
-        return answer(Verdict.NOT_MET, [accepted.message])
+        known = accepted.reason.course is not Course.WORKING
+        return answer(Verdict.NOT_MET if known else Verdict.UNKNOWN, [accepted.message])
+    able = answer(Verdict.UNKNOWN if accepted.doubts else Verdict.MET, accepted.doubts)
     bindings = bind(snapshot, accepted)
     if bindings.bound is not None:
-        return answer(Verdict.MET)
+        return able
     missing = []
     for shown in bindings.shown:
         ambiguous = shown.near_misses and all(n.missing == ("fits",) for n in shown.near_misses)
@@ -58,7 +62,37 @@ def fit(snapshot: Snapshot, version: Version) -> ListingFit:
     if not missing and bindings.finding.reason is not Reason.BINDING_AMBIGUOUS:
         missing = [bindings.finding.message]  # a Secret that is not there
     if not missing:
-        return answer(Verdict.MET)
+        return able
+    missing += accepted.doubts
     lacking = any(b.verdict is Verdict.NOT_MET for b in bindings.shown)
     stalled = bindings.finding.reason.course is Course.STALLED
     return answer(Verdict.NOT_MET if lacking or stalled else Verdict.UNKNOWN, missing)
+
+
+def offered(found: Mapping[str, tuple[offers.Check, ...]]) -> Finding | None:
+    """Whether a platform's cluster offers what listings ask of it; None where none of them asks for anything.
+
+    Args:
+        found: the checks of each listing, by its name and version.
+    """
+    asking = {name: checks for name, checks in found.items() if checks}
+    if not asking:
+        return None
+    lacking = {name: lines for name, checks in asking.items() if (lines := offers.lacking(checks))}
+    doubtful = {name: lines for name, checks in asking.items() if (lines := offers.doubtful(checks))}
+    about = f"{len(lacking or doubtful)} of {len(asking)} listings"
+    if lacking:
+        return Finding(REQUIREMENTS_OFFERED, "False", Reason.REQUIREMENTS_NOT_OFFERED, f"{about}: {_named(lacking)}")
+    if any(offers.pending(checks) for checks in asking.values()):
+        text = "what the cluster offers has not been looked at yet"
+        return Finding(REQUIREMENTS_OFFERED, "Unknown", Reason.PROBING, text)
+    if doubtful:
+        return Finding(REQUIREMENTS_OFFERED, "Unknown", Reason.OFFERS_UNKNOWN, f"{about}: {_named(doubtful)}")
+    text = f"what {len(asking)} listing(s) ask of the cluster is offered"
+    return Finding(REQUIREMENTS_OFFERED, "True", Reason.REQUIREMENTS_OFFERED, text)
+
+
+def _named(lines: Mapping[str, tuple[str, ...]]) -> str:
+    shown = [f"{name}: {'; '.join(texts)}" for name, texts in sorted(lines.items())]
+    more = f"; and {len(shown) - _SHOWN} more in status.listings" if len(shown) > _SHOWN else ""
+    return "; ".join(shown[:_SHOWN]) + more

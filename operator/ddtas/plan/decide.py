@@ -640,6 +640,8 @@ def _target(
     bindings = bind(snapshot, accepted) if recorded is None else _bound_as_recorded(snapshot, recorded)
     back = f"back to revision {recorded.id} (spec.rollbackTo): " if recorded is not None else ""
     text = f"{back}listing {listing}, version {version.version}"
+    if accepted.doubts:
+        text += f"; not known of platform {accepted.platform.metadata.name}: {'; '.join(accepted.doubts)}"
     findings = [_true(ACCEPTED, Reason.ACCEPTED, text), bindings.finding]
     if bindings.bound is None:
         return findings, bindings, None

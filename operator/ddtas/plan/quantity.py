@@ -4,6 +4,7 @@ Source: k8s.io/apimachinery/pkg/api/resource, "Quantity". Written canonically, w
 so a comparison of the two needs no tolerance.
 """
 
+import re
 from decimal import Decimal
 
 _BINARY = {"Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40)}
@@ -27,13 +28,45 @@ def amount(quantity: str) -> Decimal:
 
 def canonical(quantity: str) -> str:
     """The same quantity as the API server writes it: no fraction, the largest suffix that needs none."""
-    total = amount(quantity)
+    total = (amount(quantity) * 1000).to_integral_value(rounding="ROUND_CEILING") / 1000
     whole = total == total.to_integral_value()
     if not whole:
-        return f"{int((total * 1000).to_integral_value(rounding='ROUND_CEILING'))}m"
+        return f"{int(total * 1000)}m"
     # Below 1,024 the API server gives up the binary suffixes too.
     units = _BINARY if _split(quantity)[1] in _BINARY and total >= 1024 else _DECIMAL
     for name, factor in sorted(units.items(), key=lambda item: item[1], reverse=True):
         if total and total % factor == 0:
             return f"{int(total / factor)}{name}"
     return str(int(total))
+
+
+_ANY = re.compile(r"\+?([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?")
+_MORE = _FACTORS | {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "P": Decimal(10**15),
+    "E": Decimal(10**18),
+    "Pi": Decimal(2**50),
+    "Ei": Decimal(2**60),
+}
+
+_MOST = Decimal(10**24)  # more than anybody has, and within the precision of what is reckoned with here
+
+
+def read(text: object) -> Decimal | None:
+    """The amount that anybody else wrote, in any of the forms that the API server knows; None where it is none.
+
+    Our own listings may use fewer forms (`ddtas.api.base.Quantity`).
+    """
+    found = _ANY.fullmatch(text) if isinstance(text, str) and len(text) <= 40 else None
+    if found is None:
+        return None
+    suffix = found[2] or ""
+    return min(_MOST, Decimal(found[1]) * (_MORE[suffix] if suffix in _MORE else Decimal(f"1{suffix}")))
+
+
+def written(total: Decimal, *, bytes_: bool) -> str:
+    """An amount for a person: bytes with a binary suffix where they are many."""
+    if bytes_ and total >= 1024:
+        return canonical(f"{int((total / 1024).to_integral_value(rounding='ROUND_CEILING'))}Ki")
+    return canonical(f"{total:f}")

@@ -88,7 +88,7 @@ class Reason(StrEnum):
 
     # DataBound
     BOUND = "Bound", Course.DONE, "Each data requirement has a source that meets it."
-    PROBING = "Probing", Course.WORKING, "A data source that is needed has not been looked at yet."
+    PROBING = "Probing", Course.WORKING, "A data source or cluster that is needed has not been looked at yet."
     DATA_SOURCE_UNREACHABLE = (
         "DataSourceUnreachable",
         Course.WAITING,
@@ -260,6 +260,21 @@ class Reason(StrEnum):
         "SourcesConformant",
         Course.DONE,
         "The data is what its contracts promise, as far as can be seen.",
+    )
+    REQUIREMENTS_OFFERED = (
+        "RequirementsOffered",
+        Course.DONE,
+        "The platform's cluster offers what listings ask of it.",
+    )
+    REQUIREMENTS_NOT_OFFERED = (
+        "RequirementsNotOffered",
+        Course.STALLED,
+        "The platform's cluster lacks what some listings ask of it; the message has what each of them misses.",
+    )
+    OFFERS_UNKNOWN = (
+        "OffersUnknown",
+        Course.STALLED,
+        "It cannot be told whether the cluster offers what listings ask of it: declare it, or grant the right to look.",
     )
     SOURCES_NOT_CONFORMANT = (
         "SourcesNotConformant",

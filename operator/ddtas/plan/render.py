@@ -19,6 +19,7 @@ from ddtas.api.installation import Evidence, ProductStatus
 from ddtas.api.listing import Component, Container, ResourceList, Task, Threshold
 from ddtas.api.platform import DataSource
 from ddtas.plan.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
+from ddtas.plan.offers import ARCHITECTURE_LABEL
 from ddtas.plan.products import Ref, of_version
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs, digest
@@ -437,7 +438,7 @@ class Renderer:
             "env": env,
             "resources": {
                 "requests": _quantities(container.resources.requests),
-                "limits": _quantities(container.resources.limits),
+                "limits": _quantities(container.resources.limits) | {d.name: str(d.count) for d in container.devices},
             },
             "securityContext": {
                 "allowPrivilegeEscalation": False,
@@ -456,7 +457,25 @@ class Renderer:
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [spec],
             "volumes": volumes,
+            **self._node(container),
         }
+
+    def _node(self, container: Container) -> Manifest:
+        """What sends a pod to a node that can run it."""
+        required = self.inputs.version.platform_requirements
+        architectures = required.architectures if required is not None else None
+        found: Manifest = {}
+        if architectures:
+            term = {"key": ARCHITECTURE_LABEL, "operator": "In", "values": list(architectures)}
+            terms = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
+            found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        if container.devices:
+            # By convention such nodes have a taint of that name; many clusters add this themselves
+            # (ExtendedResourceToleration).
+            found["tolerations"] = [
+                {"key": d.name, "operator": "Exists", "effect": "NoSchedule"} for d in container.devices
+            ]
+        return found
 
 
 def wiring_digest(wiring: Sequence[Wiring]) -> str:

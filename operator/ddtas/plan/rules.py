@@ -12,7 +12,7 @@ from ddtas.api.base import Recalibration, Scalar
 from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan import history, parameters, recalibration, schedule, versions, volumes
+from ddtas.plan import history, offers, parameters, recalibration, schedule, versions, volumes
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.render import container_requests, storage_requests
@@ -27,6 +27,7 @@ class Accepted:
 
     Attributes:
         recorded: the revision that spec.rollbackTo names; the inputs of another one are still to be made.
+        doubts: what it needs of the cluster and nobody could tell; it is not refused for it.
     """
 
     listing: AppListing
@@ -36,6 +37,7 @@ class Accepted:
     windows: Windows
     recalibration: Recalibration | None
     recorded: RevisionInputs | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,8 @@ def _workloads_at_home(case: _Case) -> Refusal | None:
 
 def _platform_suits(case: _Case) -> Refusal | None:
     version, limits = case.version, case.platform.spec.limits
-    required = version.platform_requirements
-    faults: list[str] = []
-    if required is not None and required.minimum_kubernetes_version is not None:
-        has, needs = case.snapshot.kubernetes_version, required.minimum_kubernetes_version
-        if has and _minor(has) < _minor(needs):
-            faults.append(f"needs Kubernetes {needs}, the cluster has {has}")
+    found = _offers(case)
+    faults = list(offers.lacking(found))
     if limits is not None:
         for who, requests in (
             ("components request", container_requests(version.components)),
@@ -134,13 +132,25 @@ def _platform_suits(case: _Case) -> Refusal | None:
         storage = sum((amount(size) for size in storage_requests(version.components)), Decimal(0))
         if storage > amount(limits.storage):
             faults.append(f"its volumes request {storage.normalize():f} storage, spec.limits allow {limits.storage}")
-    name = case.platform.metadata.name
-    return Refusal(Reason.PLATFORM_UNSUITABLE, f"platform {name}: {'; '.join(faults)}") if faults else None
+    name = f"platform {case.platform.metadata.name}"
+    if faults:
+        return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
+    if offers.pending(found) and not _was_accepted(case):
+        return Refusal(Reason.PROBING, f"{name}: what its cluster offers has not been looked at yet")
+    return None
 
 
-def _minor(version: str) -> tuple[int, int]:
-    major, minor = version.lstrip("v").split(".")[:2]
-    return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
+def _offers(case: _Case) -> tuple[offers.Check, ...]:
+    snapshot = case.snapshot
+    return offers.checks(case.version, case.platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+
+
+def _was_accepted(case: _Case) -> bool:
+    """What was accepted goes on while something is looked at for the first time, as when its listing was edited."""
+    status = case.installation.status
+    return status.version == case.version.version and any(
+        c.type == "Accepted" and c.status == "True" for c in status.conditions
+    )
 
 
 def _parameters(case: _Case) -> tuple[dict[str, Scalar], list[str]]:
@@ -226,9 +236,9 @@ def accept(snapshot: Snapshot) -> Accepted | Refusal:
         refusal = rule(case)
         if refusal is not None:
             return refusal
+    policy, doubts = _recalibration(case), offers.doubtful(_offers(case))
     if recorded is not None:
-        return Accepted(
-            listing, platform, version, recorded.parameters, recorded.windows, _recalibration(case), recorded
-        )
+        values, windows = recorded.parameters, recorded.windows
+        return Accepted(listing, platform, version, values, windows, policy, recorded, doubts)
     values, _ = _parameters(case)
-    return Accepted(listing, platform, version, values, _windows(case), _recalibration(case))
+    return Accepted(listing, platform, version, values, _windows(case), policy, doubts=doubts)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
+from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import DataSource, MunicipalityPlatform, SourceFacts
 from ddtas.errors import TemplateError
 from ddtas.plan.products import Product, Ref
@@ -145,6 +146,8 @@ class Snapshot:
     platform: MunicipalityPlatform | str | None
     # Of workloads on a city's own cluster; "" where they are beside the Installation.
     workload_namespace: str = ""
+    # What a look at the cluster found that it offers.
+    offers: MeasuredOffers = field(default_factory=MeasuredOffers)
     observations: Mapping[str, SourceObservation] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     children: Mapping[Key, Child] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from ddtas.api.installation import (
     VolumeStatus,
 )
 from ddtas.api.listing import AppListing, AppListingStatus
+from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import (
     ClusterStatus,
     DataSource,
@@ -279,6 +280,7 @@ def platform_status(
     now: datetime,
     cluster: tuple[Finding, ClusterStatus | None] | None = None,
     products: Mapping[str, Product] = MappingProxyType({}),
+    offers: tuple[Finding | None, MeasuredOffers] = (None, MeasuredOffers()),
 ) -> MunicipalityPlatformStatus:
     """The status of a MunicipalityPlatform.
 
@@ -290,6 +292,8 @@ def platform_status(
         now: for what changed since the old status.
         cluster: what was found of the city's own cluster; None where workloads are beside the platform.
         products: other Installations' data products that may be used here, by name.
+        offers: what was found of what the cluster offers, and whether it is what listings ask for. It does not count
+            for Ready: a platform is no worse for an app that it is not fit for.
     """
     before = {s.name: s for s in platform.status.data_sources}
     sources = []
@@ -310,10 +314,13 @@ def platform_status(
         text = f"spec.suspend is true: nothing new is done for the Installations here; {main.message}"
         kstatus = _still(_kstatus(replace(main, reason=Reason.SUSPENDED, message=text)))
     generation = platform.metadata.generation
+    asked, measured = offers
+    notices = [asked] if asked is not None else []
     return MunicipalityPlatformStatus(
         observed_generation=generation,
-        conditions=conditions([*found, *kstatus], platform.status.conditions, generation, now),
+        conditions=conditions([*found, *kstatus, *notices], platform.status.conditions, generation, now),
         cluster=remembered,
+        offers=measured if measured != MeasuredOffers() else None,
         data_sources=tuple(_bounded(sources)),
         sources=f"{reachable}/{len(sources)}",
         conformant=f"{conformant}/{len(sources)}",

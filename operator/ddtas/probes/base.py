@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ddtas.api.base import UnknownFact
 from ddtas.api.datasource import Credentials, DataContract, DataKind
-from ddtas.api.platform import SourceFacts, UnknownFact
+from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError, printable
 from ddtas.probes.addresses import AddressPolicy
 

@@ -1,0 +1,318 @@
+"""Looks at what a cluster offers: what is asked for, and what becomes of answers that do not come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from ddtas.api.offers import MeasuredOffers
+from ddtas.cluster import survey as module
+from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.survey import Surveyor, survey
+from ddtas.errors import ClusterError, NotFound
+from ddtas.plan.measured import Found
+from ddtas.plan.offers import Fact
+
+EVERYTHING = frozenset(Fact)
+LABEL = "pod-security.kubernetes.io/enforce"
+
+
+def named(name: str, namespace: str = "", **more: Any) -> dict[str, Any]:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"metadata": metadata} | more
+
+
+def small(namespace: str, pods: str) -> dict[str, Any]:
+    return named("small", namespace, spec={"hard": {"pods": pods}})
+
+
+class Server:
+    """An API server in memory, and the client of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.trouble: dict[str, Exception] = {}
+        self.pages: dict[str, int] = {}
+        self.objects: dict[str, list[Any]] = {
+            "storageclasses": [named("disk")],
+            "ingressclasses": [named("nginx")],
+            "nodes": [
+                {"metadata": {"labels": {"kubernetes.io/arch": "arm64"}}, "status": {"capacity": {"a.b/c": "2"}}}
+            ],
+            "resourcequotas": [small("a", "1"), small("b", "2")],
+            "limitranges": [],
+            "namespaces": [{"metadata": {"name": n, "labels": {LABEL: "restricted"}}} for n in ("a", "b")],
+        }
+
+    async def list(
+        self, resource: ResourceType, namespace: str | None, selector: str = "", limit: int = 0, token: str = ""
+    ) -> dict[str, Any]:
+        plural = resource.plural
+        self.asked.append(f"list {plural}" + (f" in {namespace}" if namespace else "") + (f" {token}" if token else ""))
+        assert limit > 0
+        if plural in self.trouble:
+            raise self.trouble[plural]
+        if plural not in self.objects:
+            raise NotFound(404, "no such kind")
+        found = [o for o in self.objects[plural] if namespace in (None, o["metadata"].get("namespace"))]
+        page = int(token or 0) + 1
+        more = {"continue": str(page)} if page < self.pages.get(plural, 1) else {}
+        return {"metadata": more, "items": found}
+
+    async def get(self, resource: ResourceType, namespace: str | None, name: str) -> dict[str, Any]:
+        self.asked.append(f"get {resource.plural} {name}")
+        if resource.plural in self.trouble:
+            raise self.trouble[resource.plural]
+        return next(dict(o) for o in self.objects["namespaces"] if o["metadata"]["name"] == name)
+
+    async def look(self, *facts: Fact, before: Found | None = None, whole: bool = True) -> Found:
+        wanted = frozenset(facts) or EVERYTHING
+        return await survey(self, wanted, frozenset({"a", "b"}), before or Found(), whole=whole)  # type: ignore[arg-type]
+
+
+async def test_all_is_asked_once_for_all_namespaces() -> None:
+    server = Server()
+    found = await server.look()
+    assert sorted(server.asked) == [
+        "list gatewayclasses",
+        "list ingressclasses",
+        "list limitranges",
+        "list namespaces",
+        "list nodes",
+        "list resourcequotas",
+        "list storageclasses",
+    ]
+    offered = found.of("a")
+    assert found.complete
+    assert found.troubles == {}
+    assert offered is not None
+    assert offered.dump() == {
+        "storageClasses": [{"name": "disk"}],
+        "ingressClasses": ["nginx"],
+        "gatewayClasses": [],  # the kind is not there
+        "architectures": ["arm64"],
+        "devices": [{"name": "a.b/c", "count": 2, "perNode": 2}],
+        "podSecurity": "restricted",
+        "quotas": [{"name": "small", "hard": [{"resource": "pods", "amount": "1"}]}],
+        "limitRanges": [],
+    }
+
+
+async def test_or_namespace_by_namespace_where_only_some_are_served() -> None:
+    server = Server()
+    found = await server.look(Fact.POD_SECURITY, Fact.QUOTAS, whole=False)
+    assert sorted(server.asked) == [
+        "get namespaces a",
+        "get namespaces b",
+        "list resourcequotas in a",
+        "list resourcequotas in b",
+    ]
+    other = found.of("b")
+    assert other is not None
+    assert other.quotas is not None
+    assert other.quotas[0].hard[0].amount == "2"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_right_that_is_missing_is_a_fact_with_its_way_out(whole: bool, status: int) -> None:
+    server = Server()
+    plurals = [*server.objects, "gatewayclasses"]
+    server.trouble = {plural: ClusterError(status, "no") for plural in plurals}
+    found = await server.look(whole=whole)
+    offered = found.of("a")
+    assert found.complete, "asking again sooner would help nobody"
+    assert offered is not None
+    said = {u.fact: u.reason for u in offered.unknown}
+    assert set(said) == set(Fact)
+    assert said["storageClasses"] == (
+        "the operator may not list storageclasses: declare storageClasses in spec.offers, or grant it "
+        "(docs/operations.md)"
+    )
+    assert said["quotas"] == "the operator may not list resourcequotas: grant it (docs/operations.md)"
+    assert said["podSecurity"].startswith("the operator may not get its namespace: declare podSecurity in spec.offers")
+    assert max(map(len, said.values())) <= 200
+
+
+@pytest.mark.parametrize("error", [ClusterError(500, "oh"), ClusterError(429, "busy"), ClusterError(410, "expired")])
+async def test_what_does_not_answer_stays_as_it_was(error: Exception) -> None:
+    server = Server()
+    before = await server.look()
+    server.trouble["nodes"] = error
+    server.objects["storageclasses"] = []
+    found = await server.look(before=before)
+    offered = found.of("a")
+    assert not found.complete
+    assert offered is not None
+    assert offered.architectures == ("arm64",)
+    assert offered.storage_classes == (), "the others were asked"
+
+
+async def test_nobody_is_asked_twice_who_does_not_answer() -> None:
+    server = Server()
+    server.trouble = {plural: ClusterError(0, "no answer") for plural in (*server.objects, "gatewayclasses")}
+    found = await server.look()
+    assert len(server.asked) == 1
+    assert not found.complete
+    assert found.answers == {}
+
+
+async def test_a_hiccup_leaves_open_what_it_would_have_said() -> None:
+    server = Server()
+    server.trouble["nodes"] = ClusterError(500, "oh")
+    found = await server.look(Fact.NODES, Fact.QUOTAS)
+    offered = found.of("a")
+    assert offered is not None
+    assert (offered.architectures, offered.unknown) == (None, ())
+    known = MeasuredOffers.model_validate({"architectures": ["arm64"], "ingressClasses": ["gone"], "quotas": []})
+    offered = found.of("a", known)
+    assert offered is not None
+    assert offered.architectures == ("arm64",)
+    assert offered.ingress_classes is None, "nobody asks for it any more"
+    assert offered.quotas is not None
+    assert offered.quotas[0].name == "small", "what has answered counts"
+
+
+async def test_pages_are_read_and_there_is_an_end_to_them() -> None:
+    server = Server()
+    server.pages["nodes"] = 3
+    found = await server.look(Fact.NODES)
+    assert server.asked == ["list nodes", "list nodes 1", "list nodes 2"]
+    server.pages["nodes"] = 10**9
+    found = await server.look(Fact.NODES)
+    offered = found.of("a")
+    assert offered is not None
+    assert offered.why_unknown("nodes") == "the cluster has more than 5000 nodes"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"items": 3, "metadata": 3}, {"items": {"a": 1}}, {"metadata": {"continue": None}}]
+)
+async def test_an_odd_list_is_an_empty_one(body: dict[str, Any]) -> None:
+    class Odd(Server):
+        async def list(self, *_: Any, **__: Any) -> dict[str, Any]:
+            return body
+
+    found = await Odd().look(Fact.QUOTAS, Fact.NODES, Fact.STORAGE_CLASSES)
+    offered = found.of("a")
+    assert offered is not None
+    assert (offered.quotas, offered.storage_classes, offered.architectures) == ((), (), ())
+
+
+# ---- time and again ----
+
+
+class Home:
+    """A surveyor at work."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.facts: frozenset[Fact] = frozenset()
+        self.namespaces = frozenset({"a"})
+        self.changed: list[str] = []
+        self.every = 3600.0
+
+    def start(self) -> Surveyor:
+        self.surveyor = Surveyor(
+            self.server,  # type: ignore[arg-type]
+            lambda: (self.facts, self.namespaces),
+            self.changed.append,
+            self.every,
+            whole=True,
+        )
+        self.task = asyncio.create_task(self.surveyor.run())
+        return self.surveyor
+
+    async def until(self, look: Callable[[], Any]) -> None:
+        async with asyncio.timeout(5):
+            while not look():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def home(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
+    monkeypatch.setattr(module, "_BREATH_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 0.01)
+    made = Home()
+    yield made
+    made.task.cancel()
+    await asyncio.gather(made.task, return_exceptions=True)
+
+
+async def test_nothing_is_asked_where_nothing_is_wanted(home: Home) -> None:
+    home.every = 0.01
+    surveyor = home.start()
+    await home.until(lambda: surveyor.of("a") is not None)
+    home.facts, home.namespaces = frozenset({Fact.NODES}), frozenset()  # no platform at home
+    surveyor.look()
+    await asyncio.sleep(0.1)
+    assert home.server.asked == []
+    assert home.changed == []
+
+
+async def test_a_listing_that_asks_for_more_brings_a_look_and_one_that_goes_ends_it(home: Home) -> None:
+    surveyor = home.start()
+    await home.until(lambda: surveyor.of("a") is not None)
+    home.facts = frozenset({Fact.INGRESS_CLASSES})
+    surveyor.look()
+    await home.until(lambda: home.changed == ["a"])
+    surveyor.look()
+    surveyor.look()
+    await asyncio.sleep(0.1)
+    assert home.server.asked == ["list ingressclasses"], "once"
+    home.facts = frozenset()
+    surveyor.look()
+    await home.until(lambda: home.changed == ["a", "a"])
+    offered = surveyor.of("a")
+    assert offered is not None
+    assert offered.dump() == {}
+    assert home.server.asked == ["list ingressclasses"]
+
+
+async def test_a_platform_in_another_namespace_is_not_known_before_its_own_look(home: Home) -> None:
+    home.facts = frozenset({Fact.QUOTAS})
+    surveyor = home.start()
+    await home.until(lambda: home.changed == ["a"])
+    assert surveyor.of("b") is None
+    home.namespaces = frozenset({"a", "b"})
+    surveyor.look()
+    await home.until(lambda: surveyor.of("b") is not None)
+    assert home.changed == ["a", "b"], "a was offered the same all the time"
+
+
+async def test_what_changed_during_a_look_is_looked_at_afterwards(home: Home) -> None:
+    class Slow(Server):
+        async def list(self, *args: Any, **more: Any) -> dict[str, Any]:
+            home.facts = frozenset({Fact.INGRESS_CLASSES, Fact.STORAGE_CLASSES})
+            home.surveyor.look()
+            return await super().list(*args, **more)
+
+    home.server = Slow()
+    home.facts = frozenset({Fact.INGRESS_CLASSES})
+    surveyor = home.start()
+    await home.until(lambda: (seen := surveyor.of("a")) is not None and seen.storage_classes is not None)
+
+
+async def test_news_is_told_once_and_trouble_is_tried_again(home: Home) -> None:
+    home.every = 0.02
+    home.facts = frozenset({Fact.STORAGE_CLASSES})
+    home.server.trouble["storageclasses"] = ClusterError(503, "later")
+    surveyor = home.start()
+    await home.until(lambda: len(home.server.asked) > 2)
+    offered = surveyor.of("a")
+    assert offered is not None
+    assert offered.why_unknown("storageClasses") == (
+        "the cluster does not say which storageclasses it has (HTTP 503): it is asked again"
+    )
+    assert home.changed == ["a"], "once"
+    known = MeasuredOffers.model_validate({"storageClasses": [{"name": "disk"}]})
+    assert surveyor.of("a", known) == known, "what was known before a restart still stands"
+    home.changed.clear()
+    home.server.trouble = {}
+    await home.until(lambda: home.changed == ["a"])
+    asked = len(home.server.asked)
+    await home.until(lambda: len(home.server.asked) > asked + 2)
+    assert home.changed == ["a"]
+    home.server.objects["storageclasses"] = []
+    await home.until(lambda: home.changed == ["a", "a"])
