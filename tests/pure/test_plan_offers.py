@@ -276,6 +276,23 @@ def test_quota_and_limits(case: str) -> None:
     assert [str(c) for c in judged(change, None, measured) if c.verdict is not MET] == lines
 
 
+def test_revisions_share_their_volumes() -> None:
+    volumes = [{"name": name, "mountPath": f"/{name}", "size": "2Gi"} for name in ("data", "index")]
+    change = sized()
+    change["components"] = [change["components"][0] | {"volumes": volumes}]
+    tight = quota(persistentvolumeclaims="1", requests_storage="3Gi")
+    found = judged(change, None, {"architectures": ["amd64"], "quotas": [tight], "limitRanges": []})
+    assert [str(c) for c in found if c.verdict is NOT_MET] == [
+        "needs 2 persistentvolumeclaims while one revision replaces another, "
+        "ResourceQuota small allows 1: 1 too little",
+        "needs 4Gi requests.storage while one revision replaces another, "
+        "ResourceQuota small allows 3Gi: 1Gi too little",
+    ]
+    enough = quota(persistentvolumeclaims="2", requests_storage="4Gi")
+    found = judged(change, None, {"architectures": ["amd64"], "quotas": [enough], "limitRanges": []})
+    assert [c for c in found if c.verdict is NOT_MET] == []
+
+
 def test_devices_count_for_quota() -> None:
     change = with_devices(gpu(), replicas=2)
     found = judged(

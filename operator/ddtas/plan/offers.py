@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from ddtas.api.base import Verdict
-from ddtas.api.listing import Container, Version
+from ddtas.api.listing import Container, Version, Volume
 from ddtas.api.offers import AccessMode, Architecture, Exposure, MeasuredOffers, Offers, PodSecurityLevel
 from ddtas.plan.quantity import amount, read, written
 
@@ -314,14 +314,24 @@ def _sum(loads: Iterable[Load]) -> Load:
 def moments(version: Version) -> dict[str, Load]:
     """What a version asks for at its busiest moments: an upgrade and a recalibration stand beside what serves."""
     serving = _sum(container_load(c, c.replicas or 1) for c in version.components)
-    found = {"while one revision replaces another": _sum((serving, serving))}
+    volumes = _sum(_volume_load(v) for c in version.components for v in c.volumes)  # all revisions share them
+    found = {"while one revision replaces another": _sum((serving, serving, volumes))}
     for name, run in _runs(version):
-        found[f"while it serves and {name} runs"] = _sum((serving, container_load(run)))
+        found[f"while it serves and {name} runs"] = _sum((serving, container_load(run), volumes))
     return found
 
 
+def _volume_load(volume: Volume) -> Load:
+    return {"persistentvolumeclaims": Decimal(1), "requests.storage": amount(volume.size)}
+
+
 # A quota may call the same thing otherwise.
-_SAME = {"cpu": "requests.cpu", "memory": "requests.memory", "count/pods": "pods"}
+_SAME = {
+    "cpu": "requests.cpu",
+    "memory": "requests.memory",
+    "count/pods": "pods",
+    "count/persistentvolumeclaims": "persistentvolumeclaims",
+}
 
 
 def _quota(case: _Case, version: Version) -> Iterator[Check]:
@@ -338,7 +348,7 @@ def _quota(case: _Case, version: Version) -> Iterator[Check]:
         for item in quota.hard:
             asked, hard = busiest.get(_SAME.get(item.resource, item.resource)), read(item.amount)
             if asked is not None and hard is not None and asked[0] > hard:
-                bytes_ = "memory" in item.resource
+                bytes_ = "memory" in item.resource or "storage" in item.resource
                 what = f"{written(asked[0], bytes_=bytes_)} {item.resource} {asked[1]}"
                 short = written(asked[0] - hard, bytes_=bytes_)
                 yield Check(
