@@ -131,7 +131,8 @@ def test_an_app_waits_for_what_the_cluster_lacks_and_keeps_serving_when_it_goes(
     body = platform_with(city, lambda b: says(b, "RequirementsNotOffered"))
     assert offers_of(body) == {"ingressClasses": [], "gatewayClasses": [], "quotas": [], "limitRanges": []}
     said = condition(body, "RequirementsOffered")["message"]
-    assert said == f"1 of 1 listings: {city.app} 1.0.0: {lacks}"
+    assert said.startswith("1 of ")  # other tests may have listings too
+    assert said.endswith(f" listings: {city.app} 1.0.0: {lacks}")
     (fit,) = [one for one in body["status"]["listings"] if one["name"] == city.app]
     assert (fit["verdict"], fit["missing"]) == ("NotMet", [f"platform oup: {lacks}"])
     assert condition(body, "Ready")["status"] == "True", "the platform is no worse for it"
