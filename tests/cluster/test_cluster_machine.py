@@ -76,4 +76,4 @@ class Life(Machine):
 
 
 def test_any_course_of_events(cluster: ApiServer, data: Supplier, tmp_path: Path) -> None:
-    walk(Life, Cities(cluster, data, tmp_path), courses=5, steps=12)
+    walk(Life, Cities(cluster, data, tmp_path), courses=3, steps=12)

@@ -231,4 +231,4 @@ def test_any_course_of_events_with_two_clusters(
         pass
 
     Here.second = second
-    walk(Here, Cities(cluster, data, tmp_path), courses=3, steps=12)
+    walk(Here, Cities(cluster, data, tmp_path), courses=2, steps=12)

@@ -162,4 +162,4 @@ def apart_from_the_market(body: JsonObject) -> JsonObject:
 
 
 def test_any_course_of_versions(cluster: ApiServer, data: Supplier, tmp_path: Path) -> None:
-    walk(Market, Cities(cluster, data, tmp_path), courses=3, steps=14)
+    walk(Market, Cities(cluster, data, tmp_path), courses=2, steps=14)
