@@ -160,6 +160,12 @@ class System:
         """Who feeds whom."""
         return graph({p.upstream for p in products.values()}, self.world.installations.find)
 
+    def go_live(self, *twins: "Twin") -> None:
+        """Have them serve, one after the other."""
+        for twin in twins:
+            twin.serving()
+            self.settle()
+
     def settle(self) -> None:
         """Reconcile all of them until none has anything to do; fails where they do not come to rest."""
         for _ in range(12):

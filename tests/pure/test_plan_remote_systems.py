@@ -63,10 +63,7 @@ def pair() -> tuple[System, Twin, Twin]:
     system = System()
     system.remote(ONE)
     up, down = flood(system), district(system)
-    up.serving()
-    system.settle()
-    down.serving()
-    system.settle()
+    system.go_live(up, down)
     return system, up, down
 
 

@@ -35,10 +35,7 @@ def pair() -> tuple[System, Twin, Twin]:
     """An upstream that serves, and a consumer that serves on what it makes."""
     system = System()
     up, down = flood(system), district(system)
-    up.serving()
-    system.settle()
-    down.serving()
-    system.settle()
+    system.go_live(up, down)
     return system, up, down
 
 

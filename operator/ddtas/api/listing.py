@@ -334,6 +334,11 @@ class Volume(Model):
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] | None = None
 
     @property
+    def modes(self) -> tuple[str, ...]:
+        """Its access modes, as a claim has them."""
+        return (self.access_mode or "ReadWriteOnce",)
+
+    @property
     def shared(self) -> bool:
         """Whether pods on several nodes may have it at once."""
         return self.access_mode == "ReadWriteMany"

@@ -91,6 +91,12 @@ class DeviceOffer(Model):
         return self.count if self.per_node is None else min(self.count, self.per_node)
 
 
+# What is declared and what is measured have the same form.
+ClassNames = Annotated[tuple[ClassName, ...], Field(max_length=64, json_schema_extra=LIST_SET)]
+Architectures = Annotated[tuple[Architecture, ...], Field(max_length=8, json_schema_extra=LIST_SET)]
+DeviceOffers = Annotated[tuple[DeviceOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))]
+
+
 class StorageClassOffer(Model):
     """A StorageClass, and how its volumes may be mounted: that cannot be read from the cluster."""
 
@@ -108,10 +114,10 @@ class Offers(Model):
     storage_classes: (
         Annotated[tuple[StorageClassOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None
     ) = None
-    ingress_classes: Annotated[tuple[ClassName, ...], Field(max_length=64, json_schema_extra=LIST_SET)] | None = None
-    gateway_classes: Annotated[tuple[ClassName, ...], Field(max_length=64, json_schema_extra=LIST_SET)] | None = None
-    architectures: Annotated[tuple[Architecture, ...], Field(max_length=8, json_schema_extra=LIST_SET)] | None = None
-    devices: Annotated[tuple[DeviceOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None = None
+    ingress_classes: ClassNames | None = None
+    gateway_classes: ClassNames | None = None
+    architectures: Architectures | None = None
+    devices: DeviceOffers | None = None
     # What the namespace of the workloads enforces.
     pod_security: PodSecurityLevel | None = None
 
@@ -157,10 +163,10 @@ class MeasuredOffers(Model):
     storage_classes: (
         Annotated[tuple[MeasuredStorageClass, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None
     ) = None
-    ingress_classes: Annotated[tuple[ClassName, ...], Field(max_length=64, json_schema_extra=LIST_SET)] | None = None
-    gateway_classes: Annotated[tuple[ClassName, ...], Field(max_length=64, json_schema_extra=LIST_SET)] | None = None
-    architectures: Annotated[tuple[Architecture, ...], Field(max_length=8, json_schema_extra=LIST_SET)] | None = None
-    devices: Annotated[tuple[DeviceOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None = None
+    ingress_classes: ClassNames | None = None
+    gateway_classes: ClassNames | None = None
+    architectures: Architectures | None = None
+    devices: DeviceOffers | None = None
     pod_security: PodSecurityLevel | None = None
     quotas: Annotated[tuple[MeasuredQuota, ...], Field(max_length=16, json_schema_extra=list_map("name"))] | None = None
     limit_ranges: (

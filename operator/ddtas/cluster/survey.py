@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from ddtas.api.offers import MeasuredOffers
-from ddtas.cluster.client import Client
+from ddtas.cluster.client import PAGE_SIZE, Client
 from ddtas.cluster.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, NotFound
 from ddtas.plan.measured import OF_A_NAMESPACE, Answer, Found, answer, trimmed
@@ -36,7 +36,6 @@ _DECLARED = {
     Fact.POD_SECURITY: "podSecurity",
 }
 
-_PAGE = 100  # a node may have 50 KiB
 _MOST = 5000
 _FIRST_PAUSE_SECONDS = 5.0
 # What comes in a burst (a hundred listings) is one look.
@@ -55,8 +54,8 @@ async def _list(client: Client, fact: Fact, namespace: str | None) -> list[Any]:
     """
     items: list[Any] = []
     token = ""
-    for _ in range(_MOST // _PAGE):
-        body = await client.list(_RESOURCES[fact], namespace, limit=_PAGE, token=token)
+    for _ in range(_MOST // PAGE_SIZE):
+        body = await client.list(_RESOURCES[fact], namespace, limit=PAGE_SIZE, token=token)
         found, metadata = body.get("items"), body.get("metadata")
         items += [trimmed(fact, item) for item in found] if isinstance(found, list) else []
         token = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""

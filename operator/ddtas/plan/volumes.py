@@ -115,7 +115,7 @@ def claims(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, starts: boo
         name = f"{CLAIM} {key[1]}"
         child, size = there.get(key), canonical(volume.size)
         if child is None:
-            wanted = _Spec((volume.access_mode or "ReadWriteOnce",), size, storage_class)
+            wanted = _Spec(volume.modes, size, storage_class)
             desired.append(_claim(snapshot, owner, component.name, key, wanted, inputs.listing, number))
             waits.append(f"{name} is being made")
             continue
@@ -182,9 +182,8 @@ def _is_to_be_made_anew(child: Child, facts: ClaimFacts, volume: Volume, storage
     """A claim is immutable until it is bound. One of ours that never had a volume has no data that could be lost."""
     if facts.volume or facts.phase != "Pending" or facts.copied or not child.applied:
         return False
-    modes = (volume.access_mode or "ReadWriteOnce",)
     asked = (facts.access_modes, amount(facts.requested), facts.asked_class)
-    return asked != (modes, amount(volume.size), storage_class)
+    return asked != (volume.modes, amount(volume.size), storage_class)
 
 
 def _refused(snapshot: Snapshot, key: Key, size: str) -> RefusedGrowth | None:
