@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from ddtas_dev import binaries, paths, processes
 from ddtas_dev.console import DevError, Progress
@@ -22,7 +23,7 @@ from ddtas_dev.shell import locked, run, succeeds
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl", "kubectl")
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
-PORT_BLOCKS = range(32700, 32768 - 10, 10)
+PORT_BLOCKS = range(32500, 32768 - 10, 10)
 PORT_OPTIONS = (
     "kubeApiserverPort",
     "etcdPort",
@@ -177,7 +178,9 @@ def _ports(layout: Layout) -> dict[str, int]:
     if mine := taken.pop(layout.name, None):
         return mine
     others = {port for ports in taken.values() for port in ports.values()}
-    for first in PORT_BLOCKS:
+    # Clusters of another state folder are not known here: two that start at once should not meet at the same block.
+    start = crc32(str(layout.state).encode()) % len(PORT_BLOCKS)
+    for first in (*PORT_BLOCKS[start:], *PORT_BLOCKS[:start]):
         block = dict(zip(PORT_OPTIONS, range(first, first + len(PORT_OPTIONS)), strict=True))
         if not others & set(block.values()) and all(map(_free, block.values())):
             return block
