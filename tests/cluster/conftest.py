@@ -1,5 +1,6 @@
 """A real API server with a fake node; a namespace of its own for each test."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,8 @@ def _given(variable: str) -> str:
 @pytest.fixture(scope="session")
 def alone() -> Iterator[None]:
     """All operators see all AppListings: two sessions would count each other's requests. The second one waits."""
-    with locked(paths.state() / "cluster-tests.lock", "it runs the cluster tests"):
+    name = hashlib.sha256(_given("DDTAS_TEST_KUBECONFIG").encode()).hexdigest()[:8]
+    with locked(paths.state() / f"cluster-tests-{name}.lock", "it runs the cluster tests"):
         yield
 
 

@@ -13,6 +13,8 @@ from ddtas_dev.paths import REPO
 
 LAYERS = ("pure", "protocols", "cluster", "e2e")
 ON_A_CLUSTER = ("cluster", "e2e")
+# Processes of pytest: tests mostly wait, so there may be more of them than cores. Each has an API server of its own.
+SIDE_BY_SIDE = 3
 
 
 def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> int:
@@ -31,26 +33,49 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
     tools = binaries.ensure("kubectl", "helm") if set(chosen) & set(ON_A_CLUSTER) else {}
     folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
     environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
+    workers = _workers(pytest_arguments)
     with contextlib.ExitStack() as started:
-        if "cluster" in chosen:
-            running = started.enter_context(_running(cluster.TEST, node=False, keep=keep))
-            environment |= _access("DDTAS_TEST", running)
-            if running.backend != "given":  # a second one, for what runs on a city's own cluster
-                city = started.enter_context(_running(cluster.TEST_CITY, node=False, keep=keep))
-                environment |= _access("DDTAS_TEST_CITY", city)
-        if "e2e" in chosen:
-            running = started.enter_context(_running(cluster.DEMO, node=True, keep=keep))
-            built = images.build_all()
-            running.load(list(built.values()))
-            environment |= _access("DDTAS_E2E", running)
-            environment["DDTAS_IMAGES"] = json.dumps({name: image.reference for name, image in built.items()})
+        environment |= _start(started, chosen, workers, keep)
         command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
+        if workers > 1:
+            command += ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"]
         # What is stopped afterwards is stopped silently: pytest's summary is the last thing to read.
         return subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
 
 
+def _workers(pytest_arguments: Sequence[str]) -> int:
+    """Processes of pytest. What a person picks out runs in one, whose output is easier to follow."""
+    return 1 if pytest_arguments or cluster.given(None, None) else SIDE_BY_SIDE
+
+
+def _start(started: contextlib.ExitStack, chosen: Sequence[str], workers: int, keep: bool) -> dict[str, str]:
+    """Start the clusters that these layers need; the variables that tell the tests where they are."""
+    environment = {}
+    if "cluster" in chosen:
+        names = [cluster.TEST, *(f"{cluster.TEST}-{number}" for number in range(2, workers + 1))]
+        running = [started.enter_context(_running(name, node=False, keep=keep)) for name in names]
+        environment["DDTAS_TEST_CLUSTERS"] = json.dumps([_access("DDTAS_TEST", one) for one in running])
+        if running[0].backend != "given":  # another one, for what runs on a city's own cluster
+            city = started.enter_context(_running(cluster.TEST_CITY, node=False, keep=keep))
+            environment |= _access("DDTAS_TEST_CITY", city)
+    if "e2e" in chosen:
+        demo = started.enter_context(_running(cluster.DEMO, node=True, keep=keep))
+        built = images.build_all()
+        demo.load(list(built.values()))
+        environment |= _access("DDTAS_E2E", demo)
+        environment["DDTAS_IMAGES"] = json.dumps({name: image.reference for name, image in built.items()})
+    return environment
+
+
 def _has_tests(layer: str) -> bool:
     return any((REPO / "tests" / layer).rglob("test_*.py"))
+
+
+def _test_clusters(workers: int) -> list[str]:
+    """The names of the API servers without a node: one for each process, where this machine makes them."""
+    if cluster.given(None, None):
+        workers = 1
+    return [cluster.TEST, *(f"{cluster.TEST}-{number}" for number in range(2, workers + 1))]
 
 
 @contextlib.contextmanager
