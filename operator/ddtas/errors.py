@@ -13,12 +13,33 @@ DdtasError
 No kopf here: an error says what happened, and the caller decides whether to retry.
 """
 
+import traceback
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+_MOST_STEPS = 12
+
 
 def printable(text: str, length: int = 300) -> str:
     """Text from outside, fit for a message: one line of at most `length` characters, without control characters."""
     near = text[: 8 * length]  # it may be megabytes
     line = "".join(c if c.isprintable() else "�" for c in " ".join(near.split()))
     return line if len(line) <= length and near == text else f"{line[: length - 1]}…"
+
+
+def trail(error: BaseException) -> str:
+    """Type of an unexpected error and the way to it through our own code: never its text, which may hold a secret.
+
+    Such as "KeyError in reconcile.py:310 (_installation), plan/decide.py:120 (decide)".
+    """
+    steps = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(_PACKAGE):
+            steps.append(f"{path.relative_to(_PACKAGE)}:{frame.lineno} ({frame.name})")
+    if len(steps) > _MOST_STEPS:  # a recursion
+        steps = [*steps[: _MOST_STEPS // 2], "…", *steps[-_MOST_STEPS // 2 :]]
+    return f"{type(error).__name__} in {', '.join(steps) or 'code of others'}"
 
 
 class DdtasError(Exception):

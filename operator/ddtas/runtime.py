@@ -84,7 +84,6 @@ class Operator:
             on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
             on_child=self._on_installation,
             looks=Looks(settings.cluster_interval_seconds, settings.offers_interval_seconds, self._facts_wanted),
-            slots=max(1, settings.workers // 2),
         )
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
             Reconciler(
@@ -98,6 +97,7 @@ class Operator:
                 on_published=self._pass_on,
             ),
             settings.workers,
+            party=lambda key: key.namespace,
         )
         self._informers = [
             Informer(client, resource, namespace, selector, on_object, on_gone)
@@ -250,8 +250,8 @@ class Operator:
                 self._queue.add(ObjectKey(PLATFORM.kind, *platform), urgent=False)  # type: ignore[arg-type]
         elif kind == PLATFORM.kind:
             users = self._world.users_of_platform(key)
-        for user in users:
-            self._queue.add(ObjectKey("Installation", *user))
+        for user in users:  # one listing may have hundreds: what a person edits goes first
+            self._queue.add(ObjectKey("Installation", *user), urgent=False)
         if kind != INSTALLATION.kind:
             self._surveyor.look()
             self._clusters.look()

@@ -1,16 +1,18 @@
-"""A work queue of keys: de-duplicated, one in flight a key, two ranks, back-off after a failure.
+"""A work queue of keys: de-duplicated, one in flight a key, two ranks, fair between parties, back-off after a failure.
 
-A key that is added while it is being worked on comes up again afterwards. A waiting key holds no worker.
+A key that is added while it is being worked on comes up again afterwards. A waiting key holds no worker. Keys belong to
+parties (the objects of one city are one): they take turns, and each has a share of the workers, never all. Work that
+only waits for an answer for long makes room for other work.
 """
 
 import asyncio
 import logging
 import random
-from collections import deque
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from ddtas.errors import DdtasError
+from ddtas.errors import DdtasError, trail
 
 log = logging.getLogger(__name__)
 
@@ -18,99 +20,186 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
+PATIENCE_SECONDS = 2.0  # work that takes longer waits for an answer, and makes room for other work
+MOST_PATIENT = 16  # times the workers: work in flight, that which takes long included
+PATIENT_OF_ONE = 4  # of one party, beyond its share of the workers
+URGENT_IN_A_ROW = 8  # then what was only to be looked at has a turn, so that it comes up at all
+
+
+class _Line(Generic[K]):
+    """Keys of one rank. The parties take turns; within a party it is first come, first served."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[Hashable, OrderedDict[K, None]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._keys.values()))
+
+    def has(self, party: Hashable, key: K) -> bool:
+        return key in self._keys.get(party, ())
+
+    def add(self, party: Hashable, key: K) -> None:
+        self._keys.setdefault(party, OrderedDict())[key] = None
+
+    def discard(self, party: Hashable, key: K) -> None:
+        keys = self._keys.get(party)
+        if keys is not None:
+            keys.pop(key, None)
+            if not keys:
+                del self._keys[party]
+
+    def pop(self, has_room: Callable[[Hashable], bool]) -> K | None:
+        """The next key whose party has room; None where there is none."""
+        party = next((party for party in self._keys if has_room(party)), None)
+        if party is None:
+            return None
+        keys = self._keys.pop(party)
+        key, _ = keys.popitem(last=False)
+        if keys:
+            self._keys[party] = keys  # it has had its turn
+        return key
 
 
 class WorkQueue(Generic[K]):
     """Runs `work(key)` for each key that was added.
 
     `work` returns None, or the seconds after which the key should come up again. When it raises, the key comes up
-    again after a back-off that doubles from half a second up to a minute.
+    again after a back-off that doubles from half a second up to a minute; later where the error's `retry_after` says
+    so, within that minute.
     """
 
-    def __init__(self, work: Callable[[K], Awaitable[float | None]], workers: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[K], Awaitable[float | None]],
+        workers: int,
+        party: Callable[[K], Hashable] = lambda key: key,
+    ) -> None:
+        """Make a queue that works on nothing yet.
+
+        Args:
+            work: on one key.
+            workers: keys worked on at once; half of them (at least one) of one party. Work that takes long no longer
+                counts, up to four of one party and sixteen times as many as workers in all.
+            party: that a key belongs to.
+        """
         self._work = work
         self._count = workers
+        self._share = max(1, workers // 2)
+        self._party = party
         # What a user changed is served before what is only looked at because the operator started.
-        self._urgent: deque[K] = deque()
-        self._routine: deque[K] = deque()
-        self._queued: set[K] = set()
-        self._patient: set[K] = set()  # of those queued, the ones that are in the routine line
-        self._in_flight: set[K] = set()
-        self._again: set[K] = set()
+        self._urgent: _Line[K] = _Line()
+        self._routine: _Line[K] = _Line()
+        self._in_a_row = 0
+        self._in_flight: dict[K, asyncio.Task[None]] = {}
+        self._quick: set[K] = set()  # of those, the ones that have not taken long yet
+        self._parties: Counter[Hashable] = Counter()  # how many each party has in flight, and how many of them quick
+        self._quick_of: Counter[Hashable] = Counter()
+        self._again: dict[K, bool] = {}
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
-        self._ready = asyncio.Event()
-        self._workers: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._running = False
+        self._awake = False
 
     def __len__(self) -> int:
         """Keys that wait for a worker."""
-        return len(self._queued)
+        return len(self._urgent) + len(self._routine)
 
     def add(self, key: K, *, urgent: bool = True) -> None:
         """Have a key worked on soon. Cancels any wait that it was in."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+        party = self._party(key)
         if key in self._in_flight:
-            self._again.add(key)
-        elif key not in self._queued or (urgent and key in self._patient):
-            # A key that moves up leaves its place at the back, which is passed over when its turn comes.
-            self._queued.add(key)
-            if urgent:
-                self._patient.discard(key)
-                self._urgent.append(key)
-            else:
-                self._patient.add(key)
-                self._routine.append(key)
-            self._ready.set()
+            self._again[key] = urgent or self._again.get(key, False)
+        elif urgent:
+            self._routine.discard(party, key)  # it moves up
+            self._urgent.add(party, key)
+        elif not self._urgent.has(party, key):
+            self._routine.add(party, key)
+        self._wake()
 
     def start(self) -> None:
-        """Start the workers."""
-        self._workers = [asyncio.create_task(self._run(), name=f"worker-{i}") for i in range(self._count)]
+        """Begin to work."""
+        self._running = True
+        self._wake()
 
     async def stop(self, grace_seconds: float = 10.0) -> None:
         """Take no new key, let those in flight end, and cancel what has not ended after the grace period."""
-        self._stopping = True
-        self._ready.set()
+        self._running = False
         for timer in self._timers.values():
             timer.cancel()
-        if self._workers:
-            _, pending = await asyncio.wait(self._workers, timeout=grace_seconds)
+        if self._in_flight:
+            _, pending = await asyncio.wait(self._in_flight.values(), timeout=grace_seconds)
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
-        self._workers = []
 
-    async def _run(self) -> None:
-        while not self._stopping:
+    def _wake(self) -> None:
+        """Start work soon: what comes in one go is put in order first."""
+        if self._running and not self._awake:
+            self._awake = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        """Start as much as there is room for."""
+        self._awake = False
+        while self._running and len(self._quick) < self._count and len(self._in_flight) < MOST_PATIENT * self._count:
             key = self._next()
             if key is None:
-                self._ready.clear()
-                await self._ready.wait()
-                continue
-            self._in_flight.add(key)
-            again_after = await self._attempt(key)
-            self._in_flight.discard(key)
-            if key in self._again:
-                self._again.discard(key)
-                self.add(key)
-            elif again_after is not None and not self._stopping:
-                loop = asyncio.get_running_loop()
-                self._timers[key] = loop.call_later(again_after, self.add, key)
+                return
+            party = self._party(key)
+            self._quick.add(key)
+            self._quick_of[party] += 1
+            self._parties[party] += 1
+            self._in_flight[key] = asyncio.create_task(self._run(key), name=f"work on {key}")
 
     def _next(self) -> K | None:
-        if self._urgent:
-            key = self._urgent.popleft()
-            self._queued.discard(key)
-            return key
-        while self._routine:
-            key = self._routine.popleft()
-            if key in self._patient:
-                self._patient.discard(key)
-                self._queued.discard(key)
+        lines = [self._urgent, self._routine]
+        if self._in_a_row >= URGENT_IN_A_ROW:
+            lines.reverse()
+        for line in lines:
+            key = line.pop(self._has_room)
+            if key is not None:
+                self._in_a_row = self._in_a_row + 1 if line is self._urgent else 0
                 return key
         return None
+
+    def _has_room(self, party: Hashable) -> bool:
+        return self._quick_of[party] < self._share and self._parties[party] < self._share + PATIENT_OF_ONE
+
+    async def _run(self, key: K) -> None:
+        loop = asyncio.get_running_loop()
+        patience = loop.call_at(loop.time() + PATIENCE_SECONDS, self._make_room, key)
+        again_after: float | None = None
+        try:
+            again_after = await self._attempt(key)
+        finally:
+            patience.cancel()
+            self._end(key)
+        if key in self._again:
+            self.add(key, urgent=self._again.pop(key))
+        elif again_after is not None and self._running:
+            self._timers[key] = loop.call_later(again_after, self._come_up, key)
+        self._wake()
+
+    def _come_up(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key, urgent=False)
+
+    def _make_room(self, key: K) -> None:
+        if key in self._quick:
+            self._quick.discard(key)
+            self._quick_of[self._party(key)] -= 1
+            self._wake()
+
+    def _end(self, key: K) -> None:
+        self._make_room(key)
+        del self._in_flight[key]
+        party = self._party(key)
+        self._parties[party] -= 1
+        if not self._parties[party]:
+            del self._parties[party], self._quick_of[party]
 
     async def _attempt(self, key: K) -> float | None:
         try:
@@ -118,9 +207,11 @@ class WorkQueue(Generic[K]):
         except Exception as error:  # the one place where any fault of one object is kept from the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             pause = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures - 1, 30))
-            # An error that was raised on purpose says all there is to say; any other one is a bug to be found.
-            trace = None if isinstance(error, DdtasError) else error
-            log.error("work on %s failed: %s; next attempt in about %.1f s", key, error, pause, exc_info=trace)
-            return pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            asked = min(MAX_BACKOFF_SECONDS, getattr(error, "retry_after", None) or 0.0)
+            # An error that was raised on purpose says all there is to say. Any other one is a bug to be found; its text
+            # may be anything, a secret too.
+            said = str(error) if isinstance(error, DdtasError) else trail(error)
+            log.error("work on %s failed: %s; next attempt in about %.1f s", key, said, max(asked, pause))
+            return max(asked, pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         self._failures.pop(key, None)
         return again_after

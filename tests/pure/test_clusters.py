@@ -114,7 +114,7 @@ class Hall:
         self.cities: dict[str, City] = {}
         self.wanted: frozenset[Fact] = frozenset()
         looks = Looks(0.02, 3600.0, lambda: self.wanted)
-        self.clusters = Clusters(self._open, self.changed.append, self.children.append, looks, 2)
+        self.clusters = Clusters(self._open, self.changed.append, self.children.append, looks)
 
     def _open(self, access: Access) -> Any:
         self.opened.append(access)
@@ -336,8 +336,10 @@ async def test_a_city_that_is_away_stops_no_other(hall: Hall) -> None:
     await hall.until(lambda: hall.clusters.observation(key).reason is Reason.CLUSTER_UNREACHABLE)
     assert hall.clusters.place(KEY) is not None
     assert hall.clusters.place(key) is None
-    with hall.clusters.slot(key) as first, hall.clusters.slot(KEY) as second, hall.clusters.slot(KEY) as third:
-        assert (first, second, third) == (True, True, False), "there is room for two"
+    with hall.clusters.slot(KEY) as first, hall.clusters.slot(KEY) as second, hall.clusters.slot(KEY) as third:
+        assert (first, second, third) == (True, True, False), "there is room for two of one city"
+        with hall.clusters.slot(key) as free:
+            assert free, "and for others besides"
     with hall.clusters.slot(KEY) as free:
         assert free
 

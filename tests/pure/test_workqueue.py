@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 import pytest
 
 from ddtas import workqueue
+from ddtas.errors import ClusterError
 from ddtas.workqueue import MAX_BACKOFF_SECONDS, WorkQueue
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -20,13 +21,13 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 class Bench:
     """A queue whose work is held until the test lets it go on."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, party: Callable[[str], Hashable] = lambda key: key) -> None:
         self.started: list[str] = []
         self.active = 0
         self.most_active = 0
         self.gates: dict[str, asyncio.Event] = {}
         self.answers: dict[str, Callable[[], float | None]] = {}
-        self.queue: WorkQueue[str] = WorkQueue(self.work, workers)
+        self.queue: WorkQueue[str] = WorkQueue(self.work, workers, party)
 
     async def work(self, key: str) -> float | None:
         self.started.append(key)
@@ -49,6 +50,15 @@ async def steps(count: int = 20) -> None:
     """Let all that can go on go on."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+async def until(look: Callable[[], bool]) -> None:
+    """Let time pass until that is so."""
+    for _ in range(1000):
+        if look():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to be")
 
 
 class Clock:
@@ -450,3 +460,185 @@ async def test_a_key_that_fails_while_stopping_is_left(clock: Clock) -> None:
     gate.set()
     await stopping
     assert 0.5 not in clock.delays
+
+
+# ---- fairness ----
+
+
+def of_city(key: str) -> str:
+    """The party of "b3" is "b"."""
+    return key[0]
+
+
+async def test_one_city_gets_a_share_of_the_workers_and_never_all() -> None:
+    bench = Bench(workers=8, party=of_city)
+    for number in range(12):
+        bench.hold(f"a{number}")
+        bench.queue.add(f"a{number}")
+
+    async def body() -> None:
+        await steps()
+        assert bench.active == 4
+        bench.queue.add("b0")
+        await steps()
+        assert bench.started[-1] == "b0"
+
+    await run(bench, body)
+
+
+async def test_cities_take_turns() -> None:
+    bench = Bench(party=of_city)
+    for key in ("a0", "a1", "a2", "b0", "b1", "c0"):
+        bench.queue.add(key)
+
+    async def body() -> None:
+        await steps(40)
+        assert bench.started == ["a0", "b0", "c0", "a1", "b1", "a2"]
+
+    await run(bench, body)
+
+
+async def test_a_city_whose_share_is_taken_keeps_its_place() -> None:
+    bench = Bench(workers=2, party=of_city)
+    gate = bench.hold("a0")
+    for key in ("a0", "a1", "b0", "b1"):
+        bench.queue.add(key)
+
+    async def body() -> None:
+        await steps()
+        assert bench.started == ["a0", "b0", "b1"]
+        gate.set()
+        await steps()
+        assert bench.started == ["a0", "b0", "b1", "a1"]
+
+    await run(bench, body)
+
+
+async def test_work_that_waits_for_long_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight cities whose API server hangs take all workers, for as long as patience lasts."""
+    monkeypatch.setattr(workqueue, "PATIENCE_SECONDS", 0.05)
+    bench = Bench(workers=8, party=of_city)
+    for number in range(12):
+        for city in "abcdefgh":
+            bench.hold(f"{city}{number}")
+            bench.queue.add(f"{city}{number}")
+
+    async def body() -> None:
+        await steps()
+        assert bench.active == 8
+        bench.queue.add("x0")
+        await steps()
+        assert "x0" not in bench.started
+        await until(lambda: "x0" in bench.started)
+        await asyncio.sleep(0.3)
+        assert bench.active == 8 * (4 + workqueue.PATIENT_OF_ONE)  # each city its share, and a few that wait
+
+    await run(bench, body)
+
+
+async def test_there_is_a_bound_on_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workqueue, "PATIENCE_SECONDS", 0.01)
+    bench = Bench(workers=2)
+    for number in range(40):
+        bench.hold(f"{number}")
+        bench.queue.add(f"{number}")
+
+    async def body() -> None:
+        await until(lambda: bench.active >= 2 * workqueue.MOST_PATIENT)
+        await asyncio.sleep(0.1)
+        assert bench.most_active == 2 * workqueue.MOST_PATIENT
+
+    await run(bench, body)
+
+
+async def test_urgent_keys_do_not_keep_the_others_away_for_ever() -> None:
+    bench = Bench()
+    bench.queue.add("r", urgent=False)
+    for number in range(30):
+        bench.queue.add(f"u{number}")
+
+    async def body() -> None:
+        await steps(200)
+        assert bench.started.index("r") == workqueue.URGENT_IN_A_ROW
+        assert len(bench.started) == 31
+
+    await run(bench, body)
+
+
+async def test_an_edit_goes_before_the_many_users_of_a_listing() -> None:
+    bench = Bench(workers=2, party=of_city)
+    for number in range(342):
+        bench.queue.add(f"{chr(200 + number)}", urgent=False)
+    bench.queue.add("a0")
+
+    async def body() -> None:
+        await steps()
+        assert bench.started[0] == "a0"
+
+    await run(bench, body)
+
+
+async def test_what_comes_up_by_itself_gives_way_to_an_edit(clock: Clock) -> None:
+    bench = Bench()
+    bench.answers["a"] = lambda: 15.0
+    gate = bench.hold("busy")
+
+    async def body() -> None:
+        bench.queue.add("a")
+        await steps()
+        bench.queue.add("busy")
+        await steps()
+        clock.fire()
+        bench.queue.add("u")
+        gate.set()
+        await steps()
+        assert bench.started == ["a", "busy", "u", "a"]
+
+    await run(bench, body)
+
+
+# ---- failures ----
+
+
+class Throttled(ClusterError):
+    """An API server that says when to come again."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(429, "too many requests")
+        self.retry_after = retry_after
+
+
+@pytest.mark.parametrize(("said", "pause"), [(7.0, 7.0), (1e9, MAX_BACKOFF_SECONDS), (0.1, 0.5)])
+async def test_retry_after_is_honoured_within_bounds(clock: Clock, said: float, pause: float) -> None:
+    bench = Bench()
+
+    def throttled() -> None:
+        raise Throttled(said)
+
+    bench.answers["a"] = throttled
+
+    async def body() -> None:
+        bench.queue.add("a")
+        await steps()
+        assert clock.delays == [pause]
+
+    await run(bench, body)
+
+
+async def test_the_text_of_an_unexpected_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, logger=workqueue.__name__)
+    bench = Bench()
+
+    def leak() -> None:
+        raise KeyError("password=hunter2")
+
+    bench.answers["a"] = leak
+
+    async def body() -> None:
+        bench.queue.add("a")
+        await steps()
+
+    await run(bench, body)
+    assert "KeyError" in caplog.text
+    assert "workqueue.py" in caplog.text
+    assert "hunter2" not in caplog.text

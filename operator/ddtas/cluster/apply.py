@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ddtas import names
 from ddtas.cluster.client import Client
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Pods mount these, so they are made first: a pod that has to wait for its volumes is retried only after a while.
 _FIRST = frozenset({"ControllerRevision", "ConfigMap", "Secret", "NetworkPolicy", CLAIM})
+# Requests of one Installation under way at once: where they hang, others must still have room.
+_AT_ONCE = 4
 # What the API server says to a change that it does not allow: forbidden, and not valid.
 _REFUSALS = (403, 422)
 # With it, server-side apply makes an object, and is a conflict where there is one: the API server compares the version
@@ -32,6 +34,7 @@ _REFUSALS = (403, 422)
 _OF_NO_OBJECT = "1"
 
 JsonObject = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +124,12 @@ async def remove_all(place: Place, uid: str, volumes: bool = False) -> list[Key]
     going = PRUNABLE | {CLAIM} if volumes else PRUNABLE
     kinds = [resource for resource in CHILDREN if resource.kind in going]
     selector = f"{names.LABEL_OWNER}={uid}"
-    lists = await asyncio.gather(*(_metadata(place, kind, selector) for kind in kinds))
+    lists = await _together(_metadata(place, kind, selector) for kind in kinds)
     found = [(kind, metadata) for kind, listed in zip(kinds, lists, strict=True) for metadata in listed]
-    await asyncio.gather(
-        *(
-            place.client.delete(kind, place.namespace, metadata["name"], metadata["uid"])
-            for kind, metadata in found
-            if "deletionTimestamp" not in metadata
-        )
+    await _together(
+        place.client.delete(kind, place.namespace, metadata["name"], metadata["uid"])
+        for kind, metadata in found
+        if "deletionTimestamp" not in metadata
     )
     return sorted((kind.kind, str(metadata["name"])) for kind, metadata in found)
 
@@ -149,8 +150,19 @@ async def _still_there(client: Client, snapshot: Snapshot) -> bool:
 
 
 async def _send_all(site: _Site, sends: Iterable[Send], now: datetime) -> list[Fault]:
-    results = await asyncio.gather(*(_send(site, send, now) for send in sends))
+    results = await _together(_send(site, send, now) for send in sends)
     return [fault for fault in results if fault is not None]
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all of it, a few at a time; their answers, in order."""
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(task: Coroutine[Any, Any, T]) -> T:
+        async with room:
+            return await task
+
+    return await asyncio.gather(*(one(task) for task in work))
 
 
 def _owners(metadata: JsonObject, remote: bool) -> set[str]:

@@ -5,9 +5,10 @@ operator keeps only a few fields of each object, and must send exactly the field
 """
 
 import asyncio
+import contextlib
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -26,6 +27,9 @@ OnRequest = Callable[[str, str, int], None]
 _TIMEOUT_SECONDS = 60.0
 # Watches hold their connections, so the limit is on requests, not on the pool.
 _CONCURRENT_REQUESTS = 32
+# A request that is not answered for longer makes room: one city's webhook that hangs must not hold up all others, nor
+# the Lease. How many there can be is bounded by the work queue.
+_PATIENCE_SECONDS = 2.0
 PAGE_SIZE = 100  # objects in one answer to a list
 _MAX_LINE_BYTES = 8 * 1024 * 1024
 
@@ -190,6 +194,23 @@ class Client:
         finally:
             response.close()
 
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """One of the requests under way; one that waits for its answer for long no longer counts among them."""
+        await self._slots.acquire()
+        held = [self._slots]
+
+        def release() -> None:
+            if held:
+                held.pop().release()
+
+        patience = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, release)
+        try:
+            yield
+        finally:
+            patience.cancel()
+            release()
+
     async def _json(
         self,
         verb: str,
@@ -200,7 +221,7 @@ class Client:
         method: str = "GET",
         content_type: str = "application/json",
     ) -> JsonObject:
-        async with self._slots:
+        async with self._slot():
             response = await self._send(verb, resource, path, query or {}, body, method, content_type, self._timeout)
             async with response:
                 try:

@@ -359,7 +359,6 @@ class Clusters:
         on_change: Callable[[Name], None],
         on_child: Callable[[Name], None],
         looks: Looks,
-        slots: int,
     ) -> None:
         """Connect to nothing yet.
 
@@ -368,13 +367,10 @@ class Clusters:
             on_change: told of a platform whose cluster has news.
             on_child: told of an Installation whose children have news.
             looks: how often a cluster is looked at, and for what.
-            slots: Installations that may be worked on at once, on all these clusters together.
         """
         self._open = opener
         self._hooks = _Hooks(on_change, on_child)
         self._looks = looks
-        self._slots = slots
-        self._working = 0
         self._known: dict[Name, _Known] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -454,16 +450,14 @@ class Clusters:
         """Whether there is room to work on that cluster now: one that is slow takes no more than its share."""
         known = self._known.get(key)
         connection = known.connection if known is not None else None
-        if connection is None or connection.working >= _MOST_OF_ONE or self._working >= self._slots:
+        if connection is None or connection.working >= _MOST_OF_ONE:
             yield False
             return
         connection.working += 1
-        self._working += 1
         try:
             yield True
         finally:
             connection.working -= 1
-            self._working -= 1
 
     def forget(self, key: Name) -> None:
         """End the connection of a platform, if there is one."""
