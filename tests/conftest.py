@@ -10,6 +10,9 @@ import os
 
 import pytest
 
+# Of the layers that have an API server: one set for all of them, since their lock would wait for another one for ever.
+pytest_plugins = ["cluster_fixtures"]
+
 _WORKER = "PYTEST_XDIST_WORKER"
 # What takes longest comes first; the quick tests fill the gaps at the end.
 _ORDER = ("e2e", "faults", "cluster", "attacks", "protocols", "pure")

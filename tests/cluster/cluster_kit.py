@@ -63,7 +63,7 @@ class ApiServer(Cluster):
 
     def __init__(self, kubeconfig: str, audit_log: Path) -> None:
         super().__init__(kubeconfig)
-        self._audit_log = audit_log
+        self.audit_log = audit_log
 
     def wait(
         self, what: str, look: Callable[[], Any], namespace: str | None = None, seconds: float = PATIENCE_SECONDS
@@ -114,7 +114,7 @@ class ApiServer(Cluster):
 
     def mark(self) -> int:
         """A place in the audit log: that of now."""
-        return self._audit_log.stat().st_size
+        return self.audit_log.stat().st_size
 
     def requests(self, user: str, since: int = 0) -> list[Request]:
         """All requests of a user that were answered since a place in the log; those of the operator's probes of its
@@ -125,7 +125,7 @@ class ApiServer(Cluster):
         return [r for r in self._lines(since) if r.user == user]
 
     def _lines(self, since: int) -> Iterator[Request]:
-        with self._audit_log.open("rb") as log:
+        with self.audit_log.open("rb") as log:
             log.seek(since)
             for line in log:
                 if not line.endswith(b"\n"):

@@ -62,6 +62,7 @@ class Rights:
     def withdraw(self) -> None:
         """Remove what has no namespace; the rest goes with it."""
         self._cluster.kubectl("delete", "clusterrole,clusterrolebinding", self._release, "--wait=false")
+        self._cluster.kubectl("delete", "role,rolebinding", f"{self._release}-events", "-n", "default", "--wait=false")
 
 
 class Operator:

@@ -65,7 +65,7 @@ class Cluster:
         """One request; the HTTP status and the body of the answer."""
         settings = self._api.configuration
         headers = {"Content-Type": kind, "Accept": "*/*"}
-        if token := settings.get_api_key_with_prefix("authorization"):
+        if token := settings.get_api_key_with_prefix("BearerToken"):
             headers["Authorization"] = token
         answer = self._api.rest_client.pool_manager.request(
             method,

@@ -235,3 +235,17 @@ def test_a_decision_is_short_and_has_its_parts(path: Path) -> None:
     assert re.match(rf"# {path.name[:4]}\. ", text)
     assert re.findall(r"^## (.*)$", text, re.M) == ["Context", "Decision", "Consequences"]
     assert len(text.splitlines()) <= 30
+
+
+def test_each_attack_is_told_and_each_that_is_told_is_tried() -> None:
+    """A row of docs/attacks.md names its test: of the layer by name, of another one by `file::name`."""
+    told = re.findall(r"`((?:test_\w+\.py::)?test_\w+)`", page("attacks.md"))
+    tests = {
+        path.name: set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M))
+        for path in (REPO / "tests").rglob("test_*.py")
+    }
+    layer = {path.name for path in (REPO / "tests" / "attacks").glob("test_*.py")}
+    here = {name for file in layer for name in tests[file]}
+    assert {name for name in told if "::" not in name} == here
+    for file, _, name in (one.partition("::") for one in told if "::" in one):
+        assert name in tests[file], f"{file} has no {name}"

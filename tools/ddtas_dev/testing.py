@@ -11,8 +11,9 @@ from ddtas_dev import binaries, checks, cluster, images, servers_debian, servers
 from ddtas_dev.console import DevError, say
 from ddtas_dev.paths import REPO
 
-LAYERS = ("pure", "protocols", "cluster", "e2e")
-ON_A_CLUSTER = ("cluster", "e2e")
+LAYERS = ("pure", "protocols", "cluster", "attacks", "e2e")
+ON_TEST_SERVERS = frozenset({"cluster", "attacks"})  # API servers without a node
+ON_A_CLUSTER = ON_TEST_SERVERS | {"e2e"}
 # Processes of pytest: tests mostly wait, so there may be more of them than cores. Each has an API server of its own.
 SIDE_BY_SIDE = 3
 
@@ -27,10 +28,10 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         raise DevError(
             f"there is nothing to run: no test in {', '.join(f'tests/{layer}' for layer in layers or LAYERS)}"
         )
-    if "protocols" in chosen:
+    if set(chosen) & {"protocols", "attacks"}:
         for servers in (servers_debian, servers_python, servers_registry):
             servers.ensure()
-    tools = binaries.ensure("kubectl", "helm") if set(chosen) & set(ON_A_CLUSTER) else {}
+    tools = binaries.ensure("kubectl", "helm") if set(chosen) & ON_A_CLUSTER else {}
     folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
     environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
     workers = _workers(pytest_arguments)
@@ -51,7 +52,7 @@ def _workers(pytest_arguments: Sequence[str]) -> int:
 def _start(started: contextlib.ExitStack, chosen: Sequence[str], workers: int, keep: bool) -> dict[str, str]:
     """Start the clusters that these layers need; the variables that tell the tests where they are."""
     environment = {}
-    if "cluster" in chosen:
+    if set(chosen) & ON_TEST_SERVERS:
         names = [cluster.TEST, *(f"{cluster.TEST}-{number}" for number in range(2, workers + 1))]
         running = [started.enter_context(_running(name, node=False, keep=keep)) for name in names]
         environment["DDTAS_TEST_CLUSTERS"] = json.dumps([_access("DDTAS_TEST", one) for one in running])

@@ -1,4 +1,7 @@
-"""A real API server with a fake node; a namespace of its own for each test."""
+"""Fixtures of the layers that have a real API server with a fake node; a namespace of its own for each test.
+
+`tests/conftest.py` has them, once for all of these layers: two sets of them would wait for each other.
+"""
 
 import hashlib
 import os
