@@ -9,7 +9,7 @@ from contextvars import Context
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
-from ddtas import metrics, names, sandbox
+from ddtas import confined, metrics, names
 from ddtas.cluster.access import open_client
 from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
@@ -148,7 +148,7 @@ class Operator:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await sandbox.close()
+        await confined.close()
         await self._http.stop()
         await self._client.close()
 

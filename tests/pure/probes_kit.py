@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,12 +15,15 @@ import pytest
 from ddtas.api.datasource import Credentials, DataContract, DataKind
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Probe, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 LIMITS = Limits(deadline_seconds=5)
 HASTE = Limits(deadline_seconds=0.3)
 CONTRACT = DataContract.model_validate({"version": "1.0.0"})
+# In this process, which is quick and can be looked into; or each in a process of its own, as the operator has them.
+PROBES = CONFINED if os.environ.get("DDTAS_TEST_CONFINED") else REGISTRY
 SECRET = "s3cr3t-v4lue"  # must never be in a message
 _HANDSHAKE_SECONDS = 5
 
@@ -126,18 +130,28 @@ def target(
     )
 
 
-async def look_at(to: Target | Look, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> SourceFacts:
+async def look_at(
+    to: Target | Look,
+    limits: Limits = LIMITS,
+    policy: AddressPolicy = LOOPBACK,
+    probes: Mapping[DataKind, Probe] = PROBES,
+) -> SourceFacts:
     """The facts that the probe of that kind finds. A Look may be given, to see afterwards what it cost."""
     look = to if isinstance(to, Look) else Look(to, limits, policy)
     # The outer time-out only keeps a broken probe from hanging the suite.
     async with asyncio.timeout(30):
-        return await REGISTRY[look.target.kind](look)
+        return await probes[look.target.kind](look)
 
 
-async def refusal(to: Target | Look, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> ProbeError:
+async def refusal(
+    to: Target | Look,
+    limits: Limits = LIMITS,
+    policy: AddressPolicy = LOOPBACK,
+    probes: Mapping[DataKind, Probe] = PROBES,
+) -> ProbeError:
     """The error that the probe of that kind ends with; its message is one line, of bounded length, with no secret."""
     with pytest.raises(ProbeError) as caught:
-        await look_at(to, limits, policy)
+        await look_at(to, limits, policy, probes)
     assert SECRET not in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 600

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import ssl
+import stat
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -524,24 +525,27 @@ async def test_the_key_of_another_certificate_is_refused(pki: Pki) -> None:
 
 @needs_openssl
 @pytest.mark.parametrize("key", ["client", "stranger"])
-def test_the_file_with_the_key_is_for_us_alone_and_gone_afterwards(
-    pki: Pki, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    seen: list[tuple[int, str]] = []
+def test_a_key_is_never_in_a_file(pki: Pki, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
     load = ssl.SSLContext.load_cert_chain
 
-    def look(context: ssl.SSLContext, path: str, **more: str) -> None:
-        seen.append((os.stat(path).st_mode & 0o777, Path(path).read_text()))
-        load(context, path, **more)
+    def look(context: ssl.SSLContext, certificate: str, key: str, **more: str) -> None:
+        seen.extend(os.stat(path).st_mode for path in (certificate, key))
+        load(context, certificate, key, **more)
 
     monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", look)
+    before = os.listdir("/proc/self/fd")
     secret = pki.client("client") | {"tls.key": pki.text(f"{key}.key")}
     with contextlib.suppress(ProbeError):
         credentials.tls(Look(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
-    assert [mode for mode, _ in seen] == [0o600]
-    assert secret["tls.key"].strip() in seen[0][1]
-    assert list(tmp_path.iterdir()) == []
+    assert [stat.S_ISFIFO(mode) for mode in seen] == [True, True]
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_key_that_does_not_fit_into_a_pipe_is_refused(pki: Pki) -> None:
+    secret = pki.client("client") | {"tls.key": pki.text("client.key") + "#" * (1 << 20)}
+    with pytest.raises(ProbeError, match=r"tls\.key"):
+        credentials.tls(Look(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
 
 
 # --- ca.crt, with each scheme

@@ -20,7 +20,8 @@ from probes_kit import target as kit_target
 from ddtas.api.datasource import DataContract, DataKind, Extent, FieldType, GeometryType
 from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look, http_parquet
+from ddtas.probes import Limits, Look
+from ddtas.probes.process import CONFINED
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "measured", "type": "timestamp"}]})
 RD = {"type": "ProjectedCRS", "name": "Amersfoort / RD New", "id": {"authority": "EPSG", "code": 28992}}
@@ -102,7 +103,7 @@ async def seen(folder: Path, file: bytes, limits: Limits = LIMITS) -> tuple[Sour
 
 async def error_of(answer: Answer, limits: Limits = LIMITS) -> ProbeError:
     async with serving(answer) as server:
-        return await refusal(look_for(server.url(path="/data.parquet"), limits))
+        return await refusal(look_for(server.url(path="/data.parquet"), limits), probes=CONFINED)
 
 
 # --- files at a real server
@@ -331,78 +332,16 @@ def changed(byte: int, to: int) -> bytes:
 )
 async def test_refuses_a_footer_that_cannot_be_read(file: bytes, shown: str) -> None:
     error = await error_of(response(file))
-    assert error.reason == "MalformedData"
-    assert shown in error.message
-
-
-async def test_survives_what_the_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process stands for one that was taken over by the footer: it does whatever it likes."""
-
-    async def with_code(code: str) -> ProbeError:
-        monkeypatch.setattr(http_parquet, "_BOOT", f"import os, signal, sys, time\n{code}")
-        return await error_of(response(SHORT))
-
-    malformed = {
-        "sys.stdout.write('x' * (2 << 20))",
-        "sys.stdin.close(); sys.stdout.write('{}')",
-        "os.kill(os.getpid(), signal.SIGSEGV)",
-        "os.kill(os.getpid(), signal.SIGALRM)",
-        "os.kill(os.getpid(), signal.SIGXCPU)",
-        """print('{"rows": -1, "columns": [], "geo": null}')""",
-        """print('{"rows": 1, "columns": [{"name": 1}], "geo": null}')""",
-        "print('[' * 100000)",
-    }
-    for code in malformed:
-        assert (await with_code(code)).reason == "MalformedData", code
-    internal = {"raise SystemExit(1)", "os.kill(os.getpid(), signal.SIGKILL)"}
-    for code in internal:
-        assert (await with_code(code)).reason == "InternalError", code
-    monkeypatch.setattr(http_parquet, "_CHILD_SECONDS", 0.2)
-    assert (await with_code("time.sleep(60)")).reason == "InternalError"
-
-
-async def test_ignores_odd_answers_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = [
-        {"name": "a", "type": "integer", "empty": 99, "first": None, "last": None},
-        {"name": "b\u202e", "type": "string", "empty": 0, "first": None, "last": None},
-    ]
-    answer = json.dumps({"rows": 1, "columns": columns, "geo": None})
-    monkeypatch.setattr(http_parquet, "_BOOT", f"print({answer!r})")
-    async with serving(response(SHORT)) as server:
-        facts = await look_at(look_for(server.url()))
-    assert facts.fields == (MeasuredField(name="a", type=FieldType.INTEGER),)
-    assert facts.sampled is None
-
-
-def test_the_process_has_little_memory_no_environment_and_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "not for footers")
-    found: dict[str, str] = {}
-    attempts = {
-        "environment": "print(os.environ.get('TOKEN'), flush=True)",
-        "memory": "print(len(bytearray(1 << 30)))",
-        "file": "print(open('/etc/passwd'))",
-        "socket": "print(socket.socket())",
-    }
-    boot = http_parquet._BOOT.replace("f.main()", "f.describe = describe; f.main()")
-    for name, attempt in attempts.items():
-        code = f"import os, socket\ndef describe(footer):\n {attempt}\n return {{}}\n"
-        monkeypatch.setattr(http_parquet, "_BOOT", code + boot)
-        returncode, answer = http_parquet._describe(b"")
-        assert returncode == 0
-        found[name] = answer.decode()
-    assert found == {
-        "environment": "None\n{}",
-        "memory": '{"unreadable": true}',
-        "file": '{"unreadable": true}',
-        "socket": '{"unreadable": true}',
-    }
+    # Some have pyarrow ask for more memory than there is.
+    assert error.reason in ("MalformedData", "ResourceExhausted")
+    assert shown in error.message or error.reason == "ResourceExhausted"
 
 
 async def test_the_operator_does_not_import_pyarrow() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.probes, ddtas.probes.http_parquet; "
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.handlers, ddtas.probes.http_parquet; "
         "print('pyarrow' in sys.modules)",
         json.dumps(sys.path),
         stdout=asyncio.subprocess.PIPE,

@@ -2,20 +2,24 @@
 
 import asyncio
 import errno
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ddtas import sandbox
+from ddtas.confined import client, close
+from ddtas.confined.job import MIB
 from ddtas.errors import TemplateError
 from ddtas.plan.template import MAX_OBJECTS, TemplateContext, render
-from ddtas.sandbox import CHILDREN_AT_ONCE, close, render_in_sandbox
+from ddtas.sandbox import AT_ONCE, JOB, render_in_sandbox
 
 CONTEXT: TemplateContext = {
     "prefix": "flood-abc",
@@ -34,8 +38,13 @@ async def _closed_afterwards() -> AsyncIterator[None]:
     await close()
 
 
+_PARTIES = itertools.count()
+
+
 async def run(source: str, seconds: int = 5) -> list[dict[str, object]]:
-    return await render_in_sandbox([("web", source)], CONTEXT, timeout_seconds=seconds)
+    """Render, each time for another listing."""
+    job = replace(JOB, processor_seconds=seconds, wall_seconds=seconds)
+    return await render_in_sandbox([("web", source)], CONTEXT, (f"listing-{next(_PARTIES)}", "delft"), job=job)
 
 
 async def refusal(source: str, seconds: int = 5) -> TemplateError:
@@ -45,8 +54,8 @@ async def refusal(source: str, seconds: int = 5) -> TemplateError:
 
 
 def server() -> int:
-    assert sandbox._server
-    return sandbox._server.process.pid
+    assert client._server
+    return client._server.process.pid
 
 
 def children(pid: int) -> list[int]:
@@ -126,7 +135,7 @@ async def test_refusals_come_through(source: str, reason: str, message: str) -> 
 async def test_a_memory_bomb_ends_the_child_only(source: str) -> None:
     error = await refusal(source)
     assert error.reason == "TemplateInvalid"
-    assert error.message == ("the templates used more than 128 MiB of memory or 5 s of processor time: simplify them")
+    assert error.message == ("the templates used more than 64 MiB of memory or 5 s of processor time: simplify them")
     assert await run("a: 1") == [{"a": 1}]
 
 
@@ -157,8 +166,8 @@ async def test_endless_work_is_ended_and_the_operator_goes_on_meanwhile(source: 
 async def test_the_memory_bound_is_the_callers() -> None:
     source = "a: {{ ('x' * 150 * 1024 * 1024) | length }}"
     with pytest.raises(TemplateError, match="more than 100 MiB"):
-        await render_in_sandbox([("web", source)], CONTEXT, memory_bytes=100 * 1024 * 1024)
-    found = await render_in_sandbox([("web", source)], CONTEXT, memory_bytes=400 * 1024 * 1024)
+        await render_in_sandbox([("web", source)], CONTEXT, ("bound",), job=replace(JOB, memory=100 * MIB))
+    found = await render_in_sandbox([("web", source)], CONTEXT, ("other",), job=replace(JOB, memory=400 * MIB))
     assert found == [{"a": 150 * 1024 * 1024}]
 
 
@@ -170,9 +179,9 @@ async def test_many_at_once() -> None:
 
 async def test_no_more_than_a_few_children_at_once_and_cancellation_leaves_none() -> None:
     tasks = [asyncio.create_task(run(ENDLESS, seconds=60)) for _ in range(2000)]  # more than there are sockets
-    await until(lambda: sandbox._server is not None and len(children(server())) == CHILDREN_AT_ONCE)
+    await until(lambda: client._server is not None and len(children(server())) == AT_ONCE)
     await asyncio.sleep(0.2)  # time to start more, if it did
-    assert len(children(server())) == CHILDREN_AT_ONCE
+    assert len(children(server())) == AT_ONCE
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -183,7 +192,7 @@ async def test_no_more_than_a_few_children_at_once_and_cancellation_leaves_none(
 
 async def test_close_leaves_no_process_and_a_later_render_starts_anew() -> None:
     task = asyncio.create_task(run(ENDLESS, seconds=60))
-    await until(lambda: sandbox._server is not None and bool(children(server())))
+    await until(lambda: client._server is not None and bool(children(server())))
     pids = [server(), *children(server())]
     await close()
     assert [pid for pid in pids if runs(pid)] == []
@@ -195,7 +204,7 @@ async def test_close_leaves_no_process_and_a_later_render_starts_anew() -> None:
 
 async def test_a_killed_server_is_started_again() -> None:
     task = asyncio.create_task(run(ENDLESS, seconds=1))
-    await until(lambda: sandbox._server is not None and bool(children(server())))
+    await until(lambda: client._server is not None and bool(children(server())))
     (orphan,) = children(server())
     os.kill(server(), signal.SIGKILL)
     with pytest.raises(ConnectionError):
@@ -206,7 +215,7 @@ async def test_a_killed_server_is_started_again() -> None:
 
 async def test_a_child_that_someone_killed_is_not_the_templates_fault() -> None:
     task = asyncio.create_task(run(ENDLESS, seconds=60))
-    await until(lambda: sandbox._server is not None and bool(children(server())))
+    await until(lambda: client._server is not None and bool(children(server())))
     os.kill(children(server())[0], signal.SIGKILL)
     with pytest.raises(ConnectionError):
         await task
@@ -217,10 +226,11 @@ async def test_the_server_ends_with_the_operator() -> None:
     code = f"""
 import asyncio
 from ddtas import sandbox
+from ddtas.confined import client
 async def main():
-    task = asyncio.create_task(sandbox.render_in_sandbox([("a", {ENDLESS!r})], {CONTEXT!r}, timeout_seconds=60))
+    task = asyncio.create_task(sandbox.render_in_sandbox([("a", {ENDLESS!r})], {CONTEXT!r}))
     await asyncio.sleep(0)
-    while not (pids := open(f"/proc/{{(pid := sandbox._server.process.pid)}}/task/{{pid}}/children").read().split()):
+    while not (pids := open(f"/proc/{{(pid := client._server.process.pid)}}/task/{{pid}}/children").read().split()):
         await asyncio.sleep(0.01)
     print(pid, *pids, flush=True)
     await task
@@ -241,11 +251,11 @@ asyncio.run(main())
 async def test_the_server_has_no_environment_and_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "not for templates")
     await run("a: 1")
-    assert environment(server()) == b""
+    assert environment(server()).decode().split("\0")[:-1] == [f"{k}={v}" for k, v in client.ENVIRONMENT.items()]
     task = asyncio.create_task(run(ENDLESS, seconds=60))
     await until(lambda: bool(children(server())))
     (child,) = children(server())
-    await until(lambda: sorted(os.listdir(f"/proc/{child}/fd")) == ["0", "1"])
+    await until(lambda: sorted(os.listdir(f"/proc/{child}/fd")) == ["0", "1", "2", "3", "4"])
     task.cancel()
 
 
@@ -255,9 +265,9 @@ def path() -> str:
 
 def confined(code: str, seconds: int = 5) -> subprocess.CompletedProcess[str]:
     """Run code under a child's limits, as a user without privileges."""
-    setup = "import os, resource, socket, sys; from ddtas.sandbox import confine; os.getuid() or os.setuid(65534);"
+    setup = "import os, resource, socket; from ddtas.confined.job import Job, confine; os.getuid() or os.setuid(65534);"
     return subprocess.run(
-        [sys.executable, "-c", f"{setup} confine({seconds}, 128 << 20)\n{code}"],
+        [sys.executable, "-c", f"{setup} confine(Job('', 128 << 20, {seconds}, {seconds}))\n{code}"],
         env=os.environ | {"PYTHONPATH": path()},
         capture_output=True,
         text=True,

@@ -51,6 +51,9 @@ class Reason(StrEnum):
     TOO_MANY_REQUESTS = "TooManyRequests"
     """More requests would be needed than one look may make."""
 
+    RESOURCE_EXHAUSTED = "ResourceExhausted"
+    """Reading the answer takes more memory or processor time than one probe may use."""
+
     INTERNAL_ERROR = "InternalError"
     """The probe itself failed. That says nothing about the source, so its state is Unknown."""
 

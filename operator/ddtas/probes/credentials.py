@@ -5,10 +5,11 @@ into a header.
 """
 
 import base64
+import fcntl
 import os
 import ssl
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import quote_plus
 
 from ddtas.probes.base import Look, Reason
@@ -73,12 +74,27 @@ def tls(look: Look, *, client: bool = True) -> ssl.SSLContext | None:
 
 
 def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """OpenSSL takes a client's certificate from a file only: one that nobody else can read, for this moment."""
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # made with mode 0600
-        file.write(f"{certificate}\n{key}\n")
-        file.flush()
+    """OpenSSL takes a client's certificate from files only: pipes, so that a key is never on a disk."""
+    with _pipe(certificate) as certificate_file, _pipe(key) as key_file:
         # A passphrase would be asked for at the terminal.
-        context.load_cert_chain(os.fspath(file.name), password="")
+        context.load_cert_chain(certificate_file, key_file, password="")
+
+
+@contextmanager
+def _pipe(text: str) -> Iterator[str]:
+    """The path of a pipe that has this text, and then ends."""
+    content = text.encode()
+    reader, writer = os.pipe()
+    try:
+        try:
+            if fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ) < len(content):  # nobody reads while it is written
+                raise ValueError("too long")
+            os.write(writer, content)
+        finally:
+            os.close(writer)
+        yield f"/proc/self/fd/{reader}"
+    finally:
+        os.close(reader)
 
 
 def _basic(name: str, word: str) -> str:

@@ -140,7 +140,10 @@ async def connect(
         secure: dict[str, Any] = (
             {"ssl": tls, "server_hostname": host, "ssl_shutdown_timeout": _SHUTDOWN_SECONDS} if tls else {}
         )
-        return await asyncio.open_connection(address, port, limit=_BUFFER_BYTES, **secure)
+        async with asyncio.timeout(http.CONNECT_SECONDS):
+            return await asyncio.open_connection(address, port, limit=_BUFFER_BYTES, **secure)
+    except TimeoutError:
+        raise look.error(Reason.UNREACHABLE, http.NO_CONNECTION) from None
     except ssl.SSLError:
         raise  # an OSError too, with more to say
     except OSError as error:

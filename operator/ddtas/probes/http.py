@@ -48,8 +48,15 @@ _HEADERS = {
 }
 
 _OTHER_TYPES = ("image/", "audio/", "video/", "multipart/")
-# Threads of their own: a name server that never answers must not use up those of the rest of the operator.
-_LOOKUPS = ThreadPoolExecutor(max_workers=16, thread_name_prefix="probe-dns")
+# A host that does not answer is given up well before the whole deadline: it holds a slot that others wait for.
+_LOOKUP_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
+NO_CONNECTION = (
+    f"takes no connection within {CONNECT_SECONDS:g} seconds: is the server up, and does a firewall or NetworkPolicy "
+    "let the operator out?"
+)
+# One thread: a probe's process can start no other once its limits are set.
+_LOOKUPS = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe-dns")
 
 
 class Answer:
@@ -365,6 +372,8 @@ async def visit(look: Look) -> AsyncIterator[Visit]:
             if look.target.auth is not None and look.target.auth.scheme == "OAuth2ClientCredentials":
                 visiting = Visit(look, session, await _token(visiting, gate), tls)
             yield visiting
+    except aiohttp.ConnectionTimeoutError:
+        raise look.error(Reason.UNREACHABLE, NO_CONNECTION) from None
     except TimeoutError:
         raise look.error(
             Reason.TOO_SLOW,
@@ -406,7 +415,7 @@ async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
         raise look.error(
             Reason.ADDRESS_FORBIDDEN, "has a tokenUrl whose host is no valid name or address: correct the tokenUrl"
         ) from None
-    except (aiohttp.ClientError, ConnectionError):
+    except (aiohttp.ClientError, ConnectionError):  # a connection that takes too long among them
         if gate.refusals:
             raise forbidden(look, gate.refusals, "tokenUrl") from None
         raise look.error(
@@ -437,17 +446,25 @@ class _Gate:
         return socket.socket(family, kind, protocol)
 
 
+def start_lookups() -> None:
+    """Start the thread that looks names up."""
+    _LOOKUPS.submit(int).result()
+
+
 async def lookup(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[Any, ...]]:
     """The addresses of a host, as `socket.getaddrinfo` gives them, in a thread of the probes' own.
 
     Raises:
-        OSError: the name is not in DNS, or no name at all.
+        OSError: the name is not in DNS, or no name at all, or DNS does not answer within five seconds.
     """
     ask = functools.partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     try:
-        return await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
+        async with asyncio.timeout(_LOOKUP_SECONDS):
+            return await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
     except UnicodeError:
         raise OSError(None, "not a host name") from None
+    except TimeoutError:
+        raise OSError(None, "no answer from DNS") from None
 
 
 async def permitted(look: Look, host: str, port: int) -> str:
@@ -461,7 +478,9 @@ async def permitted(look: Look, host: str, port: int) -> str:
     try:
         found = [str(info[4][0]) for info in await lookup(host, port)]
     except OSError:
-        raise look.error(Reason.UNREACHABLE, "has a host that is not in DNS: correct the endpoint") from None
+        raise look.error(
+            Reason.UNREACHABLE, "has a host that is not in DNS, or DNS does not answer: correct the endpoint"
+        ) from None
     refusals = {address: look.policy.refusal(address) for address in found}
     allowed = next((address for address, refusal in refusals.items() if refusal is None), None)
     if allowed is None:
@@ -500,7 +519,8 @@ def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the one deadline is around everything
+        # The one deadline is around everything.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         trust_env=False,
         auto_decompress=False,
         max_line_size=_HEADER_BYTES,
@@ -599,7 +619,9 @@ def _explain(error: Exception, gate: _Gate, look: Look) -> ProbeError:
     if isinstance(error, aiohttp.ClientConnectorError) and gate.refusals:
         return forbidden(look, gate.refusals)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ProbeError(Reason.UNREACHABLE, f"the host of {where} is not in DNS: correct the endpoint")
+        return ProbeError(
+            Reason.UNREACHABLE, f"the host of {where} is not in DNS, or DNS does not answer: correct the endpoint"
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return ProbeError(
             Reason.UNREACHABLE,

@@ -1,24 +1,13 @@
-"""Apache Parquet over HTTP, with GeoParquet 1.1 metadata: the footer alone, by HTTP ranges (RFC 9110, section 14).
+"""Apache Parquet over HTTP, with GeoParquet 1.1 metadata: the footer alone, by HTTP ranges (RFC 9110, section 14)."""
 
-The footer is read by a process of its own, see `ddtas.parquet_footer`. It is started anew for each footer: that costs a
-quarter of a second, once an interval, and leaves no server to look after as the sandbox of the templates has one, whose
-renders come in bursts.
-"""
-
-import asyncio
 import json
-import os
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from ddtas.api.base import Moment
 from ddtas.api.datasource import FieldType
@@ -38,13 +27,6 @@ _END_BYTES = 8  # the footer's length and the magic
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 _TIMES = (FieldType.DATE, FieldType.TIMESTAMP)
 
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.parquet_footer as f; f.main()"
-_CHILD_SECONDS = 10  # it limits its work to 5 s itself; this is for its start, and in case it was taken over
-_ANSWER_BYTES = 1024 * 1024
-_KILLED = -9
-# One at a time, as the operator's container needs room for it: about 70 MB, and what the footer takes.
-_CHILDREN = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe-parquet")
-
 
 async def probe(look: Look) -> SourceFacts:
     """Read the footer of a Parquet file and tell its facts.
@@ -60,8 +42,7 @@ async def read(open_: Open, look: Look) -> SourceFacts:
     """Read the footer of a Parquet file: one request, or two where it is longer than 64 KiB.
 
     Raises:
-        ProbeError: UnexpectedContent or MalformedData, or what `open_` and reading raise; InternalError when the
-            process that reads footers does not work.
+        ProbeError: UnexpectedContent or MalformedData, or what `open_` and reading raise.
     """
     tail = await _tail(open_, look, _FIRST_BYTES)
     needed = _needed(tail, look)
@@ -70,8 +51,7 @@ async def read(open_: Open, look: Look) -> SourceFacts:
         if _needed(tail, look) > len(tail.data):
             raise _malformed(look, "it changed while it was read, or is shorter than it says")
     footer = tail.data[-needed:-_END_BYTES]
-    described = await asyncio.get_running_loop().run_in_executor(_CHILDREN, _describe, footer)
-    return _facts(_checked(described, look), tail.size, look)
+    return _facts(_described(footer, look), tail.size, look)
 
 
 # ---- bytes ----
@@ -142,45 +122,7 @@ def _needed(tail: _Tail, look: Look) -> int:
     return needed
 
 
-# ---- the process that reads the footer ----
-
-
-def _describe(footer: bytes) -> tuple[int, bytes]:
-    """Run the program for one footer: its exit code, and at most 1 MiB of what it says. Takes at most ten seconds.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-    path = json.dumps([os.path.abspath(entry) for entry in sys.path])
-    # It is started from the beginning, not forked: threads run here, and it must not have what this process has in its
-    # memory. subprocess closes all other files.
-    with subprocess.Popen(
-        [sys.executable, "-I", "-c", _BOOT, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        # Other memory pools reserve address space, of which it has little.
-        env={"ARROW_DEFAULT_MEMORY_POOL": "system"},
-        cwd="/",
-        start_new_session=True,
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - a pipe, as asked
-        assert process.stdout is not None  # noqa: S101
-        end = threading.Timer(_CHILD_SECONDS, process.kill)
-        end.start()
-        try:
-            with suppress(BrokenPipeError):
-                process.stdin.write(footer)
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-            answer = process.stdout.read(_ANSWER_BYTES + 1)
-            if len(answer) > _ANSWER_BYTES:
-                process.kill()
-            process.wait()
-        finally:
-            end.cancel()
-            process.kill()
-    return process.returncode, answer
+# ---- what the footer says ----
 
 
 class _Column(BaseModel):
@@ -197,18 +139,15 @@ class _Footer(BaseModel):
     geo: str | None
 
 
-def _checked(described: tuple[int, bytes], look: Look) -> _Footer:
-    """The program's answer. It had hostile input, so it is checked like hostile input."""
-    code, answer = described
-    if code == 0 and answer == b'{"unreadable": true}':
-        raise _malformed(look, "its footer cannot be read")
-    if code > 0 or (code == _KILLED and len(answer) <= _ANSWER_BYTES):
-        # It could not start, or was killed for want of time or memory in the container: not the source's fault.
-        raise look.error(Reason.INTERNAL_ERROR, "was not looked at: the process that reads Parquet did not work")
+def _described(footer: bytes, look: Look) -> _Footer:
+    from ddtas.probes.parquet_footer import describe  # pyarrow takes 60 MiB
+
     try:
-        return _Footer.model_validate_json(answer)
-    except ValidationError:
-        raise _malformed(look, "its footer takes too much time or memory to read") from None
+        return _Footer.model_validate(describe(footer))
+    except MemoryError:
+        raise
+    except Exception:  # whatever it is, the footer is the cause
+        raise _malformed(look, "its footer cannot be read") from None
 
 
 # ---- facts ----

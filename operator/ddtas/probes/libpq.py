@@ -17,12 +17,11 @@ SCRAM-SHA-256 (RFC 7677) or not at all: an impostor cannot read it from that.
 
 import asyncio
 import logging
+import os
 import re
 import ssl
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -36,6 +35,7 @@ from ddtas.probes.base import Look, Reason
 _LOCK_SECONDS = 1
 _LOOPBACK = "127.0.0.1"
 _CHUNK_BYTES = 16 * 1024
+_NOTHING = "/proc/self/nothing"  # a file that is not there
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # where Debian has the public ones
 
 # What psycopg warns of can hold what a server said.
@@ -52,8 +52,8 @@ async def session(look: Look, visit: Callable[["Session"], Awaitable[_Found]]) -
         ProbeError: with a Reason; those of HTTP excepted.
     """
     at = hosts.endpoint(look, {"postgresql": 5432}, frozenset({"sslmode", "user"}))
-    with tempfile.TemporaryDirectory(prefix="ddtas-probe-") as folder:
-        parameters = _parameters(look, at, Path(folder))
+    with ExitStack() as files:
+        parameters = _parameters(look, at, lambda text: files.enter_context(_file(text)))
         async with hosts.limited(look), _relaying(look, at) as relay:
             # A task of its own: psycopg answers a cancellation with a request to the server and up to 5 seconds of
             # waiting, but sees at once that its connection is gone.
@@ -190,7 +190,19 @@ async def _relaying(look: Look, at: hosts.Endpoint) -> AsyncIterator[_Relay]:
         await relay.ended()
 
 
-def _parameters(look: Look, at: hosts.Endpoint, folder: Path) -> dict[str, Any]:
+@contextmanager
+def _file(text: str) -> Iterator[str]:
+    """The path of a file in memory that has this text, as libpq wants it for a key: nobody else may read it."""
+    descriptor = os.memfd_create("ddtas-probe")
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.write(descriptor, text.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _parameters(look: Look, at: hosts.Endpoint, file: Callable[[str], str]) -> dict[str, Any]:
     """The parameters of libpq: all that it would otherwise take from PG* variables, or from files in a home directory.
 
     Raises:
@@ -207,12 +219,7 @@ def _parameters(look: Look, at: hosts.Endpoint, folder: Path) -> dict[str, Any]:
         )
     user, password, certified = _login(look, at, mode)
     credentials.tls(look)  # libpq would say less well what is wrong with a certificate
-    nothing = str(folder / "nothing")  # a file that is not there
-    files = {name: folder / name for name in ("ca.crt", "tls.crt", "tls.key")}
-    for name, file in files.items():
-        file.touch(mode=0o600)
-        file.write_text(secret.get(name, ""))
-    authorities = files["ca.crt"] if "ca.crt" in secret else ssl.get_default_verify_paths().cafile or _AUTHORITIES
+    authorities = file(secret["ca.crt"]) if "ca.crt" in secret else ssl.get_default_verify_paths().cafile
     verified = mode == "verify-full"
     seconds = look.limits.deadline_seconds
     milliseconds = max(1, int(800 * seconds))  # its own error says more than our deadline does
@@ -230,7 +237,7 @@ def _parameters(look: Look, at: hosts.Endpoint, folder: Path) -> dict[str, Any]:
         "dbname": at.path,
         "user": user,
         "password": password,
-        "passfile": nothing,
+        "passfile": _NOTHING,
         "require_auth": "password,md5,scram-sha-256,none" if verified else "scram-sha-256,none",
         "channel_binding": "prefer",
         "connect_timeout": 2 + int(seconds),  # longer than our own deadline
@@ -241,11 +248,11 @@ def _parameters(look: Look, at: hosts.Endpoint, folder: Path) -> dict[str, Any]:
         "sslnegotiation": "postgres",
         "sslcompression": 0,
         "sslcertmode": "require" if certified else "disable",
-        "sslcert": str(files["tls.crt"]) if certified else nothing,
-        "sslkey": str(files["tls.key"]) if certified else nothing,
+        "sslcert": file(secret["tls.crt"]) if certified else _NOTHING,
+        "sslkey": file(secret["tls.key"]) if certified else _NOTHING,
         "sslpassword": "none",  # a key with a passphrase would have it asked for at the terminal
-        "sslrootcert": str(authorities) if verified else nothing,
-        "sslcrl": nothing,
+        "sslrootcert": authorities or _AUTHORITIES if verified else _NOTHING,
+        "sslcrl": _NOTHING,
         "sslcrldir": "",
         "sslsni": 1,
         "ssl_min_protocol_version": "TLSv1.2",

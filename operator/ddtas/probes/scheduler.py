@@ -19,9 +19,9 @@ from typing import Literal, NamedTuple
 from ddtas.api.datasource import DataKind
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
+from ddtas.probes.process import CONFINED
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class ProbeScheduler:
         on_probe: Callable[[Look, str, float], None] | None = None,
         interval_seconds: float = 300,
         concurrency: int = 16,
-        registry: Mapping[DataKind, Probe] = REGISTRY,
+        registry: Mapping[DataKind, Probe] = CONFINED,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[], float] = chance.random,
     ) -> None:
@@ -123,7 +123,7 @@ class ProbeScheduler:
             on_probe: called after each look with what it cost, its reason, and its seconds.
             interval_seconds: between two looks at a source that can be read.
             concurrency: looks at once.
-            registry: the probe of each kind.
+            registry: the probe of each kind; each in a process of its own unless given.
             now: the clock; aware datetimes.
             random: numbers in [0, 1).
         """
@@ -302,6 +302,7 @@ class ProbeScheduler:
             state, reason, message = "Reachable", str(Reason.REACHABLE), None
         except ProbeError as error:
             reason, message = error.reason, error.message
+            state = "Unknown" if reason == Reason.INTERNAL_ERROR else state
         except TimeoutError:
             reason, message = Reason.TOO_SLOW, f"{target.place} could not be read in time: ask its supplier why"
         except Exception:

@@ -1,17 +1,11 @@
-"""What the footer of a Parquet file says, as JSON: a program of its own, for a process that may break.
+"""What the footer of a Parquet file says, by pyarrow.
 
-Parquet's footer is Thrift, and pyarrow reads it in C++. That is no code to give hostile bytes to in a process that has
-credentials, and it takes 60 MB that the operator need not have. So the operator starts this program for each footer
-(`ddtas.probes.http_parquet`); it imports pyarrow, limits itself, and only then reads.
-
-Nothing of the operator is imported but the limits, so that the start takes little more than pyarrow itself.
+Parquet's footer is Thrift, and pyarrow reads it in C++: imported only by processes that may break (`ddtas.confined`).
 
 Format: https://parquet.apache.org/docs/file-format/metadata/
 """
 
 import json
-import os
-import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -19,28 +13,12 @@ import pyarrow
 import pyarrow.parquet
 from pyarrow import types
 
-from ddtas.confinement import confine, offer_to_the_oom_killer
-
-_SECONDS = 5
-_MEMORY_BYTES = 128 * 1024 * 1024  # on top of what the process has after its imports
 _COLUMNS = 1024
 _NAME_CHARACTERS = 63  # of a field in the API
 _GEO_CHARACTERS = 256 * 1024
 _EPOCH_DAY = date(1970, 1, 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PER_SECOND = {"milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
-
-
-def main() -> None:
-    """The footer comes in (Thrift alone, without its length and magic), the answer of `describe` goes out."""
-    offer_to_the_oom_killer()
-    confine(_SECONDS, _address_space() + _MEMORY_BYTES)
-    footer = sys.stdin.buffer.read()
-    try:
-        answer = describe(footer)
-    except Exception:  # whatever it is, the footer is the cause
-        answer = {"unreadable": True}
-    sys.stdout.buffer.write(json.dumps(answer).encode())
 
 
 def describe(footer: bytes) -> dict[str, Any]:
@@ -79,15 +57,6 @@ def describe(footer: bytes) -> dict[str, Any]:
         raise ValueError("the schema does not fit the columns")
     geo = (metadata.metadata or {}).get(b"geo", b"").decode(errors="replace")
     return {"rows": metadata.num_rows, "columns": columns, "geo": geo if 0 < len(geo) <= _GEO_CHARACTERS else None}
-
-
-def _address_space() -> int:
-    """Bytes of address space that this process has now; on systems without /proc a guess, as they do not limit it."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 1024 * 1024 * 1024
 
 
 def _leaves(kind: Any) -> int:
