@@ -269,7 +269,9 @@ class Reconciler:
         found = {}
         for source in _sources(platform, products):
             key, digest = SourceKey(namespace, name, source.name), digests[source.name]
-            target = _target(source, secrets)
+            product = products.get(source.name)
+            # A product was offered to this platform: its Service may be reached, and no other one there.
+            target = _target(source, secrets, product.upstream.namespace if product is not None else namespace)
             if target is None:
                 self._probes.forget(*key)
                 secret = source.credentials.secret_name if source.credentials else ""
@@ -624,8 +626,8 @@ def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> li
     return [*platform.spec.data_sources, *served]
 
 
-def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:
-    """What to probe; None where the credentials are not complete."""
+def _target(source: DataSource, secrets: dict[str, Secret], namespace: str) -> Target | None:
+    """What to probe, perhaps a Service of that namespace; None where the credentials are not complete."""
     auth = source.credentials
     values: dict[str, str] = {}
     if auth is not None:
@@ -633,7 +635,7 @@ def _target(source: DataSource, secrets: dict[str, Secret]) -> Target | None:
         if secret is None or any(key not in secret.data for key in auth.keys):
             return None
         values = {key: _decoded(secret.data[key]) for key in auth.keys + auth.optional_keys if key in secret.data}
-    return Target(source.kind, source.endpoint, source.contract, source.physical_name, auth, values)
+    return Target(source.kind, source.endpoint, source.contract, source.physical_name, auth, values, namespace)
 
 
 def _decoded(value: str) -> str:

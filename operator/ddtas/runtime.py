@@ -19,10 +19,12 @@ from ddtas.cluster.http import HttpServer
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import Election
 from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
+from ddtas.cluster.surroundings import Scout
 from ddtas.cluster.survey import Surveyor
 from ddtas.cluster.world import Collection, Name, World
 from ddtas.errors import ClusterError
 from ddtas.plan import offers
+from ddtas.plan.network import Network, Surroundings, collapsed
 from ddtas.plan.offers import Fact
 from ddtas.probes import AddressPolicy, Limits, Look
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
@@ -58,18 +60,16 @@ class Operator:
             PLATFORM.kind: (PLATFORM, self._world.platforms),
             INSTALLATION.kind: (INSTALLATION, self._world.installations),
         }
-        policy = AddressPolicy(
-            allowed=settings.probe_allowed_ranges, forbidden=tuple(ip_network(address) for address in forbidden)
-        )
+        networks = tuple(ip_network(address) for address in forbidden)
+        self._scout = Scout(client, _configured(settings, networks), self._on_surroundings)
         limits = Limits(deadline_seconds=settings.probe_deadline_seconds, max_bytes=settings.probe_max_bytes)
         self._probes = ProbeScheduler(
-            policy,
+            self._addresses(settings.probe_allowed_ranges),
             limits,
             on_change=self._on_probe_news,
             on_probe=_count_probe,
             interval_seconds=settings.probe_interval_seconds,
         )
-        reaches = AddressPolicy(allowed=settings.cluster_allowed_ranges, forbidden=policy.forbidden)
         self._children = Children()
         self._asked: dict[str, tuple[str, int, frozenset[Fact]]] = {}
         self._surveyor = Surveyor(
@@ -80,10 +80,17 @@ class Operator:
             whole=not settings.namespaces,
         )
         self._clusters = Clusters(
-            lambda access: open_client(access, reaches.refusal, _count_request),
+            lambda access: open_client(
+                access, lambda a: self._addresses(settings.cluster_allowed_ranges).refusal(a), _count_request
+            ),
             on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
             on_child=self._on_installation,
-            looks=Looks(settings.cluster_interval_seconds, settings.offers_interval_seconds, self._facts_wanted),
+            looks=Looks(
+                settings.cluster_interval_seconds,
+                settings.offers_interval_seconds,
+                self._facts_wanted,
+                self._scout.uid,
+            ),
         )
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
             Reconciler(
@@ -182,6 +189,12 @@ class Operator:
 
     def _on_leading(self) -> None:
         metrics.LEADER.set(1)
+        self._spawn(self._scout.run(), "looks at the cluster's network")
+        self._spawn(self._lead(), "start of work")
+
+    async def _lead(self) -> None:
+        """Begin, once it is known where nothing may lead to."""
+        await self._scout.first()
         self._spawn(self._probes.start(), "probe scheduler")
         self._spawn(self._surveyor.run(), "looks at what the cluster offers")
         # Platforms first: they say which data sources to look at.
@@ -317,6 +330,16 @@ class Operator:
             if platform.metadata.namespace == namespace and platform.spec.cluster is None:
                 self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
 
+    # ---- the cluster's network ----
+
+    def _addresses(self, allowed: tuple[Network, ...]) -> AddressPolicy:
+        """Where connections may lead to, as it is known now."""
+        known = self._scout.surroundings
+        return AddressPolicy(allowed, known.forbidden, known.inside, known.shared, known.domain)
+
+    def _on_surroundings(self) -> None:
+        self._probes.policy = self._addresses(self._settings.probe_allowed_ranges)
+
     def _on_probe_news(self, key: SourceKey) -> None:
         self._concerns(PLATFORM.kind, (key.namespace, key.platform))
 
@@ -343,6 +366,18 @@ def _count_probe(look: Look, reason: str, seconds: float) -> None:
     metrics.PROBE_REQUESTS.labels(kind).inc(look.requests)
     metrics.PROBE_BYTES.labels(kind).inc(look.received)
     metrics.PROBE_SECONDS.labels(kind).observe(seconds)
+
+
+def _configured(settings: Settings, api_server: tuple[Network, ...]) -> Surroundings:
+    """What the settings, and the API server's own name, say of the network."""
+    return Surroundings(
+        forbidden=collapsed([*settings.denied_ranges, *api_server]),
+        inside=collapsed(settings.cluster_ranges),
+        dns=settings.dns_addresses,
+        shared=settings.shared_namespaces,
+        operator=settings.lease_namespace,
+        domain=settings.cluster_domain,
+    )
 
 
 async def _addresses(host: str) -> list[str]:

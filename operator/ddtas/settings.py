@@ -50,6 +50,15 @@ class Settings(BaseSettings):
     # Address ranges that probes may reach although they are forbidden by default, such as 127.0.0.0/8.
     probe_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
 
+    # What the cluster's network is, where it cannot be read or is to be narrower: ranges that neither probes, nor
+    # connections to cities' clusters, nor apps may reach; ranges of Services and pods; name servers that are no pods of
+    # kube-dns; namespaces whose Services any platform may have as data sources.
+    denied_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    cluster_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    dns_addresses: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    shared_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    cluster_domain: str = "cluster.local"
+
     # Between two looks at a city's own cluster, and ranges that such a cluster may be in although they are forbidden.
     cluster_interval_seconds: Annotated[float, Field(ge=1)] = 30
     cluster_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
@@ -57,12 +66,19 @@ class Settings(BaseSettings):
     # Between two looks at what a cluster offers, where a listing asks for something.
     offers_interval_seconds: Annotated[float, Field(ge=1)] = 300
 
-    @field_validator("namespaces", mode="before")
+    @field_validator("namespaces", "shared_namespaces", mode="before")
     @classmethod
     def _namespaces(cls, value: object) -> object:
         return _split(value)
 
-    @field_validator("probe_allowed_ranges", "cluster_allowed_ranges", mode="before")
+    @field_validator(
+        "probe_allowed_ranges",
+        "cluster_allowed_ranges",
+        "denied_ranges",
+        "cluster_ranges",
+        "dns_addresses",
+        mode="before",
+    )
     @classmethod
     def _ranges(cls, value: object) -> object:
         parts = _split(value)

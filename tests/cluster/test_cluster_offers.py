@@ -202,9 +202,10 @@ def test_the_namespace_must_be_as_strict_as_the_app_asks(city: City) -> None:
 
 
 def test_an_app_gets_the_devices_that_it_asks_for(city: City) -> None:
+    city.rights.change("network.read={apiServer,services}")
     city.start(**EVERY_SECOND)
     flood = city.everything(asks_for_devices())
-    # The chart gives no right to read nodes unless it is asked to: nobody knows, and it is said what to do.
+    # Without the right to read nodes nobody knows, and it is said what to do.
     said = message(flood, "True", "Accepted", "may not list nodes")
     assert said.endswith(
         f"not known of platform oup: needs 1 {GPU}: the operator may not list nodes: declare architectures and devices "
@@ -239,7 +240,7 @@ def test_pods_go_to_nodes_of_the_architecture_that_the_images_are_for(city: City
 
 
 def test_without_any_right_to_look_the_operator_works_and_says_so(city: City) -> None:
-    city.rights.change("offers.read={}")
+    city.rights.change("offers.read={}", "network.read={}")
     operator = city.start(**EVERY_SECOND)
     flood = city.everything(
         asks(architectures=["amd64"], storage=["ReadWriteMany"], exposure=["Ingress"], podSecurity="baseline")
@@ -276,6 +277,7 @@ def test_what_looks_cost(city: City) -> None:
         "resourcequotas",
         "limitranges",
     }
+    asked -= {"nodes"}  # for their addresses
     assert not looks & asked, "nothing was asked for, so nothing was looked at"
 
     mark = city.cluster.mark()
@@ -437,7 +439,7 @@ def test_the_api_server_takes_the_new_fields_and_no_odd_ones(city: City, tmp_pat
 
 def test_an_operator_of_all_namespaces_asks_for_them_at_once(city: City) -> None:
     limit(city, city.namespace, "1")
-    city.rights.change("namespaces=null", "offers.read={classes,namespaces,nodes}")
+    city.rights.change("namespaces=null", "allNamespaces=true", "offers.read={classes,namespaces,nodes}")
     mark = city.cluster.mark()
     city.start(namespaces="", **EVERY_SECOND)
     flood = city.everything(asks(podSecurity="restricted", exposure=["Ingress"]))

@@ -38,6 +38,8 @@ class TwoClusters(Machine):
 
     def prepare(self) -> None:
         home, second, space = self.city.cluster, type(self).second, self.city.namespace
+        # The pretender is the operator's own cluster, which it would know by a namespace.
+        self.city.rights.change("network.read={apiServer,services,nodes}")
         self.there = Elsewhere(second, space, self.city.folder)
         self.afterwards.callback(self.there.end)
         self.there.prepare(home)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from e2e_city import City, sweep
+from e2e_city import City, install, sweep
 from e2e_kit import KINDS, Cluster
 
 from ddtas_dev import deploy, paths
@@ -55,7 +55,7 @@ def alone() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster(bare_cluster: Cluster, operator_image: str, alone: None) -> Cluster:
     """The cluster with the operator in it, as a user installs it."""
-    deploy.install_operator(bare_cluster.kubeconfig, operator_image, replicas="1")
+    install(bare_cluster, operator_image, replicas="1")
     bare_cluster.wait(
         "operator that leads",
         lambda: bare_cluster.leader() in {p["metadata"]["name"] for p in bare_cluster.operator_pods()},

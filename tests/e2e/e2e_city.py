@@ -6,6 +6,8 @@ import secrets
 import e2e_apps as apps
 from e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Twin
 
+from ddtas_dev import deploy
+
 # Namespaces and listings are named by the session, so that one that is still ending is never met again.
 SESSION = secrets.token_hex(2)
 _OURS = re.compile(r"e2e-[0-9a-f]{4}-")
@@ -17,6 +19,12 @@ def sweep(cluster: Cluster) -> None:
         for left in cluster.all(KINDS[kind]):
             if _OURS.match(left["metadata"]["name"]):
                 cluster.delete(KINDS[kind], None, left["metadata"]["name"])
+
+
+def install(cluster: Cluster, image: str, **values: str) -> None:
+    """The operator by its chart; the data suppliers of the tests, and of the examples, are for all cities."""
+    shared = ",".join(f"e2e-{SESSION}-{name}" for name in ("supplier", "example"))
+    deploy.install_operator(cluster.kubeconfig, image, network__sharedNamespaces=f"{{{shared}}}", **values)
 
 
 class City:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import e2e_apps as apps
 import pytest
-from e2e_city import City
+from e2e_city import City, install
 from e2e_kit import JOB, POD, Cluster, evidence
 
 from ddtas_dev import deploy
@@ -14,12 +14,12 @@ from ddtas_dev import deploy
 def two_replicas(cluster: Cluster, operator_image: str) -> Iterator[list[str]]:
     """The names of two operators that are ready; afterwards there is one again."""
     try:
-        deploy.install_operator(cluster.kubeconfig, operator_image, replicas="2")
+        install(cluster, operator_image, replicas="2")
         pods = [p["metadata"]["name"] for p in cluster.operator_pods()]
         assert len(pods) == 2
         yield pods
     finally:
-        deploy.install_operator(cluster.kubeconfig, operator_image, replicas="1")
+        install(cluster, operator_image, replicas="1")
         cluster.wait("one operator", lambda: len(cluster.operator_pods()) == 1)
 
 
@@ -43,7 +43,7 @@ def test_the_second_replica_stands_by_and_takes_over(
     # One replica fewer, and this one goes: so none but the other can follow.
     cost = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-100"}}}
     cluster.merge(POD, deploy.NAMESPACE, leader, cost)
-    deploy.install_operator(cluster.kubeconfig, operator_image, replicas="1")
+    install(cluster, operator_image, replicas="1")
     cluster.wait("takeover", lambda: cluster.leader() == standby, twin.namespace)
     assert says_that_it_leads(cluster, standby)
 

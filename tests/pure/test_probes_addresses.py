@@ -3,6 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
+from pydantic import TypeAdapter
 
 from ddtas.probes import AddressPolicy
 
@@ -90,3 +91,78 @@ def test_allowing_one_range_opens_no_other() -> None:
     policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
     assert policy.refusal("169.254.169.254")
     assert policy.refusal("::1")
+
+
+# ---- inside the cluster ----
+
+INSIDE = AddressPolicy(
+    allowed=(ip_network("10.96.7.0/24"),),
+    forbidden=(ip_network("10.96.0.1/32"), ip_network("192.168.1.5/32")),
+    inside=(ip_network("10.96.0.0/16"), ip_network("10.244.0.0/16"), ip_network("fd00:10:96::/112")),
+    namespaces=("delft", "suppliers"),
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "why"),
+    [
+        # given as it is, or under a name that may be anybody's
+        ("10.96.3.4", "", "inside the cluster"),
+        ("10.244.1.9", "data.example", "inside the cluster"),
+        ("fd00:10:96::7", "data.example", "inside the cluster"),
+        ("::ffff:10.96.3.4", "", "inside the cluster"),
+        ("64:ff9b::10.96.3.4", "", "inside the cluster"),
+        ("10.96.3.4", "web.gouda", "inside the cluster"),
+        ("10.96.3.4", "web", "inside the cluster"),
+        # a Service of another city, whatever the name leads to
+        ("10.96.3.4", "web.gouda.svc", "a name of namespace gouda"),
+        ("203.0.113.7", "web.gouda.svc", "a name of namespace gouda"),
+        ("10.96.7.1", "web.gouda.svc", "a name of namespace gouda"),
+        ("10.96.3.4", "Web.Gouda.SVC.Cluster.Local.", "a name of namespace gouda"),
+        ("10.244.1.9", "pod-0.web.gouda.svc.cluster.local", "a name of namespace gouda"),
+        ("10.244.1.9", "10-244-1-9.gouda.pod.cluster.local", "a name of namespace gouda"),
+        ("10.96.3.4", "delft.cluster.local", "a name inside the cluster"),
+        ("10.96.3.4", "svc.cluster.local", "a name inside the cluster"),
+        ("10.96.0.1", "kubernetes.default.svc", "a name of namespace default"),
+        # a Service of one's own may still lead to where nobody may go
+        ("10.96.0.1", "web.delft.svc", "a forbidden address"),
+        ("192.168.1.5", "web.delft.svc", "a forbidden address"),
+        ("169.254.169.254", "web.delft.svc", "link-local"),
+    ],
+)
+def test_refuses_what_is_inside_the_cluster(address: str, host: str, why: str) -> None:
+    assert why in (INSIDE.refusal(address, host) or "allowed")
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("10.96.3.4", "web.delft.svc"),
+        ("10.96.3.4", "web.delft"),
+        ("10.96.3.4", "web.delft.svc.cluster.local"),
+        ("10.244.1.9", "db-0.db.suppliers.svc"),
+        ("10.20.0.5", "10.20.0.5"),
+        ("10.20.0.5", "data.delft.example"),
+        ("203.0.113.7", "data.svc.delft.example"),
+        ("203.0.113.7", "svc.example"),
+        ("10.96.7.1", ""),
+    ],
+)
+def test_allows_services_of_ones_own_namespace_and_what_is_outside(address: str, host: str) -> None:
+    assert INSIDE.refusal(address, host) is None
+
+
+def test_another_domain_of_the_cluster() -> None:
+    policy = AddressPolicy(domain="k8s.gov.example")
+    assert "namespace gouda" in (policy.refusal("203.0.113.7", "web.gouda.svc.k8s.gov.example") or "")
+    assert policy.refusal("203.0.113.7", "web.gouda.svc.cluster.local") is None
+
+
+def test_an_offer_opens_one_namespace_more() -> None:
+    assert AddressPolicy().refusal("203.0.113.7", "web.gouda.svc") is not None
+    assert AddressPolicy().reaching(["gouda"]).refusal("203.0.113.7", "web.gouda.svc") is None
+
+
+def test_a_policy_goes_to_another_process_and_is_the_same_there() -> None:
+    adapter = TypeAdapter(AddressPolicy)
+    assert adapter.validate_json(adapter.dump_json(INSIDE)) == INSIDE

@@ -403,9 +403,28 @@ LINKS = [
     "https://kubernetes.default.svc/api/v1/secrets",
     "https://10.96.0.1/api/v1/secrets",
     "https://[64:ff9b::10.96.0.1]/api/v1/secrets",
+    "http://10.244.1.9/x",
+    "http://[::ffff:10.244.1.9]/x",
+    "http://pod.example/x",
+    "http://web.gouda/x",
+    "http://web.gouda.svc:{port}/x",
+    "http://web.gouda.svc.cluster.local.:{port}/x",
 ]
-ELSEWHERE = {"metadata.example": "169.254.169.254", "kubernetes.default.svc": "10.96.0.1", "localhost.": "127.0.0.2"}
-CLUSTER = AddressPolicy(allowed=(ip_network("127.0.0.1/32"),), forbidden=(ip_network("10.96.0.1/32"),))
+ELSEWHERE = {
+    "metadata.example": "169.254.169.254",
+    "kubernetes.default.svc": "10.96.0.1",
+    "localhost.": "127.0.0.2",
+    "pod.example": "10.244.1.9",
+    "web.gouda": "10.244.1.9",
+    "web.gouda.svc": "127.0.0.1",
+    "web.gouda.svc.cluster.local.": "127.0.0.1",
+}
+CLUSTER = AddressPolicy(
+    allowed=(ip_network("127.0.0.1/32"),),
+    forbidden=(ip_network("10.96.0.1/32"),),
+    inside=(ip_network("10.244.0.0/16"), ip_network("127.0.0.3/32")),
+    namespaces=("delft",),
+)
 
 
 @pytest.fixture
@@ -430,6 +449,15 @@ async def test_a_link_in_a_document_leads_to_no_forbidden_address(link: str, nam
     assert harmless(caught.value).reason in ("AddressForbidden", "Unreachable")
     assert caught.value.reason == "AddressForbidden" or "%25" in link or "::" in link
     assert len(server.requests) == 1
+
+
+async def test_a_service_of_ones_own_namespace_is_reached_by_its_name_alone(names: dict[str, str]) -> None:
+    """As far as the socket: 127.0.0.3 stands for an address inside, and is a loopback address after that."""
+    names |= {"web.delft.svc": "127.0.0.3", "data.example": "127.0.0.3"}
+    for host, why in (("web.delft.svc", "a loopback address"), ("data.example", "an address inside the cluster")):
+        with pytest.raises(ProbeError) as caught:
+            await walk(target(f"http://{host}/x"), None, policy=CLUSTER)
+        assert f"127.0.0.3 ({why})" in harmless(caught.value).message
 
 
 @pytest.mark.parametrize("link", LINKS)

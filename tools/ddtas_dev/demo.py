@@ -25,7 +25,11 @@ def demo(args: argparse.Namespace) -> int:
     """Bring up cluster, operator and example, follow them to the end, and show what came out."""
     running = cluster.up(args.name or cluster.DEMO, True, args.kubeconfig, args.context)
     references = _images(running, args.registry)
-    deploy.install_operator(running.kubeconfig, references["localhost/ddtas-operator"])
+    # The village reads the data server that is in the first city's namespace.
+    shared = f"{{{NAMESPACE}}}"
+    deploy.install_operator(
+        running.kubeconfig, references["localhost/ddtas-operator"], network__sharedNamespaces=shared
+    )
     deploy.apply(running.kubeconfig, deploy.example_manifests(references))
     kubectl = _Kubectl(running.kubeconfig)
     say("\nAn Installation is calibrated and validated on the city's own data before it serves anyone:\n")

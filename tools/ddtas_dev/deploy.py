@@ -31,7 +31,7 @@ def install_operator(kubeconfig: str, image: str, **values: str) -> None:
     """
     access = {"KUBECONFIG": kubeconfig}
     repository, _, tag = image.rpartition(":")
-    settings = {"image.repository": repository, "image.tag": tag}
+    settings = {"image.repository": repository, "image.tag": tag, "allNamespaces": "true"}
     settings |= {name.replace("__", "."): value for name, value in values.items()}
     with Progress("installing the operator"):
         kubectl, helm = binaries.ensure_one("kubectl"), binaries.ensure_one("helm")

@@ -71,6 +71,14 @@ class _Hooks:
     on_child: Callable[[Name], None]
 
 
+class _HomeError(Exception):
+    """The kubeconfig leads to the cluster that the operator itself is in."""
+
+
+async def _unknown(_: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Looks:
     """How often a cluster is looked at, and for what.
@@ -79,11 +87,13 @@ class Looks:
         every_seconds: while it answers.
         survey_seconds: for what it offers, which changes seldom.
         wanted: what of that is to be looked at.
+        home: the UID of a namespace of the operator's own cluster, which no city's is; None where nobody knows.
     """
 
     every_seconds: float
     survey_seconds: float = 300.0
     wanted: Callable[[], frozenset[Fact]] = frozenset
+    home: Callable[[str], Awaitable[str | None]] = _unknown
 
 
 class _Connection:
@@ -101,6 +111,7 @@ class _Connection:
         self._surveyed = 0.0
         self._approved = ""
         self._known_by: dict[str, str] = {}  # each identity that was seen → the namespace that has its UID
+        self._foreign: set[str] = set()  # identities that are not those of the operator's own cluster
         self._doubtful = False  # it did not answer just now, or is not what it was
         self._place: Place | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -202,6 +213,10 @@ class _Connection:
         if not found:
             text = f"the right to get namespace {namespace} is missing, by which the cluster is known again"
             raise ClusterError(403, text)
+        for identity in found.keys() - self._foreign:
+            if await self._looks.home(found[identity]) == identity.partition("/")[0]:
+                raise _HomeError
+        self._foreign |= found.keys()
         self._known_by = found
         return tuple(found)
 
@@ -272,9 +287,9 @@ class _Connection:
 
     async def _failed(self, error: Exception, failures: int) -> None:
         self._doubtful = True
-        if not isinstance(error, ClusterError | TimeoutError):
+        if not isinstance(error, ClusterError | TimeoutError | _HomeError):
             log.warning("the cluster of platform %s/%s answers oddly: %r", *self._key, type(error))
-        if failures < _FAILURES:
+        if failures < _FAILURES and not isinstance(error, _HomeError):
             return
         await self._stop_watching()
         self.observation = self._trouble(error)
@@ -289,6 +304,12 @@ class _Connection:
             return ClusterObservation(
                 Reason.CLUSTER_ADDRESS_FORBIDDEN, f"{text}whoever runs the operator to allow that range"
             )
+        if isinstance(error, _HomeError):
+            text = (
+                f"{server} is the cluster that the operator itself runs in: leave spec.cluster out of a platform whose "
+                "apps run beside it"
+            )
+            return ClusterObservation(Reason.CLUSTER_IS_HOME, text)
         if isinstance(error, NotFound):
             text = f"{server} has no namespace {self._access.namespace}: prepare it, or correct the kubeconfig"
             return ClusterObservation(Reason.CLUSTER_UNAUTHORIZED, text)

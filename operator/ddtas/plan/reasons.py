@@ -216,6 +216,11 @@ class Reason(StrEnum):
         Course.WAITING,
         "The kubeconfig leads to an address that the operator may not connect to.",
     )
+    CLUSTER_IS_HOME = (
+        "ClusterIsHome",
+        Course.STALLED,
+        "The kubeconfig leads to the cluster that the operator itself runs in, which no city's own cluster can be.",
+    )
     CLUSTER_UNREACHABLE = (
         "ClusterUnreachable",
         Course.WAITING,

@@ -1,15 +1,17 @@
 """Which addresses a probe may connect to.
 
 Whoever may edit a platform chooses what the operator connects to, so the operator must not become a way to reach
-what that person cannot: the operator's own pod, the cluster's API server, a cloud's metadata service. Private ranges
-stay open, because municipal data servers live there.
+what that person cannot: the operator's own pod, the cluster's API server, its nodes, another city's Services, a cloud's
+metadata service. Private ranges stay open, because municipal data servers live there.
 """
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from ddtas.plan.network import CLUSTER_DOMAIN, Network, service_namespace
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _LOW_32_BITS = 0xFFFF_FFFF
@@ -29,18 +31,34 @@ _SPECIAL: tuple[tuple[Network, str], ...] = (
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """Rules for the addresses of data sources.
+    """Rules for the addresses of data sources. A plain value, which goes to another process.
+
+    An address inside the cluster (a Service's, a pod's) says nothing of whose it is, so a Service is reached by its
+    name alone, which has its namespace.
 
     Attributes:
-        allowed: ranges that the platform team vouches for; they win from every other rule.
-        forbidden: ranges refused on top of the built-in ones, such as the API server's addresses.
+        allowed: ranges that the platform team vouches for; they win from every other rule about addresses.
+        forbidden: ranges refused on top of the built-in ones, such as the API server's and the nodes' addresses.
+        inside: ranges of the cluster's own Services and pods.
+        namespaces: those whose Services may be reached.
+        domain: of the cluster's names.
     """
 
     allowed: tuple[Network, ...] = ()
     forbidden: tuple[Network, ...] = ()
+    inside: tuple[Network, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    domain: str = CLUSTER_DOMAIN
 
-    def refusal(self, address: str) -> str | None:
-        """Why that address (IPv4 or IPv6, as text) may not be connected to; None when it may."""
+    def refusal(self, address: str, host: str = "") -> str | None:
+        """Why an address may not be connected to; None when it may.
+
+        Args:
+            address: IPv4 or IPv6, as text.
+            host: the name that led to it; "" where it was given as it is.
+        """
+        if why := self.name_refusal(host):
+            return why
         try:
             literal = ip_address(address)
         except ValueError:
@@ -50,7 +68,20 @@ class AddressPolicy:
             return None
         if _within(forms, self.forbidden):
             return "a forbidden address"
+        if _within(forms, self.inside) and service_namespace(host, self.domain, short=True) not in self.namespaces:
+            return "an address inside the cluster"
         return _special(_embedded(literal) or literal)
+
+    def name_refusal(self, host: str) -> str | None:
+        """Why a host may not be connected to, whatever its address: it is a Service of another namespace."""
+        namespace = service_namespace(host, self.domain)
+        if namespace is None or namespace in self.namespaces:
+            return None
+        return f"a name of namespace {namespace}" if namespace else "a name inside the cluster"
+
+    def reaching(self, namespaces: Iterable[str]) -> "AddressPolicy":
+        """The same, with more namespaces whose Services may be reached."""
+        return replace(self, namespaces=tuple(sorted({*self.namespaces, *namespaces})))
 
 
 def _within(forms: set[Address], networks: tuple[Network, ...]) -> bool:

@@ -69,6 +69,7 @@ class Target:
         physical_name: collection, feature type, table, topic; None where the endpoint says it all.
         auth: which credentials, and how they are used; None without credentials.
         secret: values of the credentials Secret, by its keys.
+        namespace: of this cluster, whose Services it may lead to; "" where it may lead to none.
     """
 
     kind: DataKind
@@ -77,6 +78,7 @@ class Target:
     physical_name: str | None = None
     auth: Credentials | None = None
     secret: Mapping[str, str] | None = None
+    namespace: str = ""
 
     @property
     def place(self) -> str:

@@ -436,11 +436,26 @@ class _Gate:
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
+        self._hosts: dict[str, str] = {}  # by address, the name that led to it
         self.refusals: set[str] = set()
+
+    def enter(self, host: str) -> None:
+        """A host is about to be looked up.
+
+        Raises:
+            PermissionError: it may not be connected to, whatever its address.
+        """
+        if refusal := self._policy.name_refusal(host):
+            self.refusals.add(f"{host} ({refusal})")
+            raise PermissionError(refusal)
+
+    def found(self, host: str, address: str) -> None:
+        """A host has that address."""
+        self._hosts[address] = host
 
     def socket(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, (address, *_) = info
-        if refusal := self._policy.refusal(address):
+        if refusal := self._policy.refusal(address, self._hosts.get(address, "")):
             self.refusals.add(f"{address} ({refusal})")
             raise PermissionError(refusal)  # an OSError makes aiohttp try the next address of the name
         return socket.socket(family, kind, protocol)
@@ -475,13 +490,15 @@ async def permitted(look: Look, host: str, port: int) -> str:
     Raises:
         ProbeError: Unreachable when the host is not in DNS, AddressForbidden when no address may be connected to.
     """
+    if refusal := look.policy.name_refusal(host):
+        raise forbidden(look, {f"{host} ({refusal})"})
     try:
         found = [str(info[4][0]) for info in await lookup(host, port)]
     except OSError:
         raise look.error(
             Reason.UNREACHABLE, "has a host that is not in DNS, or DNS does not answer: correct the endpoint"
         ) from None
-    refusals = {address: look.policy.refusal(address) for address in found}
+    refusals = {address: look.policy.refusal(address, host) for address in found}
     allowed = next((address for address, refusal in refusals.items() if refusal is None), None)
     if allowed is None:
         raise forbidden(look, {f"{address} ({refusal})" for address, refusal in refusals.items()})
@@ -494,17 +511,24 @@ def forbidden(look: Look, refusals: set[str], culprit: str = "endpoint") -> Prob
     return look.error(
         Reason.ADDRESS_FORBIDDEN,
         f"{verb} {', '.join(sorted(refusals)[:4])}, where probes may not connect to: correct the {culprit}, or ask "
-        "the platform team to allow that range",
+        "whoever runs the operator to allow it (docs/operations.md, Network)",
     )
 
 
 class _Resolver(AbstractResolver):
+    def __init__(self, gate: _Gate) -> None:
+        self._gate = gate
+
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
+        self._gate.enter(host)
+        found = await lookup(host, port, family)
+        for *_, address in found:
+            self._gate.found(host, str(address[0]))
         return [
             ResolveResult(hostname=host, host=str(address[0]), port=port, family=of, proto=protocol, flags=0)
-            for of, _, protocol, _, address in await lookup(host, port, family)
+            for of, _, protocol, _, address in found
         ]
 
     async def close(self) -> None:
@@ -515,7 +539,7 @@ def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
     """A session for one look, so that nothing (connections, cookies, DNS answers) goes over to another source."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            socket_factory=gate.socket, resolver=_Resolver(), use_dns_cache=False, force_close=True, ssl=tls or True
+            socket_factory=gate.socket, resolver=_Resolver(gate), use_dns_cache=False, force_close=True, ssl=tls or True
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,

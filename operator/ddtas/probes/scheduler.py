@@ -127,7 +127,7 @@ class ProbeScheduler:
             now: the clock; aware datetimes.
             random: numbers in [0, 1).
         """
-        self._policy = policy
+        self.policy = policy  # replaced as a whole when addresses of the cluster move
         self._limits = limits
         self._on_change = on_change
         self._on_probe = on_probe
@@ -280,7 +280,8 @@ class ProbeScheduler:
     async def _look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
         clock = asyncio.get_running_loop().time
         started = clock()
-        look = Look(target, self._limits, self._policy)
+        policy = self.policy.reaching([target.namespace] if target.namespace else [])
+        look = Look(target, self._limits, policy)
         seen = await self._probe(watch.digest, look)
         try:
             if self._watches.get(key) is watch:
