@@ -4,6 +4,8 @@ Names of children are derived, never stored: the same revision always has the sa
 finds its Jobs again instead of starting them twice.
 """
 
+import re
+
 GROUP = "ddtas.nl"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -59,6 +61,7 @@ FINALIZERS = (FINALIZER, FINALIZER_CONSUMERS)
 # Bounds that keep every derived name within 63 characters: 30 + 1 + 10 + 1 + 20.
 MAX_INSTALLATION_NAME = 30
 REVISION_ID_LENGTH = 10
+REVISION_ID = re.compile(rf"[a-f0-9]{{{REVISION_ID_LENGTH}}}")
 MAX_PART_NAME = 20
 
 SERVICE_BINDING_ROOT = "/bindings"

@@ -27,7 +27,7 @@ from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
 from ddtas.plan import dependencies, offers, volumes
 from ddtas.plan.admission import admit
-from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered
+from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered, unjudged
 from ddtas.plan.clusters import blocked_removal, judge
 from ddtas.plan.decide import Finding, Plan, RenderRequest, decide
 from ddtas.plan.offers import Check
@@ -247,11 +247,16 @@ class Reconciler:
                 continue
             namespace, name = key
             await asyncio.sleep(0)  # each may take long where there are many sources: others get a turn
-            candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
-            snapshot = self._snapshot(candidate, listing, platform, products, observations)
-            fits.append(fit(snapshot, version))
             about = f"{listing.metadata.name} {version.version}"
-            checks[about] = offers.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+            try:
+                candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
+                snapshot = self._snapshot(candidate, listing, platform, products, observations)
+                asked = offers.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+                fits.append(fit(snapshot, version))
+                checks[about] = asked
+            except Exception as error:  # a fault of ours is this listing's trouble, and no other's
+                log.exception("listing cannot be judged", extra={"object": about})
+                fits.append(unjudged(listing.metadata.name, version.version, error))
         answer = (tuple(fits), offered(checks))
         self._catalogues[key] = (question, now, answer)
         return answer

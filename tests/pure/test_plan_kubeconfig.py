@@ -128,14 +128,19 @@ def test_http_is_refused() -> None:
 
 
 INVALID: dict[str, tuple[Any, str]] = {
+    "a NUL in the server's name": (config(cluster={"tls-server-name": "api.city\0.example"}), "neither a host name"),
+    "a long server's name": (config(cluster={"tls-server-name": "a" * 254}), "neither a host name"),
+    "a server's name with a newline": (config(cluster={"tls-server-name": "a\nb"}), "neither a host name"),
+    "thousands of parts": (b"? a\n" * 16_000, "more than 2000 parts"),
+    "a number of many digits": (b"a: !!int " + b"1:" * 30_000 + b"1", "not YAML"),
     "not yaml": (b"a: [", "not YAML"),
     "not utf-8": (b"\xff\xfe", "not YAML"),
-    "a bad date": (b"a: 2026-99-99", "not YAML"),
+    "a bad date": (b"a: !!timestamp 2026-99-99", "not YAML"),
     "a tag that makes an object": (b"!!python/object/apply:os.system ['true']", "not YAML"),
     "two documents": (b"a: 1\n---\nb: 2\n", "not YAML"),
     "empty": (b"", "not a mapping"),
     "a list": (b"[]", "not a mapping"),
-    "odd keys": (b"1: 2", "not a mapping"),
+    "odd keys": (b"true: 2", "not a mapping"),
     "no context": ({**config(), "current-context": None}, "no current-context"),
     "another context": ({**config(), "current-context": "there"}, "contexts has no entries"),
     "two of a name": ({**config(), "users": [config()["users"][0], config()["users"][0]]}, "users has 2 entries"),
@@ -151,7 +156,6 @@ INVALID: dict[str, tuple[Any, str]] = {
     "no credentials": (config(user={"token": None}), "neither a token nor"),
     "half a pair": (config(user={"client-key-data": encoded(KEY)}), "needs both"),
     "token with a newline": (config(user={"token": f"{SECRET}\n"}), "no token has"),
-    "a number for a token": (config(user={"token": 12345}), "has no token"),
     "authority is a path": (config(cluster={"certificate-authority-data": "/etc/ca"}), "not base64 of PEM"),
     "authority is no pem": (config(cluster={"certificate-authority-data": encoded("x")}), "not base64 of PEM"),
 }

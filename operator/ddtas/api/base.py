@@ -5,10 +5,11 @@ CRD that it cannot estimate. No field of a CRD has a default: a default that the
 drift in GitOps tools, so absent values get their meaning here, in memory.
 """
 
+import re
 from datetime import date, datetime
 from enum import StrEnum
 from sys import intern
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,9 +24,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from ddtas.errors import InvalidObject
+from ddtas.errors import InvalidObject, printable
 
 _FIELDS_GIVEN: set[str] = set()
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 SAYS = "x-says"
@@ -285,7 +287,16 @@ class Metadata(Model):
 class Resource(Model):
     """A custom resource: metadata, and in the subclasses spec and status."""
 
+    # Its name becomes the value of labels, a part of other names, or a reference elsewhere: a DNS label of this length.
+    longest_name: ClassVar[int] = 63
+    named_after_it: ClassVar[str] = "labels and references hold it"
+
     metadata: Metadata
+
+    @classmethod
+    def about_names(cls) -> str:
+        """What the name of such an object must be, for a person."""
+        return f"metadata.name must have at most {cls.longest_name} characters and no dot: {cls.named_after_it}"
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
@@ -295,7 +306,12 @@ class Resource(Model):
             InvalidObject: with the first three faults, each with the path of its field.
         """
         try:
-            return cls.model_validate(body)
+            found = cls.model_validate(body)
         except ValidationError as error:
-            faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]]
+            first = error.errors(include_url=False, include_context=False, include_input=False)[:3]
+            faults = [printable(f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in first]
             raise InvalidObject("; ".join(faults)) from None
+        # Admission asks for it too, but does not make those anew that were there before it did.
+        if len(found.metadata.name) > cls.longest_name or not _DNS_LABEL.fullmatch(found.metadata.name):
+            raise InvalidObject(cls.about_names())
+        return found

@@ -14,7 +14,7 @@ from ddtas.api.base import SAYS, Resource, cel
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.names import GROUP, MAX_INSTALLATION_NAME, VERSION
+from ddtas.names import GROUP, VERSION
 
 JsonObject = dict[str, Any]
 
@@ -29,7 +29,6 @@ class Kind:
     scope: str
     columns: tuple[JsonObject, ...]
     selectable: tuple[str, ...] = ()
-    rules: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,13 +97,6 @@ KINDS: tuple[Kind, ...] = (
             _AGE,
         ),
         (".spec.listing", ".spec.platform"),
-        (
-            (
-                f"size(self.metadata.name) <= {MAX_INSTALLATION_NAME} && !self.metadata.name.contains('.')",
-                f"metadata.name must have at most {MAX_INSTALLATION_NAME} characters and no dot:"
-                " the names of its Jobs and Services begin with it",
-            ),
-        ),
     ),
 )
 
@@ -153,7 +145,15 @@ def _schema(kind: Kind) -> JsonObject:
         "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
         | properties,
     }
-    return result | (cel(*kind.rules) if kind.rules else {})
+    return result | _name_rule(kind.model)
+
+
+def _name_rule(model: type[Resource]) -> JsonObject:
+    """A bound on the name of a new object. One that is there already must still be able to get a status."""
+    right = f"size(self.metadata.name) <= {model.longest_name} && !self.metadata.name.contains('.')"
+    rules = cel((f"oldSelf.hasValue() || {right}", model.about_names()))
+    rules["x-kubernetes-validations"][0]["optionalOldSelf"] = True
+    return rules
 
 
 def crd(kind: Kind) -> JsonObject:

@@ -1,9 +1,10 @@
 """Installation: one app on one city's platform."""
 
+import math
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from ddtas.api.base import (
     Conditions,
@@ -25,9 +26,22 @@ from ddtas.api.base import (
 )
 from ddtas.api.base import Parameters as ParameterValues
 from ddtas.api.platform import DataSource
+from ddtas.names import MAX_INSTALLATION_NAME, REVISION_ID, REVISION_ID_LENGTH
 
-RevisionId = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{10}$", max_length=10)]
-Number = Annotated[str, StringConstraints(max_length=40)]  # shown, not computed with: no float in a status
+RevisionId = Annotated[str, StringConstraints(pattern=f"^{REVISION_ID.pattern}$", max_length=REVISION_ID_LENGTH)]
+
+
+def _finite(text: str) -> str:
+    if not math.isfinite(float(text)):
+        raise ValueError("must be a finite number")
+    return text
+
+
+Number = Annotated[  # as a text: no float in a status
+    str,
+    StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?$", max_length=40),
+    AfterValidator(_finite),
+]
 
 
 class BindingChoice(Model):
@@ -416,6 +430,9 @@ class InstallationStatus(Model):
 
 class Installation(Resource):
     """One app of the store on one city's platform, calibrated and validated on that city's own data."""
+
+    longest_name: ClassVar[int] = MAX_INSTALLATION_NAME
+    named_after_it: ClassVar[str] = "the names of its Jobs and Services begin with it"
 
     spec: InstallationSpec
     status: InstallationStatus = InstallationStatus()

@@ -31,6 +31,15 @@ def hypothetical(listing: str, version: str, platform: str, namespace: str) -> I
     return Installation(metadata=Metadata(name=listing, namespace=namespace), spec=spec)
 
 
+def unjudged(name: str, version: str, error: Exception) -> ListingFit:
+    """What is said of a version that the rules fail at: it is not installable, and the others are judged all the same.
+
+    What the error says may quote anything: its kind is all that is told.
+    """
+    text = f"it could not be judged ({type(error).__name__}): see the operator's log"
+    return ListingFit(name=name, version=version, verdict=Verdict.UNKNOWN, missing=(text,))
+
+
 def fit(snapshot: Snapshot, version: Version) -> ListingFit:
     """Whether one version could run, given a snapshot with a hypothetical Installation of it.
 

@@ -50,11 +50,13 @@ def parse_result(message: str) -> RunResult:
     """
     if not message.strip():
         raise ResultError(Reason.RESULT_MISSING, "the container wrote nothing to its termination message")
-    if len(message.encode()) >= MAX_RESULT_BYTES:
+    if len(message.encode(errors="replace")) >= MAX_RESULT_BYTES:
         advice = "report fewer parameters and metrics, and keep larger results elsewhere"
         raise ResultError(Reason.RESULT_TOO_LARGE, f"the result has {MAX_RESULT_BYTES} bytes or more: {advice}")
     try:
-        raw: Any = json.loads(message)
+        raw: Any = json.loads(message, object_pairs_hook=_once)
+    except _TwiceError as error:
+        raise ResultError(Reason.RESULT_MALFORMED, printable(f"{error} is there twice: report each once")) from None
     except (ValueError, RecursionError):
         raise ResultError(Reason.RESULT_MALFORMED, f"not JSON: {printable(message, 120)}") from None
     try:
@@ -72,6 +74,24 @@ def parse_result(message: str) -> RunResult:
         if not math.isfinite(value):
             raise ResultError(Reason.RESULT_NOT_FINITE, f"{name} is {value}")
     return result
+
+
+class _TwiceError(ValueError):
+    """A key that one JSON object has twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Of a key that is there twice readers take the one or the other: a person sees what does not count.
+
+    Raises:
+        _TwiceError: a key is there twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
 
 
 def _has_null(raw: Any) -> bool:

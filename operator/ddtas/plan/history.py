@@ -18,7 +18,8 @@ from ddtas.plan.snapshot import Snapshot
 
 def observed_serving(snapshot: Snapshot) -> str | None:
     """The revision that traffic goes to: what the Services say; the status where they are gone or disagree."""
-    labels = {c.revision for c in snapshot.children.values() if c.kind == "Service" and c.component}
+    services = [c for c in snapshot.children.values() if c.kind == "Service" and c.component]
+    labels = {c.revision for c in services if names.REVISION_ID.fullmatch(c.revision)}
     if len(labels) == 1:
         return labels.pop()
     return snapshot.installation.status.serving_revision

@@ -6,9 +6,10 @@ So only what is known to be harmless is taken, and everything else is refused by
 """
 
 import binascii
+import re
 from base64 import b64decode
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -20,7 +21,25 @@ from ddtas.plan.reasons import Reason
 
 MAX_BYTES = 64 * 1024
 _MAX_DEPTH = 12
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_NODES = 2000
+_HOST = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")
+_LONGEST_HOST = 253
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KNOWN = ("bool", "null", "map", "seq", "str")
+
+
+class _Loader(_BASE):  # type: ignore[misc] # of two classes, one of them compiled
+    """Texts, lists, mappings, true, false and null: no number, which of many colons would take long to work out."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in found if tag.rpartition(":")[2] in _KNOWN]
+        for first, found in _BASE.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors: ClassVar = {
+        tag: made for tag, made in _BASE.yaml_constructors.items() if tag is None or tag.rpartition(":")[2] in _KNOWN
+    }
+
+
 _NAME = TypeAdapter(Name)
 
 # Fields without a meaning for this operator.
@@ -103,7 +122,7 @@ def parse(text: bytes) -> Access:
         token=token,
         certificate=certificate,
         key=key,
-        server_name=_text(cluster, "tls-server-name", "its cluster") if cluster.get("tls-server-name") else "",
+        server_name=_server_name(cluster),
     )
 
 
@@ -117,14 +136,16 @@ def _load(text: bytes) -> Any:
     try:
         content = text.decode()
         depth = 0
-        for event in yaml.parse(content, Loader=_LOADER):
+        for number, event in enumerate(yaml.parse(content, Loader=_Loader)):
+            if number > _MAX_NODES:
+                raise _invalid(f"it has more than {_MAX_NODES} parts: leave other contexts out")
             # A few lines of aliases can stand for more than there is memory for.
             if isinstance(event, yaml.AliasEvent):
                 raise _invalid("it has a YAML alias (*name): write the value out")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_DEPTH:
                 raise _invalid(f"it is nested more than {_MAX_DEPTH} levels deep")
-        return yaml.load(content, Loader=_LOADER)  # noqa: S506 - a safe loader
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: not UTF-8, or a date that is none
         raise _invalid("it is not YAML") from None
 
@@ -167,6 +188,16 @@ def _pem(entry: dict[str, Any], key: str, what: str) -> str:
     if "-----BEGIN " not in found:
         raise _invalid(f"{key} of {what} is not base64 of PEM")
     return found
+
+
+def _server_name(cluster: dict[str, Any]) -> str:
+    """A host name or an address, as a certificate has it; OpenSSL would read one with a NUL up to there."""
+    if not cluster.get("tls-server-name"):
+        return ""
+    name = _text(cluster, "tls-server-name", "its cluster")
+    if not _HOST.fullmatch(name) or len(name) > _LONGEST_HOST:
+        raise _invalid("tls-server-name of its cluster is neither a host name nor an address")
+    return name
 
 
 def _server(url: str) -> str:

@@ -133,9 +133,12 @@ def _host(service: str, namespace: str) -> str:
 
 def moved(product: ProductStatus, namespace: str) -> ProductStatus:
     """What was published, at its address in the namespace where the workloads are now."""
-    parts = urlsplit(product.source.endpoint)
-    service = (parts.hostname or "").partition(".")[0]
-    endpoint = parts._replace(netloc=f"{_host(service, namespace)}:{parts.port}").geturl()
+    try:
+        parts = urlsplit(product.source.endpoint)
+        service = (parts.hostname or "").partition(".")[0]
+        endpoint = parts._replace(netloc=f"{_host(service, namespace)}:{parts.port}").geturl()
+    except ValueError:
+        return product  # no address that was ever published: somebody wrote it into the status
     return product.model_copy(update={"source": product.source.model_copy(update={"endpoint": endpoint})})
 
 

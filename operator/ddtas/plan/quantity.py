@@ -5,14 +5,15 @@ so a comparison of the two needs no tolerance.
 """
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 
-_BINARY = {"Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40)}
-_DECIMAL = {"k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12)}
-# In objects that others made.
-_OTHER = {"P": Decimal(10**15), "E": Decimal(10**18), "Pi": Decimal(2**50), "Ei": Decimal(2**60)}
+# Up to T and Ti in listings; the others in objects that others made, and as the API server writes what is large.
+_BINARY = {f"{name}i": Decimal(2 ** (10 * power)) for power, name in enumerate("KMGTPE", 1)}
+_DECIMAL = {name: Decimal(10 ** (3 * power)) for power, name in enumerate("kMGTPE", 1)}
 _SMALL = {"m": Decimal("0.001"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
-_FACTORS = _BINARY | _DECIMAL | _OTHER | _SMALL | {"": Decimal(1)}
+# Twenty characters of digits and a suffix are more digits than Decimal reckons with by itself.
+_WIDE = Context(prec=80)
+_FACTORS = _BINARY | _DECIMAL | _SMALL | {"": Decimal(1)}
 
 
 def _split(quantity: str) -> tuple[Decimal, str]:
@@ -21,36 +22,26 @@ def _split(quantity: str) -> tuple[Decimal, str]:
 
 
 def amount(quantity: str) -> Decimal:
-    """The number that a quantity stands for (cores, bytes)."""
-    number, suffix = _split(quantity)
-    return number * _FACTORS[suffix]
+    """The number that a quantity stands for (cores, bytes); 0 for what is none."""
+    return read(quantity) or Decimal(0)
 
 
 def canonical(quantity: str) -> str:
     """The same quantity as the API server writes it: no fraction, the largest suffix that needs none."""
-    total = (amount(quantity) * 1000).to_integral_value(rounding="ROUND_CEILING") / 1000
-    whole = total == total.to_integral_value()
-    if not whole:
-        return f"{int(total * 1000)}m"
+    thousandths = int(_WIDE.multiply(amount(quantity), 1000).to_integral_value(rounding=ROUND_CEILING, context=_WIDE))
+    total, rest = divmod(thousandths, 1000)
+    if rest:
+        return f"{thousandths}m"
     # Below 1,024 the API server gives up the binary suffixes too.
     units = _BINARY if _split(quantity)[1] in _BINARY and total >= 1024 else _DECIMAL
     for name, factor in sorted(units.items(), key=lambda item: item[1], reverse=True):
-        if total and total % factor == 0:
-            return f"{int(total / factor)}{name}"
-    return str(int(total))
+        if total and total % int(factor) == 0:
+            return f"{total // int(factor)}{name}"
+    return str(total)
 
 
 _ANY = re.compile(r"\+?([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?")
-_MORE = _FACTORS | {
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "P": Decimal(10**15),
-    "E": Decimal(10**18),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}
-
-_MOST = Decimal(10**24)  # more than anybody has, and within the precision of what is reckoned with here
+_MOST = Decimal(10**40)  # more than anybody has, and within the precision of what is reckoned with here
 
 
 def read(text: object) -> Decimal | None:
@@ -62,7 +53,7 @@ def read(text: object) -> Decimal | None:
     if found is None:
         return None
     suffix = found[2] or ""
-    return min(_MOST, Decimal(found[1]) * (_MORE[suffix] if suffix in _MORE else Decimal(f"1{suffix}")))
+    return min(_MOST, _WIDE.multiply(Decimal(found[1]), _FACTORS.get(suffix) or Decimal(f"1{suffix}")))
 
 
 def written(total: Decimal, *, bytes_: bool) -> str:

@@ -31,8 +31,8 @@ class Reason(StrEnum):
 
     @classmethod
     def named(cls, value: str) -> "Reason":
-        """The reason with that name (the constructor takes the course and meaning as well)."""
-        return next(reason for reason in cls if reason.value == value)
+        """The reason with that name; a status may have one that a newer operator gave."""
+        return next((reason for reason in cls if reason.value == value), cls.REASON_NOT_KNOWN)
 
     # Accepted
     ACCEPTED = "Accepted", Course.DONE, "Listed, approved, version found, parameters valid, platform suitable."
@@ -254,6 +254,12 @@ class Reason(StrEnum):
         "It is deleted, and stays until no other Installation uses its data products (spec.removal is Wait).",
     )
     SPEC_INVALID = "SpecInvalid", Course.STALLED, "The object cannot be read by this operator."
+
+    REASON_NOT_KNOWN = (
+        "ReasonNotKnown",
+        Course.STALLED,
+        "The status has a reason that this version of the operator does not know: another version wrote it.",
+    )
 
     # AppListing and MunicipalityPlatform
     LISTED = "Listed", Course.DONE, "The app may be installed."

@@ -91,4 +91,5 @@ class RevisionInputs(Model):
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON of a value, in hexadecimal."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # What another API server says may hold half of a surrogate pair, which UTF-8 has no bytes for.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -16,6 +16,8 @@ from cronsim import CronSim, CronSimError
 from ddtas.plan import periods
 
 _JITTER = timedelta(hours=1)
+# In the files of time zones, and no names of zones: what they mean is up to the machine.
+_OF_THE_MACHINE = frozenset({"localtime", "posixrules", "posix", "right", "Factory"})
 
 
 def offset(uid: str, jitter: str | None, at_most: timedelta = timedelta.max) -> timedelta:
@@ -36,6 +38,8 @@ def zone(name: str | None) -> tzinfo | None:
     """The time zone of that name, UTC for none; None where there is no such zone."""
     if name is None:
         return UTC
+    if name.partition("/")[0] in _OF_THE_MACHINE:
+        return None
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -65,22 +69,33 @@ class Schedule:
 
     def after(self, moment: datetime) -> datetime | None:
         """The first time that is later than a moment; None where there is none."""
-        return _next(self.expression, self.time_zone, moment - self.offset, self.offset)
+        return _next(self.expression, self.time_zone, moment, self.offset)
 
     def at_or_before(self, moment: datetime) -> datetime | None:
         """The last time that is not later than a moment; None where there is none."""
-        base = (moment - self.offset).replace(microsecond=0) + timedelta(seconds=1)  # going back, the base is left out
-        found = next(CronSim(self.expression, _local(base, self.time_zone), reverse=True), None)
-        return found.astimezone(UTC) + self.offset if found is not None else None
+        return _last(self.expression, self.time_zone, moment, self.offset)
 
     def __str__(self) -> str:
         return f"schedule {self.expression} ({self.time_zone or 'UTC'})"
 
 
 @lru_cache(maxsize=4096)
-def _next(expression: str, time_zone: str | None, base: datetime, later: timedelta) -> datetime | None:
-    found = next(CronSim(expression, _local(base, time_zone)), None)
-    return found.astimezone(UTC) + later if found is not None else None
+def _next(expression: str, time_zone: str | None, moment: datetime, later: timedelta) -> datetime | None:
+    try:
+        found = next(CronSim(expression, _local(moment - later, time_zone)), None)
+        return found.astimezone(UTC) + later if found is not None else None
+    except OverflowError:  # what others say of the time may be the year 9999
+        return None
+
+
+def _last(expression: str, time_zone: str | None, moment: datetime, later: timedelta) -> datetime | None:
+    try:
+        # Going back, the base is left out.
+        base = (moment - later).replace(microsecond=0) + timedelta(seconds=1)
+        found = next(CronSim(expression, _local(base, time_zone), reverse=True), None)
+        return found.astimezone(UTC) + later if found is not None else None
+    except OverflowError:
+        return None
 
 
 def _local(moment: datetime, time_zone: str | None) -> datetime:

@@ -14,8 +14,11 @@ from ddtas.api.listing import AppListing
 from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import DataSource, MunicipalityPlatform, SourceFacts
 from ddtas.errors import TemplateError
+from ddtas.plan import quantity
 from ddtas.plan.products import Product, Ref
 from ddtas.settings import StorePolicy
+
+_LONGEST_NAME = 253
 
 Key = tuple[str, str]  # (kind, name)
 Manifest = dict[str, Any]
@@ -82,6 +85,18 @@ class ClaimFacts:
     listing: str = ""
     version: str = ""
     trouble: str = ""
+
+    def __post_init__(self) -> None:
+        """A city's API server may say anything: what no claim has counts as not said."""
+        if self.phase not in ("Pending", "Bound", "Lost"):
+            object.__setattr__(self, "phase", "Pending")
+        for name, none in (("requested", "0"), ("capacity", "")):
+            if quantity.read(getattr(self, name)) is None:
+                object.__setattr__(self, name, none)
+        for name in ("storage_class", "asked_class", "volume"):
+            text = getattr(self, name)
+            if text is not None and len(text) > _LONGEST_NAME:
+                object.__setattr__(self, name, "")
 
 
 @dataclass(frozen=True, slots=True)

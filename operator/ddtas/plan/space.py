@@ -4,7 +4,8 @@ x is the easting or longitude and y the northing or latitude everywhere, whateve
 """
 
 import math
-from functools import cache, lru_cache
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ddtas.api.datasource import Area, Extent
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 # pyproj and shapely are imported when first needed: most comparisons are of equal texts, and they take 45 MiB.
 _EDGE_POINTS = 16  # a straight edge in one CRS is a curve in another
-_CACHED = 2048
+_CACHED = 512
+# An authority and its code. Whatever else there is in a name is looked for in all that PROJ knows, which takes long.
+_CODE = "[A-Za-z][A-Za-z0-9_]{0,15}%s[A-Za-z0-9.]{0,10}%s[A-Za-z0-9]{1,15}"
+_CODED = re.compile(
+    f"EPSG:[0-9]{{4,6}}|OGC:CRS84h?|https?://www.opengis.net/def/crs/{_CODE % ('/', '/')}"
+    f"|urn:ogc:def:crs:{_CODE % (':', ':')}"
+)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -22,6 +29,8 @@ def _crs(name: str) -> "CRS | None":
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
+    if not _CODED.fullmatch(name):
+        return None
     try:
         return CRS.from_user_input(name)
     except CRSError:
@@ -43,7 +52,7 @@ def same_crs(name: str, other: str) -> bool | None:
     return bool(left.equals(right, ignore_axis_order=True))
 
 
-@cache
+@lru_cache(maxsize=_CACHED)
 def _transformer(source: str, target: str) -> "Transformer":
     from pyproj import Transformer
 
@@ -91,6 +100,9 @@ def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
         None when it cannot be told: an unknown CRS, an area that is no polygon or has no size, or an extent that has
         no place in the area's CRS.
     """
+    import shapely
+    from pyproj.exceptions import ProjError
+
     try:
         wanted = _shape(area)
         if wanted is None or wanted.is_empty or not wanted.area > 0:
@@ -99,5 +111,5 @@ def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
         if offered is None:
             return None
         return float(100 * wanted.intersection(offered).area / wanted.area)
-    except (ValueError, OverflowError):
-        return None
+    except (ValueError, OverflowError, ProjError, shapely.errors.ShapelyError):
+        return None  # no way from here to there (another planet, say), or coordinates beyond all measure

@@ -19,6 +19,7 @@ _PART = re.compile(r"([A-Za-zµμΩ°%]+)(?:\^|\*\*)?(-?[1-9])?")
 _ANNOTATION = re.compile(r"\{[^{}]*\}")  # UCUM: {veh}/h counts vehicles, and measures 1/h
 _UCUM = {"Cel": "degC", "°C": "degC", "u": "dalton", "a": "year", "mo": "month", "[ppm]": "ppm", "μg": "ug"}
 _TOLERANCE = 1e-9
+_LONGEST = 60  # that a model lets in; in a name of any length pint looks for each prefix and suffix
 
 
 @cache
@@ -31,6 +32,8 @@ def _registry() -> "UnitRegistry[float]":
 
 def _for_pint(unit: str) -> str | None:
     """The unit in pint's own spelling; None for what is not written as a unit."""
+    if len(unit) > _LONGEST:
+        return None
     plain = _ANNOTATION.sub("1", unit) if "{" in unit else unit
     plain = plain.replace("[ppm]", "ppm")
     if not _UNIT.fullmatch(plain):

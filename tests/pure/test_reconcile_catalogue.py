@@ -1,0 +1,63 @@
+"""One listing that the rules fail at is its own trouble: the others on a platform are judged all the same."""
+
+import copy
+from typing import Any
+
+import pytest
+from builders import City, listing_body
+
+from ddtas import reconcile
+from ddtas.api.listing import AppListing
+from ddtas.api.offers import MeasuredOffers
+from ddtas.api.platform import ListingFit, MunicipalityPlatform
+from ddtas.cluster.world import Unreadable, World
+from ddtas.reconcile import Reconciler
+from ddtas.settings import Settings
+
+
+def world(*names: str) -> World:
+    """A store with listings of these names, as they come from the API server."""
+    made = World()
+    for number, name in enumerate(names):
+        body = copy.deepcopy(listing_body())
+        body["metadata"] |= {"name": name, "uid": f"uid-{number}"}
+        made.listings.put(body)
+    return made
+
+
+async def catalogue(world: World) -> dict[str, ListingFit]:
+    """What is said of the store on the example's platform, by listing."""
+    city = City()
+    platform = MunicipalityPlatform.parse(city.platform)  # type: ignore[arg-type]
+    nothing: Any = None
+
+    def offered(namespace: str, known: MeasuredOffers | None) -> MeasuredOffers | None:
+        return known
+
+    reconciler = Reconciler(nothing, world, nothing, nothing, nothing, Settings(), offered)
+    fits, _ = await reconciler._catalogue(platform, {}, dict(city.observations))
+    return {found.name: found for found in fits}
+
+
+@pytest.mark.parametrize("name", ["flood.twin", "x" * 64, "x" * 253])
+async def test_a_name_that_can_be_no_label_is_that_listings_trouble(name: str) -> None:
+    store = world("before", name, "then")
+    assert set(await catalogue(store)) == {"before", "then"}
+    there = store.listings.get(("", name))
+    assert isinstance(there, Unreadable)
+    assert there.fault.startswith("metadata.name must have at most 63 characters and no dot")
+
+
+async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = reconcile.fit
+
+    def fails(snapshot: Any, version: Any) -> ListingFit:
+        if isinstance(snapshot.listing, AppListing) and snapshot.listing.metadata.name == "bad":
+            raise RuntimeError("a secret")
+        return judge(snapshot, version)
+
+    monkeypatch.setattr(reconcile, "fit", fails)
+    found = await catalogue(world("a", "bad", "c"))
+    assert found["a"].missing == found["c"].missing
+    bad = found["bad"]
+    assert (bad.verdict, bad.missing) == ("Unknown", ("it could not be judged (RuntimeError): see the operator's log",))
