@@ -8,14 +8,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from ddtas import metrics, names
 from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, InstallationStatus, PlanStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.offers import MeasuredOffers
-from ddtas.api.platform import DataSource, ListingFit, MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.api.platform import (
+    DataSource,
+    DataSourceStatus,
+    ListingFit,
+    MunicipalityPlatform,
+    MunicipalityPlatformStatus,
+)
 from ddtas.cluster import report
 from ddtas.cluster.apply import apply, remove_all
 from ddtas.cluster.children import Children
@@ -48,6 +54,7 @@ from ddtas.plan.status import (
     refused_status,
     steady_facts,
 )
+from ddtas.plan.turns import Turns
 from ddtas.probes import Target
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 from ddtas.sandbox import render_in_sandbox
@@ -55,6 +62,10 @@ from ddtas.settings import Settings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+# Of processor time, after which what is worked out pauses. A piece in between may take as long again, and twice.
+_TURN_SECONDS = 0.01
 # Installations, and revisions of each (the one that serves and the target, and a few that were left behind).
 _RENDERED_AT_MOST = 2000
 _REVISIONS_AT_MOST = 8
@@ -246,13 +257,12 @@ class Reconciler:
             if version is None or review_refusal(listing, self._settings.policy) or len(fits) >= MOST_LISTINGS:
                 continue
             namespace, name = key
-            await asyncio.sleep(0)  # each may take long where there are many sources: others get a turn
             about = f"{listing.metadata.name} {version.version}"
             try:
                 candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
                 snapshot = self._snapshot(candidate, listing, platform, products, observations)
                 asked = offers.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
-                fits.append(fit(snapshot, version))
+                fits.append(await _by_turns(fit.turns(snapshot, version)))
                 checks[about] = asked
             except Exception as error:  # a fault of ours is this listing's trouble, and no other's
                 log.exception("listing cannot be judged", extra={"object": about})
@@ -271,6 +281,7 @@ class Reconciler:
         """
         namespace, name = platform.metadata.namespace, platform.metadata.name
         secrets, digests = self._world.secrets(namespace), self._probe_digests(platform, products)
+        remembered = {s.name: s for s in platform.status.data_sources}
         found = {}
         for source in _sources(platform, products):
             key, digest = SourceKey(namespace, name, source.name), digests[source.name]
@@ -283,7 +294,7 @@ class Reconciler:
                 text = f"Secret {secret} is missing, lacks a key, or has no label {names.LABEL_CREDENTIALS}"
                 found[source.name] = SourceObservation("Unreachable", Reason.CREDENTIALS_MISSING, text)
                 continue
-            self._probes.ensure(key, digest, target, _seed(platform, source))
+            self._probes.ensure(key, digest, target, _seed(remembered.get(source.name)))
             seen = self._probes.observation(key, digest)
             if seen is not None:
                 found[source.name] = SourceObservation(
@@ -519,8 +530,8 @@ class Reconciler:
         """
         while True:
             snapshot = self._observe(installation, place)
-            plan = decide(snapshot)
-            shown = preview(snapshot) if plan.suspended and not plan.render else None
+            plan = await _by_turns(decide.turns(snapshot))
+            shown = await _by_turns(preview.turns(snapshot)) if plan.suspended and not plan.render else None
             wanted = plan.render or (shown.render if shown is not None else ())
             if not wanted:
                 return snapshot, plan, shown.status if shown is not None else None
@@ -622,6 +633,21 @@ class Reconciler:
         return True
 
 
+async def _by_turns(turns: Turns[T]) -> T:
+    """Work something out, and let others have a turn now and then: nothing may hold the event loop for long."""
+    await asyncio.sleep(0)
+    started = time.thread_time()
+    while True:
+        try:
+            next(turns)
+        except StopIteration as done:
+            answer: T = done.value
+            return answer
+        if time.thread_time() - started > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            started = time.thread_time()
+
+
 def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:
     """What is to be looked at: a product, once it is served, and where its address means the same from here.
 
@@ -653,12 +679,11 @@ def _probe_digest(source: DataSource) -> str:
     return digest([source.kind, source.endpoint, source.physical_name, source.contract.dump(), auth])[:16]
 
 
-def _seed(platform: MunicipalityPlatform, source: DataSource) -> Observation | None:
+def _seed(known: DataSourceStatus | None) -> Observation | None:
     """What the platform's status still knows from before a restart.
 
     That credentials were missing is no look: once they are there, the source is looked at for the first time.
     """
-    known = next((s for s in platform.status.data_sources if s.name == source.name), None)
     if known is None or known.probe is None or known.reason == Reason.CREDENTIALS_MISSING:
         return None
     looked_at = known.looked_at or known.since

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import hostile
-from builders import NOW, City, listing_body
+from builders import NOW, REACHABLE, City, listing_body, platform_body
 from hostile import CLOCK, HOLD_SECONDS, Place
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,6 +213,45 @@ def test_whatever_sources_say(stage: str, place: Place, data: st.DataObject) -> 
         )
     }
     hold(city)
+
+
+def widest(sources: int) -> City:
+    """An app that asks for as much as a listing can say, on a platform with many sources that nearly have it."""
+    city = City(listing=listing_body(), platform=platform_body())
+    version: Any = city.listing["spec"]["versions"][0]  # type: ignore[index]
+    source: Any = city.platform["spec"]["dataSources"][0]  # type: ignore[index]
+    fields_ = [{"name": f"f{n}", "type": "number", "unit": "mm"} for n in range(64)]
+    asked = version["dataRequirements"][0] | {
+        "fields": fields_,
+        "quality": [
+            {"name": f"q{n}", "metric": "rowCount", "operator": "mustBeGreaterThan", "value": "1", "unit": "rows"}
+            for n in range(32)
+        ],
+        "upstreamMetrics": [{"metric": f"m{n}", "operator": "mustBe", "value": "1"} for n in range(16)],
+    }
+    source["contract"]["fields"] = fields_[1:]
+    version["dataRequirements"] = [asked | {"name": f"r{n}"} for n in range(16)]
+    city.platform["spec"]["dataSources"] = [source | {"name": f"s{n}"} for n in range(sources)]  # type: ignore[index]
+    city.observations = {f"s{n}": REACHABLE for n in range(sources)}
+    return city
+
+
+def test_the_widest_app_is_decided_on_in_short_turns() -> None:
+    """Sixteen requirements of over a hundred checks each, against dozens of sources: each pause comes soon."""
+    snapshot, turns = widest(40).snapshot(), 0
+    steps = decide.turns(snapshot)
+    try:
+        while True:
+            CLOCK.of("a turn of decide", lambda: next(steps))
+            turns += 1
+    except StopIteration as done:
+        plan = done.value
+    assert turns > 16 * 40
+    assert plan == decide(snapshot)
+    status = installation_status(snapshot, plan, ChangeSet(), None)
+    assert len(json.dumps(status.dump())) < 1_000_000
+    for binding in status.bindings:
+        assert any(c.declared == "NotMet" for c in binding.checks), "what stands in the way is shown"
 
 
 def test_nothing_held_the_event_loop() -> None:

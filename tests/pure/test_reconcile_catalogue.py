@@ -11,6 +11,7 @@ from ddtas.api.listing import AppListing
 from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
 from ddtas.cluster.world import Unreadable, World
+from ddtas.plan.turns import Turns, in_turns
 from ddtas.reconcile import Reconciler
 from ddtas.settings import Settings
 
@@ -51,10 +52,11 @@ async def test_a_name_that_can_be_no_label_is_that_listings_trouble(name: str) -
 async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = reconcile.fit
 
-    def fails(snapshot: Any, version: Any) -> ListingFit:
+    @in_turns
+    def fails(snapshot: Any, version: Any) -> Turns[ListingFit]:
         if isinstance(snapshot.listing, AppListing) and snapshot.listing.metadata.name == "bad":
             raise RuntimeError("a secret")
-        return judge(snapshot, version)
+        return (yield from judge.turns(snapshot, version))
 
     monkeypatch.setattr(reconcile, "fit", fails)
     found = await catalogue(world("a", "bad", "c"))

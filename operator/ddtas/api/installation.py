@@ -213,7 +213,7 @@ class Binding(Model):
     data_source: Name | None = None
     contract_version: Annotated[str, StringConstraints(max_length=64)] | None = None
     upstream: Upstream | None = None
-    checks: Annotated[tuple[Check, ...], Field(max_length=100, json_schema_extra=list_map("name"))] = ()
+    checks: Annotated[tuple[Check, ...], Field(max_length=160, json_schema_extra=list_map("name"))] = ()
     near_misses: Annotated[tuple[NearMiss, ...], Field(max_length=5, json_schema_extra=list_map("dataSource"))] = ()
 
 

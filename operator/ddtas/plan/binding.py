@@ -17,6 +17,7 @@ from ddtas.plan import checks
 from ddtas.plan.checks import Circumstances, Outcome
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
+from ddtas.plan.turns import Turns, in_turns
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 
@@ -24,6 +25,8 @@ MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 _OF_THE_UPSTREAM = (Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER)
 _MAX_NEAR_MISSES = 5
 _MAX_MISSING = 16
+# In one status, which must stay below what the API server stores. Few apps come near it.
+_MOST_CHECKS, _MOST_LINES = 640, 320
 
 
 def match(
@@ -95,6 +98,28 @@ class _Candidate:
         return tuple(o.say() for o in lacking[:_MAX_MISSING])
 
 
+def bounded(bindings: Sequence[Binding]) -> tuple[Binding, ...]:
+    """As much of some bindings as a status has room for: of many checks, those that stand in the way come first."""
+    checks = _MOST_CHECKS // max(1, len(bindings))
+    lines = _MOST_LINES // max(1, sum(len(b.near_misses) for b in bindings))
+    return tuple(
+        b.model_copy(
+            update={
+                "checks": _first(b.checks, checks),
+                "near_misses": tuple(n.model_copy(update={"missing": n.missing[:lines]}) for n in b.near_misses),
+            }
+        )
+        for b in bindings
+    )
+
+
+def _first(checks: Sequence[Check], most: int) -> tuple[Check, ...]:
+    if len(checks) <= most:
+        return tuple(checks)
+    ranked = sorted(range(len(checks)), key=lambda n: verdict([checks[n]]) is MET)
+    return tuple(checks[n] for n in sorted(ranked[:most]))
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The answer for one requirement: what to show, and why it is not met where it is not."""
@@ -125,13 +150,14 @@ def _unmet(requirement: DataRequirement, best: _Candidate, observation: SourceOb
     )
 
 
+@in_turns
 def bind(
     requirement: DataRequirement,
     sources: Sequence[DataSource],
     observations: Mapping[str, SourceObservation],
     circumstances: Circumstances,
     choice: str | None,
-) -> Bound:
+) -> Turns[Bound]:
     """Find the source for a requirement.
 
     An explicit choice wins. Exactly one fit binds by itself. Several are a question to the user, never a guess.
@@ -141,8 +167,12 @@ def bind(
         seen, chosen = observations.get(source.name), choice is not None
         return _Candidate(source, lambda: checks.all_of(requirement, source, seen, circumstances, chosen=chosen))
 
-    found = (candidate(s) for s in sources if choice is None or s.name == choice)
-    candidates = sorted(found, key=lambda c: c.distance)
+    candidates = []
+    for source in sources:
+        if choice is None or source.name == choice:
+            candidates.append(candidate(source))
+            yield
+    candidates.sort(key=lambda c: c.distance)
     fits = [c for c in candidates if c.verdict is MET]
     name = f"requirement {requirement.name}"
     if not candidates:

@@ -13,6 +13,7 @@ from ddtas.plan import offers, rules, versions
 from ddtas.plan.decide import Finding, bind
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.snapshot import Snapshot
+from ddtas.plan.turns import Turns, in_turns
 
 MOST_LISTINGS = 200  # that the status of a platform can hold
 _MAX_MISSING = 16
@@ -40,7 +41,8 @@ def unjudged(name: str, version: str, error: Exception) -> ListingFit:
     return ListingFit(name=name, version=version, verdict=Verdict.UNKNOWN, missing=(text,))
 
 
-def fit(snapshot: Snapshot, version: Version) -> ListingFit:
+@in_turns
+def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     """Whether one version could run, given a snapshot with a hypothetical Installation of it.
 
     Met also where the user would have to choose among several sources. Unknown where a source that may fit cannot be
@@ -57,7 +59,7 @@ def fit(snapshot: Snapshot, version: Version) -> ListingFit:
         known = accepted.reason.course is not Course.WORKING
         return answer(Verdict.NOT_MET if known else Verdict.UNKNOWN, [accepted.message])
     able = answer(Verdict.UNKNOWN if accepted.doubts else Verdict.MET, accepted.doubts)
-    bindings = bind(snapshot, accepted)
+    bindings = yield from bind.turns(snapshot, accepted)
     if bindings.bound is not None:
         return able
     missing = []

@@ -28,6 +28,7 @@ from ddtas.api.listing import Component, Task
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError, printable
 from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions, volumes
+from ddtas.plan.binding import bounded
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.products import Ref, moved
@@ -37,6 +38,7 @@ from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot
 from ddtas.plan.template import BindingContext, TemplateContext
+from ddtas.plan.turns import Turns, in_turns
 
 ACCEPTED, DATA_BOUND, PROVISIONED = "Accepted", "DataBound", "Provisioned"
 CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
@@ -364,7 +366,8 @@ class Bindings:
     until: datetime | None = None
 
 
-def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
+@in_turns
+def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Turns[Bindings]:
     """Find a source for each requirement of an accepted version."""
     spec, requirements = snapshot.installation.spec, accepted.version.data_requirements
     unknown = sorted({b.requirement for b in spec.bindings} - {r.name for r in requirements})
@@ -374,8 +377,8 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Bindings:
         return Bindings(_not_yet(DATA_BOUND, Reason.BINDING_INVALID, text))
     platform = accepted.platform.spec
     circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
-    answers = upstreams.answers(snapshot, platform, requirements, circumstances)
-    shown = tuple(a.binding for a in answers)
+    answers = yield from upstreams.answers.turns(snapshot, platform, requirements, circumstances)
+    shown = bounded([a.binding for a in answers])
     # A source that needs a Secret that is not there cannot be probed either: the Secret is what to name.
     for answer in answers:
         candidate = answer.binding.data_source or next((n.data_source for n in answer.binding.near_misses), None)
@@ -631,13 +634,17 @@ def _another(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, serving: 
 
 def _target(
     snapshot: Snapshot, owner: Owner, serving: str | None
-) -> tuple[list[Finding], Bindings | None, _Revision | None]:
+) -> Turns[tuple[list[Finding], Bindings | None, _Revision | None]]:
     """Accept and bind: from the spec to the revision that it asks for."""
     accepted = rules.accept(snapshot)
     if isinstance(accepted, Refusal):
         return [_not_yet(ACCEPTED, accepted.reason, accepted.message[:2000])], None, None
     listing, version, recorded = accepted.listing.metadata.name, accepted.version, accepted.recorded
-    bindings = bind(snapshot, accepted) if recorded is None else _bound_as_recorded(snapshot, recorded)
+    yield
+    if recorded is None:
+        bindings = yield from bind.turns(snapshot, accepted)
+    else:
+        bindings = _bound_as_recorded(snapshot, recorded)
     back = f"back to revision {recorded.id} (spec.rollbackTo): " if recorded is not None else ""
     text = f"{back}listing {listing}, version {version.version}"
     if accepted.doubts:
@@ -717,14 +724,16 @@ def _owner(snapshot: Snapshot) -> Owner:
     return Owner(meta.name, meta.namespace, meta.uid)
 
 
-def decide(snapshot: Snapshot) -> Plan:
+@in_turns
+def decide(snapshot: Snapshot) -> Turns[Plan]:
     """Decide what to do next about one Installation.
 
     The plan depends on the snapshot alone: the same snapshot gives the same plan.
     """
     owner = _owner(snapshot)
     serving = history.observed_serving(snapshot)
-    findings, bindings, target = _target(snapshot, owner, serving)
+    findings, bindings, target = yield from _target(snapshot, owner, serving)
+    yield
     if target is not None:
         findings += _advance(target, serving)
         if len(findings) == len(STEPS) and findings[-1].status == "True":
@@ -734,12 +743,14 @@ def decide(snapshot: Snapshot) -> Plan:
 
     revisions = [target] if target is not None else []
     if serving is not None and (target is None or serving != target.id):
+        yield
         kept = _kept(snapshot, owner, serving)
         if kept is not None:
             revisions.append(kept)
             held_up = complete[-1]
             complete = (*complete[:-1], _keeps_serving(kept))
 
+    yield
     front = next((r for r in revisions if r.id == serving), None)
     watched: Child | None = None
     if front is not None and front.desired:

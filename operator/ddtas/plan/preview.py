@@ -19,6 +19,7 @@ from ddtas.plan.evidence import CALIBRATE, VALIDATE, is_final
 from ddtas.plan.reasons import Reason
 from ddtas.plan.render import Desired
 from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, Key, Snapshot
+from ddtas.plan.turns import Turns, in_turns
 from ddtas.plan.volumes import CLAIM, imagined
 
 M = TypeVar("M", bound=Model)
@@ -36,17 +37,20 @@ class Preview:
     render: tuple[RenderRequest, ...] = ()
 
 
-def preview(snapshot: Snapshot) -> Preview:
+@in_turns
+def preview(snapshot: Snapshot) -> Turns[Preview]:
     """What would be created, changed and removed until an Installation is where its spec wants it."""
     world, first = _thawed(snapshot), {k: c.uid for k, c in snapshot.children.items()}
     sent: dict[Key, str] = {}
     removed: set[Key] = set()
     runs: set[str] = set()
     for _ in range(_STEPS_AT_MOST):
-        plan = decide(world)
+        plan = yield from decide.turns(world)
+        yield
         if plan.render:
             return Preview(_told({}, set(), set()), plan.render)
         difference = _difference(world, plan)
+        yield
         for send in difference.sends:
             sent.setdefault(send.desired.key, "Change" if send.exists else "Create")
             removed.discard(send.desired.key)

@@ -17,18 +17,20 @@ from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import BoundSource
 from ddtas.plan.snapshot import Snapshot, SourceObservation
+from ddtas.plan.turns import Turns, in_turns
 
 # The reasons with which a product is what is wanted, although it is not bound.
 _WANTED = frozenset({Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER, Reason.DATA_SOURCE_UNREACHABLE, Reason.PROBING})
 _UNMET = frozenset({Reason.REQUIREMENT_NOT_MET, Reason.BINDING_INVALID})
 
 
+@in_turns
 def answers(
     snapshot: Snapshot,
     platform: MunicipalityPlatformSpec,
     requirements: Sequence[DataRequirement],
     circumstances: Circumstances,
-) -> list[Bound]:
+) -> Turns[list[Bound]]:
     """Find a source for each requirement, and who feeds it, or would, or did.
 
     A product that would close a cycle is no choice; it is shown where nothing else fits, so that the cycle is named.
@@ -39,9 +41,9 @@ def answers(
     found = []
     for requirement in requirements:
         choice = snapshot.installation.spec.choice(requirement.name)
-        answer = bind(requirement, safe, observations, circumstances, choice)
+        answer = yield from bind.turns(requirement, safe, observations, circumstances, choice)
         if closing and answer.reason in _UNMET:
-            answer = bind(requirement, sources, observations, circumstances, choice)
+            answer = yield from bind.turns(requirement, sources, observations, circumstances, choice)
         found.append(_judged(snapshot, answer))
     return found
 
