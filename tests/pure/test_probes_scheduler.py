@@ -14,6 +14,7 @@ from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
 from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
+from ddtas.probes.slots import Standing
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
 LEVELS = SourceKey("delft", "oup", "levels")
@@ -45,6 +46,7 @@ class Bench:
         self.counted: list[tuple[DataKind, str, int]] = []
         self.result: SourceFacts | Exception = FACTS
         self.hold: Callable[[Target], Awaitable[object]] | None = None
+        self.end = asyncio.Event()
         self.in_flight = 0
         self.most_in_flight = 0
         self.scheduler = self.make()
@@ -76,7 +78,7 @@ class Bench:
             self.in_flight -= 1
 
     async def settle(self) -> None:
-        for _ in range(20):
+        for _ in range(200):
             await asyncio.sleep(0)
 
     async def after(self, seconds: float) -> int:
@@ -405,46 +407,115 @@ async def test_a_source_that_is_dropped_during_a_look_brings_no_news(bench: Benc
 # --- concurrency
 
 
+def cities(number: int, sources: int = 1, dead: bool = False) -> list[tuple[SourceKey, Target]]:
+    kind = "dead" if dead else "well"
+    return [
+        (SourceKey(f"{kind}-{n}", "oup", f"s{i}"), target(f"http://{kind}-{n}-{i}.example/x"))
+        for n in range(number)
+        for i in range(sources)
+    ]
+
+
 async def test_no_more_than_so_many_at_once_and_all_get_their_turn(bench: Bench) -> None:
-    bench.scheduler = bench.make(concurrency=3)
+    bench.scheduler = bench.make(concurrency=5)
     release = asyncio.Event()
     bench.hold = lambda _: release.wait()
     await bench.scheduler.start()
-    for number in range(10):
-        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target(f"http://{number}.example/x"))
+    for key, to in cities(10):
+        bench.scheduler.ensure(key, "d1", to)
     await bench.settle()
-    assert len(bench.looks) == 3
+    assert len(bench.looks) == 4  # new ones leave a slot for those that are known to be good
     release.set()
     await bench.settle()
     assert len(bench.looks) == 10
-    assert bench.most_in_flight == 3
+    assert bench.most_in_flight == 4
+    release.clear()
+    assert await bench.after(300) == 5
     await bench.scheduler.stop()
 
 
-async def test_five_hundred_sources_of_which_fifty_are_dead(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dead ones come first, more of them than there are slots; the others are read while these still hang."""
-    monkeypatch.setattr("ddtas.probes.scheduler.PATIENCE_SECONDS", 0.02)
-    bench.hold = lambda to: asyncio.sleep(60 if "dead" in to.endpoint else 0)
-    for number in range(500):
-        name = f"{'dead' if number < 50 else 'well'}-{number}"
-        bench.scheduler.ensure(SourceKey("delft", "oup", name), "d1", target(f"http://{name}.example/x"))
-    async with asyncio.timeout(30):
-        while len(bench.changes) < 450:  # noqa: ASYNC110 (no event tells of the last one)
-            await asyncio.sleep(0.01)
-    assert {key.source.partition("-")[0] for key in bench.changes} == {"well"}
-    assert bench.in_flight == 50
+def held(bench: Bench) -> Callable[[Target], Awaitable[object]]:
+    """Dead hosts hold a look until it is cancelled, or the test ends them."""
+    bench.end = asyncio.Event()
+    return lambda to: bench.end.wait() if "dead" in to.endpoint else asyncio.sleep(0)
 
 
-async def test_what_hangs_is_bounded_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "dead", [cities(1, 16, dead=True), cities(1, 100, dead=True), cities(40, dead=True)], ids=["16", "100", "40 cities"]
+)
+async def test_dead_hosts_do_not_hold_up_sources_that_were_read(
+    bench: Bench, dead: list[tuple[SourceKey, Target]]
+) -> None:
+    good = cities(20, 5)
+    for key, to in good:
+        bench.scheduler.ensure(key, "d1", to)
+    await bench.settle()
+    assert len(bench.looks) == 100
+    bench.hold = held(bench)
+    for key, to in dead:
+        bench.scheduler.ensure(key, "d1", to)
+    await bench.settle()
+    assert 1 < bench.in_flight <= 8
+    for _ in range(3):  # while they hang
+        assert await bench.after(300) == 100
+    assert {key.namespace.partition("-")[0] for key in bench.changes} == {"well"}
+
+
+async def test_dead_hosts_of_one_city_do_not_hold_up_new_sources_of_another(bench: Bench) -> None:
+    bench.hold = held(bench)
+    for key, to in [*cities(1, 100, dead=True), *cities(20, 5)]:
+        bench.scheduler.ensure(key, "d1", to)
+    await bench.settle()
+    assert len({look.endpoint for look in bench.looks if "well" in look.endpoint}) == 100
+    assert bench.in_flight == 4
+
+
+async def test_dead_hosts_that_are_known_have_a_fifth_of_the_slots_and_those_of_all_cities_half(bench: Bench) -> None:
+    bench.result = DOWN
+    for key, to in [*cities(1, 16, dead=True), *cities(40, dead=True)]:
+        bench.scheduler.ensure(key, "d1", to)
+    await bench.settle()
+    bench.hold = held(bench)
+    bench.most_in_flight = 0
+    await bench.after(10)
+    assert bench.in_flight == 5
+    bench.scheduler.forget()
+    await bench.settle()
+    for key, to in cities(1, 16, dead=True):
+        bench.scheduler.ensure(key, "d1", to)
+        bench.scheduler._watches[key].standing = Standing.BAD
+    await bench.settle()
+    assert bench.in_flight == 2
+
+
+async def test_a_look_that_takes_long_counts_among_those_that_hold_others_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ddtas.probes.scheduler.PATIENCE_SECONDS", 0)
-    bench.scheduler = bench.make(concurrency=2)
-    await bench.scheduler.start()
-    bench.hold = lambda _: asyncio.sleep(60)
-    for number in range(40):
-        bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target(f"http://{number}.example/x"))
-    for _ in range(40):
+    release = asyncio.Event()
+    bench.hold = lambda _: release.wait()
+    await bench.ensure()
+    for _ in range(20):
         await asyncio.sleep(0.001)
-    assert bench.in_flight == 16  # eight times two
+    release.set()
+    await bench.settle()
+    assert bench.state() == ("Reachable", "Reachable")
+    assert bench.scheduler._watches[LEVELS].standing is Standing.BAD
+    monkeypatch.setattr("ddtas.probes.scheduler.PATIENCE_SECONDS", 60)
+    await bench.after(300)
+    assert bench.scheduler._watches[LEVELS].standing is Standing.GOOD
+
+
+async def test_cities_take_turns(bench: Bench) -> None:
+    bench.scheduler = bench.make(concurrency=1)
+    await bench.scheduler.start()
+    for key, to in [*cities(1, 6, dead=True), *cities(3, 2)]:
+        bench.scheduler.ensure(key, "d1", to)
+    for _ in range(10):
+        await bench.settle()
+    order = [look.endpoint.removeprefix("http://").rpartition("-")[0] for look in bench.looks]
+    assert order[:8] == ["dead-0", "well-0", "well-1", "well-2"] * 2
+    assert order[8:] == ["dead-0"] * 4
     await bench.scheduler.stop()
 
 
@@ -453,9 +524,9 @@ async def test_one_server_gets_few_looks_at_once_and_its_sources_do_not_hold_up_
     bench.hold = lambda to: release.wait() if "usy" in to.endpoint else asyncio.sleep(0)
     for number in range(12):
         bench.scheduler.ensure(SourceKey("delft", "oup", f"s{number}"), "d1", target(f"http://Busy.example/{number}"))
-    assert await bench.ensure() == 5
+    assert await bench.ensure(SourceKey("rotterdam", "oup", "levels")) == 5
     assert bench.in_flight == 4
-    assert bench.state() == ("Reachable", "Reachable")
+    assert bench.state(SourceKey("rotterdam", "oup", "levels")) == ("Reachable", "Reachable")
     release.set()
     await bench.settle()
     assert len(bench.looks) == 13

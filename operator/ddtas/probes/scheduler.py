@@ -6,11 +6,8 @@ One event loop, no locks. Callers say which sources there are (`ensure`, `retain
 
 import asyncio
 import contextlib
-import heapq
-import itertools
 import logging
 import random as chance
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +19,7 @@ from ddtas.errors import ProbeError
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 from ddtas.probes.process import CONFINED
+from ddtas.probes.slots import Agenda, Place, Slots, Standing
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +27,10 @@ State = Literal["Reachable", "Unreachable", "Unknown"]
 
 FAILURES_THAT_COUNT = 3  # in a row, before a Reachable source is anything else: blips must not flap
 FIRST_BACKOFF_SECONDS = 5.0  # doubled at each failure, up to the interval
+CONCURRENCY = 10  # looks at once, each a process: the chart's limit of memory has room for them
 JITTER = 0.1  # share of a pause by which it is longer or shorter, so that looks spread
-PATIENCE_SECONDS = 2.0  # a look that takes longer makes room for another: dead servers must not hold up the others
-MOST_AT_ONE_HOST = 4  # looks at once at one server: it may have many sources, and serves more than us
-_MOST_PATIENT = 8  # times `concurrency`: looks under way, those that take long included
-_GRACE_SECONDS = 5.0  # a probe keeps its own deadline; one that does not loses its slot this much later
+PATIENCE_SECONDS = 2.0  # a look that takes longer counts among those that hold others up, and so does the next one
+_GRACE_SECONDS = 15.0  # a probe keeps its own deadline, and its process ends soon after; this is for when it does not
 
 
 class SourceKey(NamedTuple):
@@ -84,7 +81,7 @@ def _steady(observation: Observation) -> tuple[object, ...]:
 class _Watch:
     """One source that is being watched under one digest."""
 
-    __slots__ = ("digest", "due", "failures", "observation", "target")
+    __slots__ = ("digest", "due", "failures", "observation", "standing", "target")
 
     def __init__(self, digest: str, target: Target, observation: Observation | None, due: datetime) -> None:
         self.digest = digest
@@ -92,13 +89,36 @@ class _Watch:
         self.observation = observation
         self.due = due
         self.failures = 0
+        self.standing = Standing.NEW
+
+
+class _Looking:
+    """The slot that a look has."""
+
+    def __init__(self, slots: Slots, place: Place) -> None:
+        self._slots = slots
+        self._place = place
+        self.slow = False
+        slots.take(place)
+
+    def takes_long(self) -> None:
+        """From now on it counts among those that hold others up."""
+        self.slow = True
+        self.end()
+        self._place = self._place._replace(standing=Standing.BAD)
+        self._slots.take(self._place)
+
+    def end(self) -> None:
+        """Give the slot back."""
+        self._slots.give_back(self._place)
 
 
 class ProbeScheduler:
     """Looks at each source once at a time, each at its own moment.
 
-    `concurrency` looks are under way at once. One that takes long no longer counts among them, up to eight times as
-    many in all: so fifty dead servers, each of which takes its whole deadline, do not make the others wait.
+    `concurrency` looks are under way at once. Namespaces take turns, and none has more than half of the slots; sources
+    that failed or took long the last time have half of them at most, and those of one namespace a fifth: so dead
+    servers, each of which holds its slot for seconds, do not make the others wait.
     """
 
     def __init__(
@@ -109,7 +129,7 @@ class ProbeScheduler:
         on_change: Callable[[SourceKey], None],
         on_probe: Callable[[Look, str, float], None] | None = None,
         interval_seconds: float = 300,
-        concurrency: int = 16,
+        concurrency: int = CONCURRENCY,
         registry: Mapping[DataKind, Probe] = CONFINED,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[], float] = chance.random,
@@ -132,17 +152,14 @@ class ProbeScheduler:
         self._on_change = on_change
         self._on_probe = on_probe
         self._interval = interval_seconds
-        self._concurrency = concurrency
         self._registry = registry
         self._now = now
         self._random = random
         self._watches: dict[SourceKey, _Watch] = {}
-        # (due, tie-break, key). An item whose watch is gone, or due at another moment, is skipped when it comes up.
-        self._queue: list[tuple[datetime, int, SourceKey]] = []
-        self._ties = itertools.count()
+        # An item whose watch is gone, or due at another moment, is skipped when it comes up.
+        self._agenda: Agenda[SourceKey] = Agenda()
+        self._slots = Slots(concurrency)
         self._running: dict[SourceKey, asyncio.Task[None]] = {}
-        self._quick: set[SourceKey] = set()  # those that have not taken long yet
-        self._hosts: Counter[str] = Counter()  # looks under way, by server
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -212,7 +229,7 @@ class ProbeScheduler:
 
     def _schedule(self, key: SourceKey, watch: _Watch, seconds: float) -> None:
         watch.due = self._now() + timedelta(seconds=seconds)
-        heapq.heappush(self._queue, (watch.due, next(self._ties), key))
+        self._agenda.add(key.namespace, watch.due, key)
         self._wake.set()
 
     async def _run(self) -> None:
@@ -225,55 +242,37 @@ class ProbeScheduler:
 
     def _start_due(self) -> float | None:
         """Start what is due; seconds until the next is, None when only an event can bring that."""
-        now = self._now()
-        held_back = []
-        while self._queue and self._has_room() and self._queue[0][0] <= now:
-            item = heapq.heappop(self._queue)
-            due, _, key = item
-            watch = self._watches.get(key)
-            # A key that is still running is queued again when it ends.
-            if watch is None or watch.due != due or key in self._running:
-                continue
-            if self._hosts[_host(watch.target)] >= MOST_AT_ONE_HOST:
-                held_back.append(item)
-            else:
-                self._start_look(key, watch)
-        pause = None
-        if self._queue and self._has_room():
-            pause = max(0.0, (self._queue[0][0] - self._now()).total_seconds())
-        for item in held_back:  # until a look at their server ends
-            heapq.heappush(self._queue, item)
-        return pause
+        following = self._agenda.take(self._now(), self._begin_look)
+        return None if following is None else max(0.0, (following - self._now()).total_seconds())
 
-    def _has_room(self) -> bool:
-        return len(self._quick) < self._concurrency and len(self._running) < _MOST_PATIENT * self._concurrency
-
-    def _start_look(self, key: SourceKey, watch: _Watch) -> None:
-        target, host = watch.target, _host(watch.target)
-        task = asyncio.create_task(self._look(key, watch, target), name=f"probe {'/'.join(key)}")
-        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._make_room, key)
+    def _begin_look(self, due: datetime, key: SourceKey) -> bool | None:
+        watch = self._watches.get(key)
+        # A key that is still running is put on the agenda again when it ends.
+        if watch is None or watch.due != due or key in self._running:
+            return None
+        place = Place(key.namespace, _host(watch.target), watch.standing)
+        if not self._slots.may(place):
+            return False  # until a look ends
+        looking = _Looking(self._slots, place)
+        task = asyncio.create_task(self._look(key, watch, watch.target), name=f"probe {'/'.join(key)}")
+        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, looking.takes_long)
+        target = watch.target
         # A callback, not `finally`: a task that is cancelled before its first step never gets there.
-        task.add_done_callback(lambda _: self._end_look(key, watch, target, host, patience))
+        task.add_done_callback(lambda _: self._end_look(key, watch, target, looking, patience))
         self._running[key] = task
-        self._quick.add(key)
-        self._hosts[host] += 1
-
-    def _make_room(self, key: SourceKey) -> None:
-        self._quick.discard(key)
-        self._wake.set()
+        return True
 
     def _end_look(
-        self, key: SourceKey, watch: _Watch, target: Target, host: str, patience: asyncio.TimerHandle
+        self, key: SourceKey, watch: _Watch, target: Target, looking: "_Looking", patience: asyncio.TimerHandle
     ) -> None:
         """Free the slot, and make the next appointment."""
         patience.cancel()
-        self._quick.discard(key)
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
+        looking.end()
         del self._running[key]
         if (current := self._watches.get(key)) is not None:
             outdated = current is not watch or current.target != target  # it changed during the look
+            if not outdated:
+                current.standing = Standing.BAD if current.failures or looking.slow else Standing.GOOD
             self._schedule(key, current, 0 if outdated else self._until_next(current))
         self._wake.set()
 
@@ -304,6 +303,10 @@ class ProbeScheduler:
         except ProbeError as error:
             reason, message = error.reason, error.message
             state = "Unknown" if reason == Reason.INTERNAL_ERROR else state
+        except ConnectionError as error:  # of its process
+            log.warning("The probe of %r came to nothing: %s", target, error)
+            state, reason = "Unknown", Reason.INTERNAL_ERROR
+            message = f"the process of the probe of {target.place} was killed; it is tried again"
         except TimeoutError:
             reason, message = Reason.TOO_SLOW, f"{target.place} could not be read in time: ask its supplier why"
         except Exception:

@@ -1,0 +1,136 @@
+"""Who may look next: slots are few, since each is a process, and nobody may have them all."""
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from enum import IntEnum
+from typing import Generic, NamedTuple, TypeVar
+
+MOST_AT_ONE_HOST = 4  # looks at once at one server: it may have many sources, and serves more than us
+
+
+class Standing(IntEnum):
+    """What is to be expected of a look: whoever takes long must not hold up those who do not."""
+
+    GOOD = 0  # the last one was quick, and it was read
+    NEW = 1
+    BAD = 2  # the last one failed or took long
+
+
+# Of the slots: those that looks of this standing, or of a worse one, may have at once; in all, and of one namespace.
+_IN_ALL = {Standing.GOOD: 1.0, Standing.NEW: 0.8, Standing.BAD: 0.5}
+_OF_ONE = {Standing.GOOD: 0.5, Standing.NEW: 0.4, Standing.BAD: 0.2}
+
+
+class Place(NamedTuple):
+    """What a look counts for: its namespace, its server, and what is to be expected of it."""
+
+    namespace: str
+    host: str
+    standing: Standing
+
+
+class Slots:
+    """The looks that are under way, and whether there may be one more."""
+
+    def __init__(self, number: int) -> None:
+        """Make slots, none of them taken.
+
+        Args:
+            number: of looks at once.
+        """
+        self._in_all = {standing: max(1, int(number * share)) for standing, share in _IN_ALL.items()}
+        self._of_one = {standing: max(1, int(number * share)) for standing, share in _OF_ONE.items()}
+        self._number = number
+        self._taken: Counter[Place] = Counter()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for anybody."""
+        return self._taken.total() >= self._number
+
+    def may(self, place: Place) -> bool:
+        """Whether a look may begin there."""
+        at_host = in_all = of_one = 0
+        for taken, number in self._taken.items():  # never more than there are slots
+            at_host += number if taken.host == place.host else 0
+            if taken.standing >= place.standing:
+                in_all += number
+                of_one += number if taken.namespace == place.namespace else 0
+        return (
+            not self.full
+            and at_host < MOST_AT_ONE_HOST
+            and in_all < self._in_all[place.standing]
+            and of_one < self._of_one[place.standing]
+        )
+
+    def take(self, place: Place) -> None:
+        """A look begins."""
+        self._taken[place] += 1
+
+    def give_back(self, place: Place) -> None:
+        """It ended."""
+        self._taken[place] -= 1
+        if not self._taken[place]:
+            del self._taken[place]
+
+
+Key = TypeVar("Key")
+_MOST_HELD_BACK = 100  # that are looked at for one that can begin: a city may have thousands that cannot
+
+
+class Agenda(Generic[Key]):
+    """What is due when; of what is due, the namespaces take turns."""
+
+    def __init__(self) -> None:
+        """Make an empty one."""
+        # (due, tie-break, key) by namespace. The namespaces are in the order in which they were served: next is first.
+        self._lanes: dict[str, list[tuple[datetime, int, Key]]] = {}
+        self._ties = itertools.count()
+
+    def add(self, namespace: str, due: datetime, key: Key) -> None:
+        """Put a key on the agenda. It may be there more than once."""
+        heapq.heappush(self._lanes.setdefault(namespace, []), (due, next(self._ties), key))
+
+    def take(self, now: datetime, begin: Callable[[datetime, Key], bool | None]) -> datetime | None:
+        """Have what is due begin, until nothing more can.
+
+        Args:
+            now: the time.
+            begin: told when a key was due: True when it began, False when it cannot now and stays on the agenda, None
+                when it is no longer wanted.
+
+        Returns:
+            When the next one is due that is not yet.
+        """
+        begun = True
+        while begun:
+            begun, upcoming = False, []
+            for namespace in list(self._lanes):
+                served, following = self._serve(namespace, now, begin)
+                begun = begun or served
+                if following is not None:
+                    upcoming.append(following)
+        return min(upcoming, default=None)
+
+    def _serve(
+        self, namespace: str, now: datetime, begin: Callable[[datetime, Key], bool | None]
+    ) -> tuple[bool, datetime | None]:
+        """Begin the first of a namespace that can; whether one did, and when the first is due that is not yet."""
+        lane, held_back, served = self._lanes[namespace], [], False
+        while lane and lane[0][0] <= now and not served and len(held_back) < _MOST_HELD_BACK:
+            item = heapq.heappop(lane)
+            answer = begin(item[0], item[2])
+            served = answer is True
+            if answer is False:
+                held_back.append(item)
+        following = lane[0][0] if lane and lane[0][0] > now else None
+        for item in held_back:
+            heapq.heappush(lane, item)
+        if served or not lane:
+            del self._lanes[namespace]
+            if lane:
+                self._lanes[namespace] = lane  # behind the others
+        return served, following
