@@ -119,7 +119,8 @@ class Agenda(Generic[Key]):
         self, namespace: str, now: datetime, begin: Callable[[datetime, Key], bool | None]
     ) -> tuple[bool, datetime | None]:
         """Begin the first of a namespace that can; whether one did, and when the first is due that is not yet."""
-        lane, held_back, served = self._lanes[namespace], [], False
+        lane, served = self._lanes[namespace], False
+        held_back: list[tuple[datetime, int, Key]] = []
         while lane and lane[0][0] <= now and not served and len(held_back) < _MOST_HELD_BACK:
             item = heapq.heappop(lane)
             answer = begin(item[0], item[2])
