@@ -15,7 +15,7 @@ import kopf
 from kopf._core.engines.peering import Identity
 from pythonjsonlogger.json import JsonFormatter
 
-from ddtas import __version__
+from ddtas import __version__, redaction
 from ddtas.api.crd import KINDS
 from ddtas.cluster.client import PAGE_SIZE
 from ddtas.names import GROUP, VERSION
@@ -25,10 +25,17 @@ from ddtas.settings import Settings
 log = logging.getLogger(__name__)
 
 
+class _Discreet(JsonFormatter):
+    """What somebody else said may hold what he was told in confidence."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redaction.known.hide(super().format(record))
+
+
 def _configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        JsonFormatter(
+        _Discreet(
             "%(asctime)s %(levelname)s %(name)s %(message)s",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
         )

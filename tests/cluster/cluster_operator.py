@@ -107,6 +107,12 @@ class Operator:
         return True
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All that it wrote."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -227,6 +227,8 @@ _KEYS: dict[Scheme, tuple[str, ...]] = {
     "MutualTLS": ("tls.crt", "tls.key"),
     "SigV4": ("access-key-id", "secret-access-key"),
 }
+# Those whose values are secret; the others tell who somebody is.
+CREDENTIAL_KEYS = frozenset({"password", "token", "api-key", "client-secret", "tls.key", "secret-access-key"})
 
 
 class Credentials(Model):

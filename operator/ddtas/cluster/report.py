@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from ddtas import redaction
 from ddtas.api.base import Condition, Metadata, Model
 from ddtas.cluster.client import Client
 from ddtas.cluster.resources import EVENT, ResourceType
@@ -34,6 +35,9 @@ async def write_status(
         Conflict: another object has its name now.
     """
     status = new.dump()
+    if status == old:
+        return None
+    status = redaction.known.hide_in(status, old, metadata.namespace)
     if status == old:
         return None
     manifest = {
@@ -103,6 +107,7 @@ def _transition(condition: Condition) -> News:
 def _event(resource: ResourceType, metadata: Metadata, news: News, name: str) -> JsonObject:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     namespace = metadata.namespace or "default"
+    message = redaction.known.hide(news.message, metadata.namespace)
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -115,7 +120,7 @@ def _event(resource: ResourceType, metadata: Metadata, news: News, name: str) ->
         }
         | ({"namespace": metadata.namespace} if metadata.namespace else {}),
         "reason": news.reason,
-        "message": news.message[:1000],
+        "message": message[:1000],
         "type": news.type,
         "source": {"component": MANAGED_BY},
         "reportingComponent": MANAGED_BY,

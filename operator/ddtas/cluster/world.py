@@ -4,17 +4,20 @@ Fed by watches, and by the answers to the operator's own writes, so that it neve
 An older state of an object never replaces a newer one.
 """
 
+import contextlib
+from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from ddtas import names
+from ddtas import names, redaction
 from ddtas.api.base import Metadata, Resource
+from ddtas.api.datasource import CREDENTIAL_KEYS
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.errors import InvalidObject
-from ddtas.plan import dependencies
+from ddtas.errors import InvalidObject, KubeconfigError
+from ddtas.plan import dependencies, kubeconfig
 from ddtas.plan.dependencies import HOME, Interface, apart, cluster_of
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.snapshot import Secret
@@ -33,6 +36,18 @@ class Unreadable:
         self.platform = str(body.get("spec", {}).get("platform", ""))  # of an Installation
         self.status: JsonObject = body.get("status") or {}
         self.fault = fault
+
+
+def _credentials(secret: Secret) -> Iterator[str]:
+    """The values of a Secret that nobody may see, and those within a kubeconfig."""
+    for key, encoded in secret.data.items():
+        with contextlib.suppress(ValueError, KubeconfigError):  # nothing is sent of what cannot be read
+            value = b64decode(encoded)
+            if key in CREDENTIAL_KEYS:
+                yield value.decode("utf-8", "replace")
+            elif b"current-context" in value:
+                access = kubeconfig.parse(value)
+                yield from (access.token, access.key)
 
 
 class Collection(Generic[R]):
@@ -123,11 +138,13 @@ class World:
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         self._secrets[key] = Secret(body.get("data") or {})
+        redaction.known.put(*key, _credentials(self._secrets[key]))
         return key
 
     def remove_secret(self, key: Name) -> None:
         """Forget a credentials Secret."""
         self._secrets.pop(key, None)
+        redaction.known.remove(*key)
 
     def secrets(self, namespace: str) -> dict[str, Secret]:
         """The credentials Secrets of a namespace, by name."""

@@ -12,6 +12,7 @@ from ddtas.api.datasource import DataKind
 from ddtas.api.platform import SourceFacts
 from ddtas.probes.addresses import AddressPolicy
 from ddtas.probes.base import Limits, Look, Probe, Reason, Target
+from ddtas.probes.discretion import discreetly
 
 __all__ = ["REGISTRY", "AddressPolicy", "Limits", "Look", "Probe", "Reason", "Target"]
 
@@ -24,7 +25,7 @@ def _of(module: str) -> Probe:
 
     async def probe(look: Look) -> SourceFacts:
         found: Probe = import_module(f"{__name__}.{module}").probe
-        return await found(look)
+        return await discreetly(found, look)
 
     return probe
 

@@ -122,6 +122,7 @@ class Look:
         requests: sent so far.
         received: bytes of data received so far.
         latency_milliseconds: until the first byte of the first answer; None before.
+        confided: credentials that were got during the look, and sent on; those of the Secret are not among them.
     """
 
     target: Target
@@ -130,6 +131,7 @@ class Look:
     requests: int = 0
     received: int = 0
     latency_milliseconds: int | None = None
+    confided: list[str] = field(default_factory=list, repr=False)
     _unknown: dict[str, str] = field(default_factory=dict)
 
     def count_request(self) -> None:

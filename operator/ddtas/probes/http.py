@@ -428,6 +428,7 @@ async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
     token = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
         raise refused
+    look.confided.append(token)
     return {"Authorization": f"Bearer {token}"}
 
 
