@@ -10,6 +10,9 @@ from ddtas_dev import paths
 BRIDGE = "ddtas0"
 POD_CIDR = "10.244.0.0/24"
 NODE_IP = "10.244.0.1"
+# An address of its own: without one, a bridge has the lowest of its ports' addresses, and changes it when a pod comes
+# or goes. Whoever still has the old one in mind reaches nothing, the DNS server included, for ten seconds.
+BRIDGE_MAC = "0a:58:0a:f4:00:01"
 SERVICE_CIDR = "10.96.0.0/16"
 API_SERVICE_IP = "10.96.0.1"
 CLUSTER_DOMAIN = "cluster.local"

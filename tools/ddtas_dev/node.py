@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ddtas_dev import binaries, images, node_cleanup, node_config, packages, processes
 from ddtas_dev.console import DevError, Progress
-from ddtas_dev.layout import API_SERVICE_IP, BRIDGE, NODE_IP, NODE_NAME, PAUSE_IMAGE, SERVICE_CIDR, Layout
+from ddtas_dev.layout import API_SERVICE_IP, BRIDGE, BRIDGE_MAC, NODE_IP, NODE_NAME, PAUSE_IMAGE, SERVICE_CIDR, Layout
 from ddtas_dev.shell import Words, run, succeeds
 
 PROGRAMS = ("containerd", "coredns", "kubelet", "kube-proxy")
@@ -129,7 +129,7 @@ def _prepare_network() -> None:
     if not succeeds(["ip", "link", "show", BRIDGE]):
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
         run(["ip", "address", "add", f"{NODE_IP}/24", "dev", BRIDGE])
-    run(["ip", "link", "set", BRIDGE, "up"])
+    run(["ip", "link", "set", BRIDGE, "address", BRIDGE_MAC, "up"])
     # Service addresses are on no interface: without a default route the kernel refuses them before they are translated.
     run(["ip", "route", "replace", SERVICE_CIDR, "dev", BRIDGE, "src", NODE_IP])
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
