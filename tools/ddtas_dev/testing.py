@@ -72,13 +72,6 @@ def _has_tests(layer: str) -> bool:
     return any((REPO / "tests" / layer).rglob("test_*.py"))
 
 
-def _test_clusters(workers: int) -> list[str]:
-    """The names of the API servers without a node: one for each process, where this machine makes them."""
-    if cluster.given(None, None):
-        workers = 1
-    return [cluster.TEST, *(f"{cluster.TEST}-{number}" for number in range(2, workers + 1))]
-
-
 @contextlib.contextmanager
 def _running(name: str, node: bool, keep: bool) -> Iterator[cluster.Cluster]:
     """A cluster that is stopped again, unless it ran before (a demo, say) or is to be kept."""
