@@ -139,6 +139,10 @@ class Operator:
         self._process = None
         return code
 
+    def has_ended(self) -> int | None:
+        """The exit code where it ended; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def ended(self, seconds: float) -> int:
         """Wait until it ends by itself; the exit code."""
         assert self._process is not None

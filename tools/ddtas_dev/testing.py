@@ -11,8 +11,8 @@ from ddtas_dev import binaries, checks, cluster, images, servers_debian, servers
 from ddtas_dev.console import DevError, say
 from ddtas_dev.paths import REPO
 
-LAYERS = ("pure", "protocols", "cluster", "attacks", "e2e")
-ON_TEST_SERVERS = frozenset({"cluster", "attacks"})  # API servers without a node
+LAYERS = ("pure", "protocols", "cluster", "attacks", "faults", "e2e")
+ON_TEST_SERVERS = frozenset({"cluster", "attacks", "faults"})  # API servers without a node
 ON_A_CLUSTER = ON_TEST_SERVERS | {"e2e"}
 # Processes of pytest: tests mostly wait, so there may be more of them than cores. Each has an API server of its own.
 SIDE_BY_SIDE = 3

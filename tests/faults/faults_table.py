@@ -1,0 +1,90 @@
+"""What came of it, as a table: for the summary of a run, and for docs/faults.md when all was tried."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+
+
+@dataclass
+class Result:
+    """How one course went.
+
+    Attributes:
+        group: the table that it is in.
+        row: what met the fault.
+        fault: the column.
+        reached: whether the fault happened; what was meant for it may not have come by.
+        seconds: from the fault to all well again; None where that did not come.
+        violations: what did not hold.
+    """
+
+    group: str
+    row: str
+    fault: str
+    reached: bool = False
+    seconds: float | None = None
+    violations: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.row}: {self.fault}"
+
+
+RESULTS: list[Result] = []  # of this run
+
+
+def by_fault(results: Iterable[Result]) -> list[str]:
+    """A table in Markdown: tried, violations and the worst recovery of each fault in each group."""
+    found: defaultdict[tuple[str, str], list[Result]] = defaultdict(list)
+    for result in results:
+        found[result.group, result.fault].append(result)
+    lines = ["| where | fault | tried | with violations | worst recovery (s) |", "| --- | --- | --- | --- | --- |"]
+    for (group, fault), mine in found.items():
+        tried = sum(r.reached for r in mine)
+        lines.append(f"| {group} | {fault} | {tried} | {sum(bool(r.violations) for r in mine)} | {_worst(mine)} |")
+    everything = [r for r in results if r.reached]
+    broken = sum(bool(r.violations) for r in everything)
+    return [*lines, f"| all | | {len(everything)} | {broken} | {_worst(everything)} |"]
+
+
+def _worst(results: Iterable[Result]) -> str:
+    seconds = [r.seconds for r in results if r.seconds is not None]
+    return f"{max(seconds):.1f}" if seconds else "-"
+
+
+def page(results: list[Result], head: str) -> str:
+    """The whole page."""
+    return "\n".join([head, "## By fault", "", *by_fault(results), "", *_grids(results)])
+
+
+def _grids(results: list[Result]) -> Iterator[str]:
+    for group in dict.fromkeys(r.group for r in results):
+        mine = {(r.row, r.fault): r for r in results if r.group == group}
+        faults = list(dict.fromkeys(fault for _, fault in mine))
+        yield from (f"## {group[0].upper()}{group[1:]}", "")
+        yield f"| | {' | '.join(faults)} |"
+        yield "| --- " * (1 + len(faults)) + "|"
+        for row in dict.fromkeys(row for row, _ in mine):
+            yield f"| {row} | {' | '.join(_cell(mine.get((row, fault))) for fault in faults)} |"
+        yield ""
+
+
+def _cell(result: Result | None) -> str:
+    if result is None:
+        return ""
+    if not result.reached:
+        return "not reached"
+    seconds = "never" if result.seconds is None else f"{result.seconds:.1f}"
+    return f"{seconds} ✗" if result.violations else seconds
+
+
+def cells(text: str) -> dict[str, tuple[list[str], list[str]]]:
+    """What a page has: rows and columns of the grid of each group, by its title."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for part in text.split("\n## ")[2:]:
+        title, *lines = part.splitlines()
+        table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+        found[title] = ([row[0] for row in table[2:]], table[0][1:])
+    return found
