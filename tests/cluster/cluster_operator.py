@@ -139,6 +139,11 @@ class Operator:
         self._process = None
         return code
 
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def has_ended(self) -> int | None:
         """The exit code where it ended; None while it runs."""
         return None if self._process is None else self._process.poll()

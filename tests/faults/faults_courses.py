@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 
-PHASES = ("bring-up", "upgrade", "recalibration", "deletion")
+PHASES = ("Bring-up", "Upgrade", "Recalibration", "Deletion")
 
 # What becomes of a write. The first two are those at which the operator is killed.
 BEFORE, AFTER = "killed before", "killed after"
@@ -56,7 +56,7 @@ _OLD = (
     "delete deployments web",
 )
 WRITES: dict[str, tuple[str, ...]] = {
-    "bring-up": (
+    "Bring-up": (
         "apply installations",
         "apply persistentvolumeclaims web.data",
         *_REVISION,
@@ -65,20 +65,20 @@ WRITES: dict[str, tuple[str, ...]] = {
         "apply municipalityplatforms/status SourcesReachable",
         *(f"create Event {reason}" for reason in (*_PLATFORM, "Accepted", "VersionPinned", "DataBound", *_TOLD)),
     ),
-    "upgrade": (
+    "Upgrade": (
         *_REVISION,
         "apply persistentvolumeclaims web.data",
         *_STATUSES,
         *_OLD,
         *(f"create Event {reason}" for reason in ("UpToDate", *_TOLD)),
     ),
-    "recalibration": (
+    "Recalibration": (
         *_REVISION,
         *_STATUSES,
         *_OLD,
         *(f"create Event {reason}" for reason in ("Recalibrating", *_TOLD)),
     ),
-    "deletion": ("apply installations", "create Event VolumesKept"),
+    "Deletion": ("apply installations", "create Event VolumesKept"),
 }
 
 # Whether these are made depends on haste: what two statuses would say is written as one where both come at once.
@@ -108,7 +108,13 @@ class Course:
 
 
 NOTHING = "nothing"
-ALL = [Course(phase, write, fault) for phase in PHASES for write in WRITES[phase] for fault in FAULTS]
+ALL = [
+    Course(phase, write, fault)
+    for phase in PHASES
+    for write in WRITES[phase]
+    for fault in FAULTS
+    if not (fault == "409" and write.startswith("create"))  # that says that it is there already
+]
 
 SELECT = "DDTAS_TEST_FAULTS"
 SEED = "DDTAS_TEST_FAULTS_SEED"
@@ -159,3 +165,113 @@ def _life(row: Sequence[Course | None]) -> dict[str, Course]:
         for n, (phase, course) in enumerate(zip(PHASES, row, strict=True))
         if n <= last
     }
+
+
+# ---- watches ----
+
+WATCHES = (
+    "installations",
+    "municipalityplatforms",
+    "applistings",
+    "configmaps",
+    "secrets",
+    "services",
+    "pods",
+    "controllerrevisions",
+    "deployments",
+    "jobs",
+    "networkpolicies",
+    "persistentvolumeclaims",
+    "credentials",
+)
+# What becomes of the event that says what happened.
+LINES = {
+    "half-open": "nothing more comes, and the connection stays",
+    "mute": "the watch was opened anew, and never says anything",
+    "cut": "the connection breaks in its middle",
+    "ended": "the stream ends in its middle, as if nothing were wrong",
+    "junk line": "a line that is no JSON comes before it",
+    "null line": "a line `null` comes before it",
+    "blank line": "an empty line comes before it",
+    "odd line": "a line that is no event comes before it",
+    "odd object": "an event without an object's metadata comes before it",
+    "endless line": "a line that does not end comes instead",
+    "ERROR 410": "an ERROR event comes instead: 410",
+    "ERROR 500": "an ERROR event comes instead: 500",
+    "ERROR 429": "an ERROR event comes instead: 429",
+    "410, then 503": "an ERROR event 410, and the list is answered by 503",
+    "refused": "the watch was broken off, and is refused with 403, 500 and 503 when it is opened anew",
+    "dropped": "it does not come; the watch ends with 410 a little later",
+    "duplicated": "it comes twice",
+    "late": "it comes after those that followed it",
+}
+WATCH_GROUP = "Watches"
+
+
+def chosen_lines(few: int) -> list[str]:
+    """All faults of watches, or a few; those that are named where DDTAS_TEST_FAULTS is a part of their text."""
+    wanted = os.environ.get(SELECT, "")
+    if everything():
+        return list(LINES)
+    if wanted:
+        return [line for line in LINES if wanted in f"{WATCH_GROUP}: {line}"]
+    return random.Random(seed()).sample(list(LINES), few)
+
+
+# ---- what is around an operator ----
+
+AROUND = "Surroundings"
+SURROUNDINGS = {
+    "API server": {
+        "away for 3 s": "while Installations are brought up",
+        "away for 40 s": "the same, with a Lease that is lost meanwhile",
+        "away as it starts": "for 5 s",
+    },
+    "leader": {
+        "stopped and continued": "SIGSTOP for 20 s while another one stands by, which takes over; then SIGCONT",
+        "killed": "while another one stands by",
+        "its Lease refused": "each renewal answered by 409 for 15 s",
+    },
+    "clock": {
+        "an hour ahead": "while Installations are brought up",
+        "an hour back": "the same",
+        "ahead and back": "a scheduled recalibration came early; the next one comes as well",
+    },
+    "CustomResourceDefinition": {
+        "installations": "removed and made anew, with its objects",
+        "municipalityplatforms": "the same",
+        "applistings": "the same",
+    },
+    "ResourceQuota": {
+        "no Jobs": "none may be made, then they may",
+        "no pods": "the same",
+        "no ConfigMaps": "the same",
+    },
+    "right withdrawn": dict.fromkeys(
+        ("jobs", "events", "secrets", "services", "installations", "installations/status"),
+        "from the Role, watches broken off; then given back",
+    ),
+    "namespace": {"ending": "one of two is deleted, and stays Terminating for a while; it is made anew"},
+}
+
+
+def chosen_surroundings(few: int) -> list[tuple[str, str]]:
+    """All of them, or a few; those that are named where DDTAS_TEST_FAULTS is a part of their text."""
+    mine = [(what, how) for what, hows in SURROUNDINGS.items() for how in hows]
+    wanted = os.environ.get(SELECT, "")
+    if everything():
+        return mine
+    if wanted:
+        return [(what, how) for what, how in mine if wanted in f"{AROUND}: {what}: {how}"]
+    return random.Random(seed()).sample(mine, few)
+
+
+def grids() -> dict[str, tuple[list[str], list[str]]]:
+    """Rows and columns of the table of each group, by its title."""
+    found = {phase: (list(WRITES[phase]), list(FAULTS)) for phase in PHASES}
+    found[WATCH_GROUP] = (list(WATCHES), list(LINES))
+    found[AROUND] = ([f"{what}: {how}" for what, hows in SURROUNDINGS.items() for how in hows], ["recovery"])
+    return found
+
+
+HOW_MANY = len(ALL) + len(WATCHES) * len(LINES) + sum(map(len, SURROUNDINGS.values()))

@@ -16,7 +16,14 @@ RUNS = ("calibrate", "validate")
 WORK = ("Calibrating", "Validating", "RollingOut")
 
 
-def violations(name: str, seen: Sequence[Event], told: Sequence[JsonObject], leaving: frozenset[str]) -> list[str]:
+def violations(
+    name: str,
+    seen: Sequence[Event],
+    told: Sequence[JsonObject],
+    leaving: frozenset[str],
+    meddled: bool,
+    shifts: bool,
+) -> list[str]:
     """Of all that happened to one Installation, and of the Events that there are of it.
 
     Args:
@@ -24,13 +31,15 @@ def violations(name: str, seen: Sequence[Event], told: Sequence[JsonObject], lea
         seen: what the witness saw in its namespace, in its order.
         told: the Events of the namespace.
         leaving: the uids of Installations that were deleted.
+        meddled: people have taken children away.
+        shifts: the clock of the operator went back.
     """
     mine = [e for e in seen if (e.name if e.kind == "Installation" else _owner(e)) == name]
     states = [e.body for e in mine if e.kind == "Installation" and e.type != DELETED]
     return [
-        *breaches(name, mine, leaving=leaving),
+        *breaches(name, mine, leaving=leaving, meddled=meddled),
         *_runs_once(mine),
-        *_goes_forward(states),
+        *_goes_forward(states, shifts),
         *_evidence_once(states),
         *_told(states, told),
     ]
@@ -49,7 +58,7 @@ def _runs_once(mine: Sequence[Event]) -> Iterator[str]:
     yield from (f"{len(uids)} Jobs for {run}" for run, uids in made.items() if len(uids) > 1)
 
 
-def _goes_forward(states: Sequence[JsonObject]) -> Iterator[str]:
+def _goes_forward(states: Sequence[JsonObject], shifts: bool) -> Iterator[str]:
     for old, new in pairwise(states):
         if old["metadata"]["uid"] != new["metadata"]["uid"]:
             continue
@@ -58,7 +67,7 @@ def _goes_forward(states: Sequence[JsonObject]) -> Iterator[str]:
             yield f"observedGeneration fell from {before['observedGeneration']} to {after.get('observedGeneration')}"
         times = {c["type"]: c["lastTransitionTime"] for c in before.get("conditions", [])}
         for condition in after.get("conditions", []):
-            if condition["lastTransitionTime"] < times.get(condition["type"], ""):
+            if not shifts and condition["lastTransitionTime"] < times.get(condition["type"], ""):
                 yield f"{condition['type']} went back in time to {condition['lastTransitionTime']}"
 
 

@@ -15,8 +15,9 @@ PROOF_SECONDS = 5.0
 class Judge:
     """Remembers what it has said already: what happened once is told of one course."""
 
-    def __init__(self, street: Street) -> None:
-        self._street = street
+    def __init__(self, street: Street, meddled: bool = False) -> None:
+        """Look at a street; `meddled` where people take children away."""
+        self._street, self._meddled = street, meddled
         self._known: dict[str, set[str]] = {}
 
     def look(self, results: dict[str, Result]) -> None:
@@ -27,8 +28,9 @@ class Judge:
         mark = street.cluster.mark()
         time.sleep(QUIET_SECONDS)
         late = street.writes(mark)
-        for name, texts in self._breaches(results).items():
-            results[name].violations += texts
+        if street.remembers:
+            for name, texts in self._breaches(results).items():
+                results[name].violations += texts
         for name, result in results.items():
             for bait in street.baits.get(name, []):
                 if street.cluster.find(CONFIG_MAP, street.namespace, bait["metadata"]["name"]) != bait:
@@ -53,7 +55,11 @@ class Judge:
             leaving = frozenset(e.body["metadata"]["uid"] for e in seen if e.kind == "Installation" and e.leaves)
             for name in results:
                 known = self._known.setdefault(name, set())
-                found[name] = [text for text in violations(name, seen, told, leaving) if text not in known]
+                found[name] = [
+                    text
+                    for text in violations(name, seen, told, leaving, self._meddled, street.shifts)
+                    if text not in known
+                ]
             return not any(found.values())
 
         street.until(proven, PROOF_SECONDS)

@@ -63,7 +63,11 @@ class Street:
         self.witness = Witness(cluster, self.namespace)
         self.baits: dict[str, list[JsonObject]] = {}
         self.ended_by_itself: list[str] = []
-        self._operator: Operator | None = None
+        self.restarts = 0  # of an operator that ended by itself
+        self.forgives = ""  # the words of one that may do so
+        self.shifts = False  # its clock goes wrong
+        self.remembers = True  # what was seen counts; not where the kinds themselves went away
+        self._operators: list[Operator] = []
 
     def _lead_through_proxy(self) -> None:
         access = yaml.safe_load(self.rights.kubeconfig.read_text())
@@ -74,32 +78,40 @@ class Street:
 
     def start(self, **settings: str) -> None:
         """Start the operator."""
-        self._operator = Operator(self.rights, self.namespace, self.folder, **settings)
-        self._start()
+        self.another(**settings)
 
-    def _start(self) -> None:
-        assert self._operator is not None
-        self._operator.start(ready=False)
+    def another(self, **settings: str) -> Operator:
+        """One more replica."""
+        made = Operator(self.rights, self.namespace, self.folder, **settings)
+        self._operators.append(made)
+        return made.start(ready=False)
 
     @property
     def operator(self) -> Operator:
-        """The one that runs."""
-        assert self._operator is not None
-        return self._operator
+        """The first one."""
+        return self._operators[0]
 
     def kill(self) -> None:
         """SIGKILL, and another one."""
         self.operator.kill()
-        self._start()
+        self.operator.start(ready=False)
 
     def look_after(self) -> None:
-        """Start the operator anew where it ended by itself."""
-        code = self.operator.has_ended()
-        if code is not None:
-            tail = "\n".join(self.operator.output.splitlines()[-5:])
-            self.ended_by_itself.append(f"the operator ended by itself with {code}: {tail[-1500:]}")
-            self.operator.kill()
-            self._start()
+        """Start an operator anew that ended by itself."""
+        for operator in self._operators:
+            code = operator.has_ended()
+            if code is None:
+                continue
+            tail = "\n".join(operator.output.splitlines()[-5:])
+            if not self.forgives or self.forgives not in tail:
+                self.ended_by_itself.append(f"the operator ended by itself with {code}: {tail[-1500:]}")
+            self.restarts += 1
+            operator.kill()
+            operator.start(ready=False)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        self.until(lambda: False, seconds)
 
     def until(self, look: Callable[[], bool], seconds: float) -> bool:
         """Poll until something holds, and keep the operator up meanwhile; whether it does."""
@@ -113,7 +125,7 @@ class Street:
 
     # ---- its Installations ----
 
-    def settle(self, name: str) -> None:
+    def settle(self, name: str, listing: str = LISTING, source: JsonObject | None = None) -> None:
         """Make a platform and an Installation on it, and objects of somebody else that look like theirs."""
         marks = {"app.kubernetes.io/managed-by": "somebody-else", "app.kubernetes.io/instance": name}
         self.baits[name] = [
@@ -134,8 +146,12 @@ class Street:
         }
         metadata = {"name": f"{self.namespace}.{name}", "labels": apps.OURS}
         self.cluster.request("POST", VOLUME.path(), {"metadata": metadata, "spec": spec})
-        self.cluster.apply(apps.platform(self.namespace, apps.source(self.supplier.url()), name=name))
-        self.cluster.apply(apps.installation(self.namespace, name, LISTING, version=OLD, platform=name, removal="Wait"))
+        self.declare(name, listing, source)
+
+    def declare(self, name: str, listing: str = LISTING, source: JsonObject | None = None) -> None:
+        """The platform and the Installation, as a person has them in a file."""
+        self.cluster.apply(apps.platform(self.namespace, source or apps.source(self.supplier.url()), name=name))
+        self.cluster.apply(apps.installation(self.namespace, name, listing, version=OLD, platform=name, removal="Wait"))
 
     def installations(self) -> dict[str, JsonObject]:
         """All of them, by name."""
@@ -144,6 +160,14 @@ class Street:
     def edit(self, name: str, patch: JsonObject) -> None:
         """Change an Installation."""
         self.cluster.merge(INSTALLATION, self.namespace, name, patch)
+
+    @staticmethod
+    def is_ready(body: JsonObject) -> bool:
+        """Whether an Installation is Ready at its generation, and the revision that it asks for serves."""
+        status = body.get("status", {})
+        ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
+        now = (ready.get("status"), ready.get("observedGeneration"), status.get("servingRevision"))
+        return bool(now == ("True", body["metadata"]["generation"], status.get("revision")))
 
     def says(self, name: str) -> str:
         """The conditions of an Installation, for a person."""
@@ -184,8 +208,8 @@ class Street:
 
     def end(self, volumes: Iterable[str] = ()) -> None:
         """End what runs, and take it away."""
-        if self._operator is not None:
-            self._operator.kill()
+        for operator in self._operators:
+            operator.kill()
         self.witness.dismiss()
         self.proxy.close()
         self.cluster.delete(KINDS["Namespace"], None, self.namespace)

@@ -95,13 +95,13 @@ class _Phase:
         street, mine = self._street, [w.name for w in self._walkers]
         for name in mine:
             match self._phase:
-                case "bring-up":
+                case "Bring-up":
                     street.settle(name)
-                case "upgrade":
+                case "Upgrade":
                     street.edit(name, {"spec": {"version": NEW}})
-                case "recalibration":
+                case "Recalibration":
                     street.edit(name, {"metadata": {"annotations": {names.ANNOTATION_RETRY: "again"}}})
-                case "deletion":
+                case "Deletion":
                     street.cluster.delete(INSTALLATION, street.namespace, name)
 
     def _kill_those_who_wait(self) -> None:
@@ -129,16 +129,14 @@ class _Phase:
         self._street.until(look, PATIENCE_SECONDS)
 
     def _is_well(self, walker: _Walker, body: JsonObject | None) -> bool:
-        if self._phase == "deletion":
+        if self._phase == "Deletion":
             return body is None
         if body is None:
             return False
-        status = body.get("status", {})
-        ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
-        now = (ready.get("status"), ready.get("observedGeneration"), status.get("servingRevision"))
-        if now != ("True", body["metadata"]["generation"], status.get("revision")):
+        if not self._street.is_ready(body):
             return False
-        if self._phase == "upgrade":
+        status = body["status"]
+        if self._phase == "Upgrade":
             return bool(status.get("servingVersion") == NEW)
         old = walker.before.get("status", {}).get("revision")
-        return self._phase == "bring-up" or status["revision"] != old
+        return self._phase == "Bring-up" or status["revision"] != old

@@ -3,7 +3,7 @@
 Many Installations live side by side, each with a fault of its own in each phase; what came of each course is a test.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -14,10 +14,10 @@ from cluster_kit import ApiServer
 from cluster_supplier import Supplier
 from faults_courses import Course
 from faults_street import Street
-from faults_table import RESULTS, Result
+from faults_table import Result
 from faults_walk import walk
 
-SIDE_BY_SIDE = 20
+SIDE_BY_SIDE = 32
 STREETS = 2  # at once
 ATTEMPTS = 3  # what a write is may depend on haste: where a status is written with the next one, it never comes by
 FEW = 20  # of each phase, in each run
@@ -58,14 +58,13 @@ class Walks:
 def walked(
     cluster: ApiServer, store: None, data: Supplier, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Course, Result]:
-    found = Walks(cluster, data, tmp_path_factory.mktemp("walks")).all(CHOSEN)
-    RESULTS.extend(found.values())
-    return found
+    return Walks(cluster, data, tmp_path_factory.mktemp("walks")).all(CHOSEN)
 
 
 @pytest.mark.parametrize("course", [pytest.param(course, id=str(course)) for course in CHOSEN])
-def test_it_is_well_again(walked: dict[Course, Result], course: Course) -> None:
+def test_it_is_well_again(walked: dict[Course, Result], came_of_it: Callable[[Result], None], course: Course) -> None:
     assert course in walked, "a phase before it failed"
     result = walked[course]
+    came_of_it(result)
     assert result.violations == [], "\n".join(result.violations)
     assert result.reached or course.fleeting, "the write did not come by"

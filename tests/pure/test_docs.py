@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import faults_courses
+import faults_table
 import pytest
 import yaml
 
@@ -250,3 +252,8 @@ def test_each_attack_is_told_and_each_that_is_told_is_tried() -> None:
     assert {name for name in told if "::" not in name} == here
     for file, _, name in (one.partition("::") for one in told if "::" in one):
         assert name in tests[file], f"{file} has no {name}"
+
+
+def test_the_page_of_faults_has_those_that_are_tried() -> None:
+    """docs/faults.md was written by a run of all of them, as they are now."""
+    assert faults_table.cells(page("faults.md")) == faults_courses.grids()
