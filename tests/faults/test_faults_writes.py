@@ -20,7 +20,7 @@ from faults_walk import walk
 SIDE_BY_SIDE = 32
 STREETS = 2  # at once
 ATTEMPTS = 3  # what a write is may depend on haste: where a status is written with the next one, it never comes by
-FEW = 20  # of each phase, in each run
+FEW = 10  # of each phase, in each run
 _NUMBERS = count()
 
 CHOSEN = courses.chosen(courses.ALL, FEW)
