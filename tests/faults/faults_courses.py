@@ -45,6 +45,7 @@ _STEPS = ("Calibrating", "Validating", "RollingOut")
 _TOLD = (*_STEPS, "Provisioned", "Calibrated", "Validated", "Serving")
 _PLATFORM = ("Probing", "SourcesReachable", "SourcesConformant")
 _STATUSES = tuple(f"apply installations/status {reason}" for reason in ("Provisioning", *_STEPS, "Serving"))
+_FIRST = "apply installations/status Probing"
 _OLD = (
     "delete configmaps config",
     "delete configmaps calibrated",
@@ -60,6 +61,7 @@ WRITES: dict[str, tuple[str, ...]] = {
         "apply installations",
         "apply persistentvolumeclaims web.data",
         *_REVISION,
+        _FIRST,
         *_STATUSES,
         "apply municipalityplatforms/status Probing",
         "apply municipalityplatforms/status SourcesReachable",
@@ -144,7 +146,10 @@ def chosen(courses: Sequence[Course], few: int) -> list[Course]:
         mine = [
             course
             for course in courses
-            if course.phase == phase and course.fault in _OFTEN and "Event" not in course.write
+            if course.phase == phase
+            and course.fault in _OFTEN
+            and "Event" not in course.write
+            and "status" not in course.write
         ]
         found += chance.sample(mine, min(few, len(mine)))
     return found
