@@ -48,7 +48,7 @@ class Role(StrEnum):
 def ship(cluster: ApiServer, folder: Path) -> None:
     """The roles as the chart has them."""
     command = ["helm", "template", RELEASE, str(REPO / "charts" / "ddtas-operator"), "-n", "default"]
-    command += ["--show-only", "templates/roles.yaml"]
+    command += ["--show-only", "templates/roles.yaml", "--set", "namespaces={default}"]
     file = folder / "roles.yaml"
     file.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     said = cluster.kubectl("apply", "--server-side", "-f", str(file))
