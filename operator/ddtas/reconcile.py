@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from ddtas import metrics, names
 from ddtas.api.base import Metadata
-from ddtas.api.installation import Installation, InstallationStatus, PlanStatus, Removal, VolumePolicy
+from ddtas.api.installation import Installation, InstallationStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import (
@@ -37,7 +37,7 @@ from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, 
 from ddtas.plan.clusters import blocked_removal, judge
 from ddtas.plan.decide import Finding, Plan, RenderRequest, decide
 from ddtas.plan.offers import Check
-from ddtas.plan.preview import preview
+from ddtas.plan.preview import Preview, preview
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
@@ -522,7 +522,7 @@ class Reconciler:
         self._world.installations.put(live)
         return True
 
-    async def _decide(self, installation: Installation, place: Place) -> tuple[Snapshot, Plan, PlanStatus | None]:
+    async def _decide(self, installation: Installation, place: Place) -> tuple[Snapshot, Plan, Preview | None]:
         """Decide; where that needs templates rendered, render them, which is observed too, and decide again.
 
         Returns:
@@ -534,7 +534,7 @@ class Reconciler:
             shown = await _by_turns(preview.turns(snapshot)) if plan.suspended and not plan.render else None
             wanted = plan.render or (shown.render if shown is not None else ())
             if not wanted:
-                return snapshot, plan, shown.status if shown is not None else None
+                return snapshot, plan, shown
             for request in wanted:
                 owner = (installation.metadata.namespace, installation.metadata.name)
                 mine = self._rendered.setdefault(owner, {})

@@ -167,7 +167,7 @@ class City:
         changes = ChangeSet(faults=faults)
         if not plan.suspended and not faults:
             changes = self._apply(plan)
-        shown = preview(snapshot).status if plan.suspended and not plan.render else None
+        shown = preview(snapshot) if plan.suspended and not plan.render else None
         status = installation_status(snapshot, plan, changes, shown)
         self.installation["status"] = json.loads(json.dumps(status.dump()))  # as the API server stores it
         return plan

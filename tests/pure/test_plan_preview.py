@@ -76,7 +76,7 @@ def test_nothing_to_do_is_said() -> None:
     city = City()
     city.serving()
     city.edit(suspend=True)
-    assert shown(city) == {"message": "nothing to do"}
+    assert shown(city) == {"message": "nothing to do", "items": []}
 
 
 def test_a_plan_half_way_shows_the_rest() -> None:
@@ -89,11 +89,35 @@ def test_a_plan_half_way_shows_the_rest() -> None:
     assert {i.partition(" ")[0] for i in items(plan, "Create")} == {"ConfigMap", "Deployment", "Service"}
 
 
-def test_a_refused_installation_has_no_plan_and_says_why() -> None:
+NOT_KNOWN: dict[str, tuple[Any, str, str]] = {
+    "no platform yet": (lambda c: setattr(c, "platform", None), "PlatformNotFound", "there is no MunicipalityPlatform"),
+    "no listing yet": (lambda c: setattr(c, "listing", None), "ListingNotFound", "there is no AppListing"),
+    "a source that was not looked at": (lambda c: c.observations.clear(), "Probing", "has not been looked at yet"),
+    "no credentials yet": (lambda c: c.secrets.clear(), "CredentialsMissing", "Secret water-board is not there"),
+    "refused": (lambda c: c.edit(version="9.9.9"), "VersionNotFound", "has no version 9.9.9"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason", "text"), NOT_KNOWN.values(), ids=NOT_KNOWN)
+def test_a_plan_that_is_not_known_says_what_it_waits_for(change: Any, reason: str, text: str) -> None:
+    """It is not planned before there is a plan; and then that has all its items."""
     city = City()
-    city.edit(mode="Plan", version="9.9.9")
-    assert shown(city) == {"message": "nothing to do"}
-    assert "has no version 9.9.9" in city.condition("Ready")["message"]
+    city.edit(mode="Plan")
+    change(city)
+    plan = shown(city)
+    assert "items" not in plan
+    assert plan["message"].startswith("not known: ")
+    assert text in plan["message"]
+    ready = city.condition("Ready")
+    assert ready["reason"] == reason
+    assert ready["message"].startswith("spec.mode is Plan: nothing is done")
+    assert text in ready["message"]
+    assert city.children == {}
+
+    known = City()
+    known.edit(mode="Plan")
+    assert len(shown(known)["items"]) == 10
+    assert known.condition("Ready")["reason"] == "Planned"
 
 
 def test_templates_are_rendered_for_a_plan() -> None:
@@ -101,14 +125,17 @@ def test_templates_are_rendered_for_a_plan() -> None:
     assert isinstance(city.listing, dict)
     city.listing["spec"]["versions"][0]["templates"] = [{"name": "tiles", "manifest": "kind: ConfigMap"}]
     city.edit(mode="Plan")
-    (request,) = preview(city.snapshot()).render
+    first = preview(city.snapshot())
+    (request,) = first.render
+    assert first.status.items is None
+    assert first.waits is not None
     tiles = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x-tiles"}, "data": {}}
     city.rendered[request.revision] = (tiles,)
     found = preview(city.snapshot())
     assert found.render == ()
-    assert ("ConfigMap", "x-tiles") in {(i.kind, i.name) for i in found.status.items}
+    assert ("ConfigMap", "x-tiles") in {(i.kind, i.name) for i in found.status.items or ()}
     city.rendered[request.revision] = TemplateError("TemplateInvalid", "no")
-    assert preview(city.snapshot()).status.message == "nothing to do"
+    assert preview(city.snapshot()).status.message == "not known: no"
 
 
 @settings(max_examples=25, deadline=None)
@@ -135,7 +162,7 @@ def test_looking_changes_nothing_and_always_ends(course: list[str], pick: int) -
     first = preview(snapshot)
     assert snapshot == city.snapshot()
     assert preview(snapshot) == first
-    created = {(i.kind, i.name) for i in first.status.items if i.action == "Create"}
+    created = {(i.kind, i.name) for i in first.status.items or () if i.action == "Create"}
     assert created.isdisjoint(city.children)
 
 

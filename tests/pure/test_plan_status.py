@@ -220,7 +220,7 @@ READY = {
     "threshold-not-met": ("False", "ThresholdNotMet", "False", "True"),
     "upgrade-rolls-out": ("Unknown", "RollingOut", "True", "False"),
     "upgrade-failed": ("False", "ThresholdNotMet", "False", "True"),
-    "suspended-while-it-serves": ("False", "Suspended", "False", "False"),
+    "suspended-while-it-serves": ("False", "Suspended", "False", "True"),
     "name-taken": ("False", "NameTaken", "False", "True"),
     "listing-gone-while-it-serves": ("False", "ListingNotFound", "True", "False"),
 }
@@ -231,6 +231,15 @@ def test_what_tools_are_told(name: str, expected: tuple[str, str, str, str]) -> 
     found = by_type(status_of(name))
     ready = found["Ready"]
     assert (ready["status"], ready["reason"], found["Reconciling"]["status"], found["Stalled"]["status"]) == expected
+
+
+@pytest.mark.parametrize("name", READY)
+def test_who_waits_is_shown_what_ready_says(name: str) -> None:
+    """Helm, Flux and Argo CD show the message of the condition that is True, not that of Ready."""
+    found = by_type(status_of(name))
+    for kind in ("Reconciling", "Stalled"):
+        if found[kind]["status"] == "True":
+            assert found[kind]["message"] == found["Ready"]["message"]
 
 
 # ---- times ----

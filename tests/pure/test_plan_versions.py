@@ -182,6 +182,29 @@ def test_an_automatic_upgrade_comes_with_the_version_and_stands_beside_what_serv
     assert up_to_date(city)[:2] == ("True", "NewestVersion")
 
 
+def test_a_newest_version_that_does_not_serve_is_not_up_to_date() -> None:
+    city = city_with("1.0.0")
+    city.serving()
+    put(city, "1.1.0")
+    plan = city.settle()
+    text = "version 1.1.0 does not serve: Calibrated (Calibrating); version 1.0.0 does"
+    assert up_to_date(city) == ("Unknown", "Waiting", text)
+    refuse(city, plan.revision)
+    text = "version 1.1.0 does not serve: Validated (ThresholdNotMet); version 1.0.0 does"
+    assert up_to_date(city) == ("False", "VersionFailed", text)
+    city.annotate(retry="1")
+    city.serving()
+    assert up_to_date(city)[:2] == ("True", "NewestVersion")
+
+
+def test_a_first_version_that_fails_is_not_up_to_date() -> None:
+    city = city_with("1.0.0")
+    city.settle()
+    city.fail("calibrate", "boom")
+    city.settle()
+    assert up_to_date(city) == ("False", "VersionFailed", "version 1.0.0 does not serve: Calibrated (RunCrashed)")
+
+
 @pytest.mark.parametrize("spec", [{"versionRange": ">=1.0.0 <2.0.0"}, {"channel": "stable"}])
 def test_it_never_goes_back_by_itself(spec: Any) -> None:
     city = city_with("1.0.0", "1.1.0", **spec)

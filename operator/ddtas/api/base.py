@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from ddtas.api.faults import words
 from ddtas.errors import InvalidObject, printable
 
 _FIELDS_GIVEN: set[str] = set()
@@ -57,7 +58,10 @@ class Model(BaseModel):
 
 
 def _valid_date(value: str) -> str:
-    date.fromisoformat(value)
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a day that there is, such as 2026-01-31") from None
     return value
 
 
@@ -242,18 +246,31 @@ class Window(Model):
         return f"{self.start}…{self.end}"
 
 
+_AN_HOUR = "maximumAge must be an hour or more, given in days or hours, such as P90D or PT6H"
+
+
 class Recalibration(Model):
     """When the evidence of what serves expires, so that it is calibrated and validated anew. UTC unless `timeZone`.
 
     What is due begins later by a part of `jitter` (one hour unless given; of an age, at most a tenth of it) that is the
-    Installation's own: cities that share a schedule do not all begin at once.
+    Installation's own: cities that share a schedule do not all begin at once. From the beginning of one recalibration
+    to the next, ten minutes pass at least.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("!has(self.maximumAge) || self.maximumAge.matches('^P[0-9YMWD]*[1-9]|T[0-9]*[1-9][0-9]*H')", _AN_HOUR),
+        )
+    )
+
     schedule: Cron | None = None
+    """When, as five fields of cron: minute, hour, day of the month, month, day of the week."""
     time_zone: TimeZone | None = None
+    """The time zone of `schedule`; UTC without it."""
     jitter: Duration | None = None
-    # Since the last attempt ended.
+    """At most how much later what is due begins, as an ISO 8601 duration."""
     maximum_age: Duration | None = None
+    """How long after the last attempt ended, as an ISO 8601 duration of an hour or more."""
 
 
 class Condition(Model):
@@ -308,8 +325,8 @@ class Resource(Model):
         try:
             found = cls.model_validate(body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[:3]
-            faults = [printable(f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in first]
+            first = error.errors(include_url=False, include_input=False)[:3]
+            faults = [printable(f"{'.'.join(map(str, e['loc']))}: {words(e)}") for e in first]
             raise InvalidObject("; ".join(faults)) from None
         # Admission asks for it too, but does not make those anew that were there before it did.
         if len(found.metadata.name) > cls.longest_name or not _DNS_LABEL.fullmatch(found.metadata.name):

@@ -1,7 +1,8 @@
 """pydantic models → CustomResourceDefinitions with structural schemas.
 
 What differs between JSON Schema and a structural schema is put right here, in one walk: `$ref` is inlined,
-`anyOf[X, null]` becomes an optional X, `const` a one-value enum, titles and defaults go.
+`anyOf[X, null]` becomes an optional X, `const` a one-value enum, titles and defaults go. One default is there: that of
+a status which nobody has written yet.
 Source: kubernetes.io, "Extend the Kubernetes API with CustomResourceDefinitions".
 """
 
@@ -100,6 +101,9 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 
+# Whoever waits by kstatus (helm, Flux) takes an object without a status for one that is done. Of this one it sees that
+# its generation was not observed.
+_NOT_OBSERVED: JsonObject = {"observedGeneration": -1}
 _DROPPED = frozenset({"title", "default", "additionalProperties", "$defs"})
 
 
@@ -138,6 +142,7 @@ def _schema(kind: Kind) -> JsonObject:
     # A person writes the spec, the operator the status.
     schemas = {part: _structural(raw, definitions, says=part == "spec") for part in ("spec", "status")}
     properties = {part: schema["properties"][part] for part, schema in schemas.items()}
+    properties["status"]["default"] = _NOT_OBSERVED
     result: JsonObject = {
         "type": "object",
         "description": raw["description"],

@@ -384,9 +384,14 @@ class PlanStatus(Model):
     """What would be done, if something were done: until the app serves, each run taken to pass."""
 
     message: Annotated[str, StringConstraints(max_length=200)]
+    """The plan in a few words, or why it is not known."""
     calibrates: bool = False
+    """Whether the app would be calibrated."""
     validates: bool = False
-    items: Annotated[tuple[PlannedItem, ...], Field(max_length=200)] = ()
+    """Whether it would be validated."""
+    items: Annotated[tuple[PlannedItem, ...], Field(max_length=200)] | None = None
+    """All objects that would be created, changed or removed: an empty list where none would, and absent while that is
+    not known."""
 
 
 class InstallationStatus(Model):

@@ -75,7 +75,7 @@ _WORK = frozenset({Reason.PROBING, Reason.CALIBRATING, Reason.VALIDATING, Reason
 
 
 def _worth_telling(old: Condition | None, new: Condition) -> bool:
-    if new.type in _KSTATUS or new.reason == Reason.NOT_SERVING:
+    if new.type in _KSTATUS or new.reason in (Reason.NOT_SERVING, Reason.VERSION_FAILED):  # said of another step
         return False
     if new.status == "Unknown" and new.reason not in _WORK:
         return False

@@ -5,11 +5,11 @@ two verdicts, `Met`, `NotMet` or `Unknown`. Messages of what is met hold no meas
 look, and a status must not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import semver
 
@@ -17,6 +17,7 @@ from ddtas.api.base import Verdict, Window
 from ddtas.api.datasource import (
     Area,
     ContractField,
+    DataContract,
     Extent,
     FieldType,
     Operator,
@@ -43,6 +44,7 @@ _CLASSES = list(SecurityClass)
 
 # How far a failed check is from being mended. Other data altogether; what a person has to decide; the data itself.
 OTHER_DATA, A_DECISION, THE_DATA, A_DETAIL = 100, 20, 5, 2
+_MOST_NAMES = 120  # characters of the names of fields in a message
 _SLOW = 2  # times the bound on latency, before a measured one counts against a source: networks have their moods
 
 
@@ -202,18 +204,29 @@ def _comparators(text: str) -> list[str]:
     return [f"={part}" if part.startswith("=") and not part.startswith("==") else part for part in text.split()]
 
 
-def field(
-    wanted: RequiredField | ContractField,
-    declared: ContractField | None,
-    found: MeasuredField | Literal["absent"] | None,
-) -> Outcome:
+class Fields(NamedTuple):
+    """The fields that are there, by name: those that the contract has, and those of the data, None while not known."""
+
+    declared: Mapping[str, ContractField]
+    measured: Mapping[str, MeasuredField] | None
+
+    @classmethod
+    def of(cls, contract: DataContract, facts: SourceFacts | None) -> "Fields":
+        """Those of a contract, and of what was found."""
+        measured = {f.name: f for f in facts.fields} if facts is not None and facts.fields else None
+        return cls({f.name: f for f in contract.fields}, measured)
+
+
+def field(wanted: RequiredField | ContractField, there: Fields) -> Outcome:
     """A field by name, type and unit.
 
     Args:
         wanted: what is asked for.
-        declared: the contract's field of that name.
-        found: the data's; None where the fields of the data are not known.
+        there: the fields that are there.
     """
+    declared = there.declared.get(wanted.name)
+    found = there.measured.get(wanted.name) if there.measured is not None else None
+    absent = there.measured is not None and found is None
     promised, distance = NOT_MET, THE_DATA
     if declared is not None:
         promised = _of(declared.type in _FITS[wanted.type])
@@ -222,7 +235,7 @@ def field(
             promised = NOT_MET if declared.unit is None else _of(units.same(declared.unit, wanted.unit))
             distance = A_DETAIL
     measured = UNKNOWN
-    if found == "absent":
+    if absent:
         measured = NOT_MET
     elif found is not None:
         measured = _of(found.type in _FITS[wanted.type])
@@ -230,12 +243,12 @@ def field(
             measured = _of(units.same(found.unit, wanted.unit))
 
     def say() -> str:
-        by_contract = "the contract has no such field"
+        by_contract = f"the contract has no such field{_named(there.declared)}"
         if declared is not None:
             by_contract = f"the contract says {_typed(declared.type, declared.unit, wanted.unit)}"
         in_data = None
-        if found == "absent":
-            in_data = "the data has no such field"
+        if absent:
+            in_data = f"the data has no such field{_named(there.measured or {})}"
         elif found is not None and measured is not MET:
             in_data = f"the data holds {_typed(found.type, found.unit, wanted.unit if found.unit else None)} values"
         return _needs(f"{wanted.name} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
@@ -243,12 +256,14 @@ def field(
     return Outcome(f"field {wanted.name}", promised, measured, say, distance)
 
 
-def measured_fields(facts: SourceFacts | None) -> Callable[[str], MeasuredField | Literal["absent"] | None]:
-    """A look-up of the fields that were found, by name; None for each where none is known at all."""
-    if facts is None or not facts.fields:
-        return lambda name: None
-    found = {f.name: f for f in facts.fields}
-    return lambda name: found.get(name, "absent")
+def _named(fields: Mapping[str, object]) -> str:
+    """The names of the fields that there are, as many as a message can hold."""
+    shown: list[str] = []
+    for name in fields:
+        if sum(map(len, shown)) + len(name) > _MOST_NAMES:
+            return f" (it has {', '.join(shown)} and {len(fields) - len(shown)} more)"
+        shown.append(name)
+    return f" (it has {', '.join(shown)})" if shown else " (it has none)"
 
 
 def _typed(kind: FieldType, unit: str | None, wanted: str | None) -> str:
@@ -568,8 +583,8 @@ def all_of(
     contract = source.contract
     outcomes = [_kind(r, source, facts), reachable(observation), *about, *_declarations(r, source)]
     if r.fields:
-        promised, found = {f.name: f for f in contract.fields}, measured_fields(facts)
-        outcomes += [field(f, promised.get(f.name), found(f.name)) for f in r.fields]
+        there = Fields.of(contract, facts)
+        outcomes += [field(f, there) for f in r.fields]
     if r.geometry_types is not None:
         outcomes.append(geometry(r.geometry_types, contract.geometry_type, facts))
     if r.crs is not None:

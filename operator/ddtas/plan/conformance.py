@@ -45,8 +45,8 @@ def conformance(source: DataSource, facts: SourceFacts, looked_at: datetime) -> 
 
 def _outcomes(source: DataSource, facts: SourceFacts, looked_at: datetime) -> list[Outcome]:
     contract = source.contract
-    found = checks.measured_fields(facts)
-    outcomes = [checks.field(f, f, found(f.name)) for f in contract.fields]
+    there = checks.Fields.of(contract, facts)
+    outcomes = [checks.field(f, there) for f in contract.fields]
     if contract.geometry_type is not None:
         outcomes.append(checks.geometry((contract.geometry_type,), contract.geometry_type, facts))
     if contract.crs is not None:

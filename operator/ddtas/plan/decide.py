@@ -8,7 +8,7 @@ the target's Services lead to the target.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -26,11 +26,23 @@ from ddtas.api.installation import (
 )
 from ddtas.api.listing import Component, Task
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.errors import TemplateError, printable
-from ddtas.plan import evidence, history, monitoring, recalibration, rules, upstreams, versions, volumes
+from ddtas.errors import TemplateError
+from ddtas.plan import (
+    clock,
+    evidence,
+    history,
+    monitoring,
+    parameters,
+    recalibration,
+    rules,
+    upstreams,
+    versions,
+    volumes,
+)
 from ddtas.plan.binding import bounded
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
+from ddtas.plan.last_words import Hidden, hidden
 from ddtas.plan.products import Ref, moved
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.recalibration import Cause
@@ -49,6 +61,7 @@ OFFERS_REACHABLE = "OffersReachable"
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
 _LOOK_AGAIN_SECONDS = 15.0
+_LOOK_AT_LEAST_SECONDS = 3600.0
 # What a monitoring run found goes into the status first, and is acted on at the next look.
 _ACT_SECONDS = 1.0
 
@@ -168,6 +181,11 @@ class _Revision:
     def id(self) -> str:
         return self.renderer.revision
 
+    @property
+    def hidden(self) -> Hidden:
+        """What its containers were given, and no message may show."""
+        return hidden(self.snapshot, (b.data_source for b in self.renderer.inputs.bindings))
+
     def exists(self, wanted: Iterable[Desired]) -> bool:
         children = self.snapshot.children
         return all(d.key in children and not children[d.key].deleting for d in wanted)
@@ -273,9 +291,15 @@ class _Revision:
         run: Task,
         must_not_see: tuple[Window, ...] = (),
     ) -> Evidence | None:
-        finished = job.facts.finished_at if job is not None and isinstance(job.facts, JobFacts) else None
-        lost = finished is not None and self.snapshot.now - finished > _LOST_AFTER
-        result = evidence.assess(known, job, pods, run, must_not_see, lost)
+        finished, now = None, self.snapshot.now
+        if job is not None and isinstance(job.facts, JobFacts) and job.facts.state != "Running":
+            finished = job.facts.finished_at or now
+            # By our clock: evidence from the future would be older than it says for as long as the other is ahead.
+            job = replace(job, facts=replace(job.facts, finished_at=min(finished, now)))
+        # A pod that is there will still say how it ended. How long one that is not has been gone, a clock that was
+        # wrong does not tell either way.
+        lost = finished is not None and not pods and abs(now - finished) > _LOST_AFTER
+        result = evidence.assess(known, job, pods, run, must_not_see, lost, self.hidden)
         if result is None and finished is not None:
             self.requeue_after = _LOOK_AGAIN_SECONDS
         return result
@@ -290,7 +314,7 @@ class _Revision:
             The newest Job, to be kept.
         """
         wanted = self.renderer.inputs.version.monitoring
-        job = monitoring.newest(self.snapshot.children_of(self.id, "Job"))
+        job = monitoring.newest(self.snapshot.children_of(self.id, "Job"), self.snapshot.now)
         if wanted is None or self.validation is None or self.validation.completed_at is None:
             return job
         if job is not None:
@@ -468,7 +492,7 @@ def _obstacle(revision: _Revision) -> Finding | None:
         )
         detail = facts.stuck if facts is not None else ""
         if crashed is not None:
-            detail = f"exit code {crashed.exit_code}: {printable(crashed.ended_message) or 'no message'}"
+            detail = evidence.crashed(crashed, revision.hidden)
         without = "" if crashed is not None else _without_node(revision, component, pods)
         if detail:
             look = without or _where_to_look(component, pods, name)
@@ -590,10 +614,30 @@ def _complete(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def _begun(snapshot: Snapshot) -> datetime | None:
+    """When the newest recalibration began."""
+    newest = snapshot.installation.status.recalibration
+    return newest.since if newest is not None else None
+
+
 def _retry_token(snapshot: Snapshot) -> str | None:
-    """The newest retry token; one that was taken up stays in force when its annotation is removed."""
+    """The newest retry token; one that was taken up stays in force when its annotation is removed.
+
+    A new one waits for a moment where a recalibration has just begun: a token that a machine edits again and again must
+    not begin one run after the other.
+    """
     token = snapshot.installation.metadata.annotations.get(names.ANNOTATION_RETRY, "")[:64]
-    return token or snapshot.installation.status.last_retry
+    last = snapshot.installation.status.last_retry
+    return last if not token or _held(snapshot) is not None else token
+
+
+def _held(snapshot: Snapshot) -> datetime | None:
+    """Until when a new retry token is not taken up; None where there is none, or it is."""
+    token = snapshot.installation.metadata.annotations.get(names.ANNOTATION_RETRY, "")[:64]
+    begun = _begun(snapshot)
+    if begun is None or token in ("", snapshot.installation.status.last_retry):
+        return None
+    return None if clock.elapsed(begun, snapshot.now, recalibration.RETRY_PAUSE) else begun + recalibration.RETRY_PAUSE
 
 
 def _frozen(snapshot: Snapshot) -> Frozen | None:
@@ -629,7 +673,7 @@ def _another(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, serving: 
         old = old if old is not None and old.round == inputs.round else None
     if old is None:
         return None
-    return recalibration.difference(old, inputs, snapshot.installation.spec.parameters, inputs.version.parameters)
+    return recalibration.difference(old, inputs, snapshot.installation.spec.parameters)
 
 
 def _target(
@@ -661,6 +705,9 @@ def _target(
         windows=accepted.windows,
         retry=_retry_token(snapshot),
         round=_round(snapshot, serving),
+        from_city=parameters.from_city(
+            version.parameters, snapshot.installation.spec.parameters, accepted.platform.spec.parameters
+        ),
     )
     status, policy = snapshot.installation.status, accepted.recalibration
     if recorded is not None:  # it serves with the evidence that it has, for as long as the spec says so
@@ -672,10 +719,11 @@ def _target(
     measured = recalibration.measured_digest(version.data_requirements, bindings.bound, snapshot.observations)
     known, front = status.evidence(inputs.id), status.evidence(serving or "")
     watched = front.monitoring if front is not None else None
+    attempt = recalibration.Attempt(known, inputs.round, _begun(snapshot), watched, measured)
     cause = None
     if _frozen(snapshot) is None:
-        cause = recalibration.called_for(policy, owner.uid, snapshot.now, known, watched, measured)
-    if cause is not None and cause.round != inputs.round:
+        cause = recalibration.called_for(policy, owner.uid, snapshot.now, attempt)
+    if cause is not None:
         inputs = inputs.model_copy(update={"round": cause.round})
         known = status.evidence(inputs.id)
     else:
@@ -689,7 +737,8 @@ def _requeue_after(now: datetime, revisions: Iterable[_Revision], until: Iterabl
     waits = [r.requeue_after for r in revisions if r.requeue_after is not None]
     # Past it, the next look decides.
     waits += [max(_LOOK_AGAIN_SECONDS, (moment - now).total_seconds()) for moment in until if moment is not None]
-    return min(waits, default=None)
+    # The clock may be put ahead meanwhile.
+    return min(*waits, _LOOK_AT_LEAST_SECONDS) if waits else None
 
 
 def _recalibration(target: _Revision | None, snapshot: Snapshot) -> RecalibrationStatus | None:
@@ -697,11 +746,13 @@ def _recalibration(target: _Revision | None, snapshot: Snapshot) -> Recalibratio
     old = snapshot.installation.status.recalibration
     if target is None:
         return old.model_copy(update={"next": None}) if old is not None else None
-    since = recalibration.ended(target.status(None))
-    timed = recalibration.due(target.policy, target.renderer.owner.uid, since) if since is not None else None
+    since, in_force = recalibration.ended(target.status(None)), target.renderer.inputs.round
+    timed = None
+    if since is not None:
+        timed = recalibration.due(target.policy, target.renderer.owner.uid, since, in_force, snapshot.now)
     cause = target.cause if _frozen(snapshot) is None else None
-    in_force, due = target.renderer.inputs.round, timed[0] if timed is not None else None
-    return recalibration.status(old, cause, in_force, due, snapshot.now)
+    following = timed.moment if timed is not None else None
+    return recalibration.status(old, cause, in_force, following, snapshot.now)
 
 
 def _offers(snapshot: Snapshot) -> tuple[Finding, ...]:
@@ -715,6 +766,21 @@ def _offers(snapshot: Snapshot) -> tuple[Finding, ...]:
         " there, and take the platform out of spec.offers"
     )
     return (Finding(OFFERS_REACHABLE, "False", Reason.OTHER_CLUSTER, text),)
+
+
+def _up_to_date(
+    standing: versions.Standing, findings: Iterable[Finding], held_up: Finding | None, served: str | None
+) -> Finding:
+    """The newest version is what is asked for; it is what there is once it serves."""
+    found = Finding(UP_TO_DATE, standing.status, standing.reason, standing.message)
+    stopped = held_up or next((f for f in findings if f.status != "True"), None)
+    if standing.status != "True" or stopped is None or served == standing.version:
+        return found
+    text = f"version {standing.version} does not serve: {stopped.step} ({stopped.reason})"
+    text += f"; version {served} does" if served is not None else ""
+    if stopped.reason.course is Course.STALLED:
+        return replace(found, status="False", reason=Reason.VERSION_FAILED, message=text)
+    return replace(found, status="Unknown", reason=Reason.WAITING, message=text)
 
 
 def _owner(snapshot: Snapshot) -> Owner:
@@ -760,6 +826,7 @@ def decide(snapshot: Snapshot) -> Turns[Plan]:
     asks = target is not None
     remembered = history.remember([r.status(serving) for r in revisions], status.revisions, serving, asks)
     standing = versions.standing(snapshot)
+    served = front.renderer.inputs.version.version if front else serving and status.serving_version
     desired: dict[Key, Desired] = {}
     for wanted in (d for r in revisions for d in (*r.claims.desired, *r.desired)):
         desired.setdefault(wanted.key, wanted)  # a Service that moves, a volume: the target's word counts
@@ -773,11 +840,12 @@ def decide(snapshot: Snapshot) -> Turns[Plan]:
     until = [r.until for r in revisions]
     until += [bindings.until if bindings is not None else None]
     until += [r.claims.until for r in revisions]
-    until += [recalibrated.next if recalibrated is not None and frozen is None else None]
+    if recalibrated is not None and frozen is None:
+        until += [recalibrated.next, recalibration.waits_until(recalibrated.since, snapshot.now), _held(snapshot)]
     return Plan(
         findings=complete,
         held_up=held_up,
-        notices=(Finding(UP_TO_DATE, standing.status, standing.reason, standing.message), *_offers(snapshot)),
+        notices=(_up_to_date(standing, complete, held_up, served), *_offers(snapshot)),
         desired=tuple(d for key, d in desired.items() if key not in anew),
         prune=(*_prune(snapshot, alive, {r.id for r in remembered}, watched), *anew) if asks else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),
@@ -787,7 +855,7 @@ def decide(snapshot: Snapshot) -> Turns[Plan]:
         version=standing.version,
         available_version=standing.available,
         serving=serving,
-        serving_version=front.renderer.inputs.version.version if front else serving and status.serving_version,
+        serving_version=served,
         url=front.renderer.url() if front else serving and status.url,
         products=front.products() if front else status.products if serving else (),
         volumes=volumes.shown(snapshot, claims, owner, [r.renderer.inputs for r in revisions], asks),
@@ -805,7 +873,7 @@ def _prune(snapshot: Snapshot, alive: set[str], remembered: set[str], watched: C
     def stays(child: Child) -> bool:
         if child.revision not in alive:
             return child.kind == "ControllerRevision" and child.revision in remembered
-        return child.phase != MONITOR or watched is None or child.name >= watched.name
+        return child.phase != MONITOR or watched is None or child.name == watched.name
 
     return tuple(
         sorted(c.key for c in snapshot.children.values() if c.kind in PRUNABLE and not c.deleting and not stays(c))

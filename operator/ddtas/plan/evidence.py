@@ -11,14 +11,18 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from ddtas.api.base import FieldName, Model, Verdict, Window
+from ddtas.api.faults import words
 from ddtas.api.installation import CalibratedParameter, Evidence, MetricResult, Outcome
 from ddtas.api.listing import Task, Threshold
 from ddtas.errors import ResultError, printable
+from ddtas.plan.last_words import Hidden, last_words
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 
 # The kubelet cuts a termination message at this size, so a message that fills it may have lost its end.
 MAX_RESULT_BYTES = 4096
+
+_NOTHING_HIDDEN = Hidden(())
 
 CALIBRATE, VALIDATE, MONITOR, SERVE = "calibrate", "validate", "monitor", "serve"
 
@@ -42,8 +46,12 @@ def shown(value: float) -> str:
     return f"{value:.6g}"
 
 
-def parse_result(message: str) -> RunResult:
+def parse_result(message: str, hide: Hidden = _NOTHING_HIDDEN) -> RunResult:
     """Read a termination message.
+
+    Args:
+        message: hostile text.
+        hide: what an error must not show of it.
 
     Raises:
         ResultError: ResultMissing, ResultTooLarge, ResultMalformed or ResultNotFinite.
@@ -58,7 +66,7 @@ def parse_result(message: str) -> RunResult:
     except _TwiceError as error:
         raise ResultError(Reason.RESULT_MALFORMED, printable(f"{error} is there twice: report each once")) from None
     except (ValueError, RecursionError):
-        raise ResultError(Reason.RESULT_MALFORMED, f"not JSON: {printable(message, 120)}") from None
+        raise ResultError(Reason.RESULT_MALFORMED, f"not JSON: {printable(hide(message), 120)}") from None
     try:
         result = RunResult.model_validate(raw)
     except ValidationError as error:
@@ -66,7 +74,7 @@ def parse_result(message: str) -> RunResult:
         place = ".".join(map(str, first["loc"])) or "the result"
         if first["type"] == "finite_number" or _has_null(raw):
             raise ResultError(Reason.RESULT_NOT_FINITE, "a metric or parameter is not a finite number") from None
-        raise ResultError(Reason.RESULT_MALFORMED, printable(f"{place}: {first['msg']}")) from None
+        raise ResultError(Reason.RESULT_MALFORMED, printable(hide(f"{place}: {words(first)}"))) from None
     for index, window in enumerate(result.windows):
         if window.start > window.end:  # it would share no day with anything
             raise ResultError(Reason.RESULT_MALFORMED, f"windows.{index}: {window} ends before it starts")
@@ -100,7 +108,7 @@ def _has_null(raw: Any) -> bool:
     return any(value is None for values in maps if isinstance(values, dict) for value in values.values())
 
 
-def _judge(result: RunResult, thresholds: Sequence[Threshold]) -> tuple[Outcome, Reason, str]:
+def _judge(result: RunResult, thresholds: Sequence[Threshold], hide: Hidden) -> tuple[Outcome, Reason, str]:
     """The metrics against their thresholds; the first reason to refuse is the one that is named."""
     missing = [t.metric for t in thresholds if t.metric not in result.metrics]
     if missing:
@@ -117,7 +125,7 @@ def _judge(result: RunResult, thresholds: Sequence[Threshold]) -> tuple[Outcome,
     if texts:
         return Outcome.FAILED, Reason.THRESHOLD_NOT_MET, "; ".join(texts)
     met = ", ".join(f"{t.metric} {shown(result.metrics[t.metric])} {t.operator.symbol} {t.value}" for t in thresholds)
-    return Outcome.PASSED, Reason.PASSED, met or printable(result.message) or "done"
+    return Outcome.PASSED, Reason.PASSED, met or printable(hide(result.message)) or "done"
 
 
 def _metric(name: str, value: float, thresholds: Sequence[Threshold]) -> MetricResult:
@@ -147,12 +155,14 @@ def _inconclusive(job: str, reason: Reason, message: str, finished: JobFacts) ->
     )
 
 
-def _complete(job: Child, facts: JobFacts, pod: PodFacts, run: Task, must_not_see: Sequence[Window]) -> Evidence:
+def _complete(
+    job: Child, facts: JobFacts, pod: PodFacts, run: Task, must_not_see: Sequence[Window], hide: Hidden
+) -> Evidence:
     try:
-        result = parse_result(pod.ended_message)
+        result = parse_result(pod.ended_message, hide)
     except ResultError as error:
         return _inconclusive(job.name, Reason.named(error.reason), error.message, facts)
-    outcome, reason, message = _judge(result, run.thresholds)
+    outcome, reason, message = _judge(result, run.thresholds, hide)
     overlap = _overlap(result.windows, must_not_see)
     if overlap is not None:
         outcome, reason, message = Outcome.FAILED, Reason.WINDOWS_OVERLAP, f"the run used {overlap}"
@@ -168,14 +178,19 @@ def _complete(job: Child, facts: JobFacts, pod: PodFacts, run: Task, must_not_se
     )
 
 
-def _crash(pods: Sequence[PodFacts], facts: JobFacts) -> str:
+def _crash(pods: Sequence[PodFacts], facts: JobFacts, hide: Hidden) -> str:
     ended = [p for p in pods if p.exit_code not in (None, 0)]
     if not ended:
         return printable(f"{facts.reason}: {facts.message}")
     pod = ended[-1]
     if pod.ended_reason == "OOMKilled":
         return "the container used more memory than its limit (OOMKilled): raise resources.limits.memory in the listing"
-    return f"exit code {pod.exit_code}: {printable(_error_text(pod.ended_message)) or 'no message'}"
+    return crashed(pod, hide)
+
+
+def crashed(pod: PodFacts, hide: Hidden) -> str:
+    """How a container ended with an error, and what it said last."""
+    return f"exit code {pod.exit_code}: {last_words(_error_text(pod.ended_message), hide) or 'no message'}"
 
 
 def _error_text(message: str) -> str:
@@ -214,6 +229,7 @@ def assess(
     run: Task,
     must_not_see: Sequence[Window],
     lost: bool,
+    hide: Hidden = _NOTHING_HIDDEN,
 ) -> Evidence | None:
     """Evidence of one run, or None while it is under way.
 
@@ -224,6 +240,7 @@ def assess(
         run: the listing's declaration of the run.
         must_not_see: periods that the run must not have used.
         lost: a finished Job without a finished pod has been so for long enough to give its pod up.
+        hide: what no message may show of what the run said.
     """
     if is_final(known):
         return known
@@ -233,7 +250,7 @@ def assess(
     if facts.state == "Complete":
         done = [p for p in pods if p.exit_code == 0]
         if done:
-            return _complete(job, facts, done[-1], run, must_not_see)
+            return _complete(job, facts, done[-1], run, must_not_see, hide)
         if lost:
             return _inconclusive(
                 job.name, Reason.RESULT_MISSING, "the Job's pod is gone, and its result with it", facts
@@ -253,4 +270,4 @@ def assess(
         return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
     if not ran and not lost:
         return known  # the pod's last event is still on its way, and with it the cause
-    return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts), facts)
+    return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts, hide), facts)

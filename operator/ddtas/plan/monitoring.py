@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from ddtas.api.installation import Evidence
 from ddtas.api.listing import Monitoring
-from ddtas.plan import evidence, schedule
+from ddtas.plan import clock, evidence, schedule
 from ddtas.plan.evidence import MONITOR
 from ddtas.plan.schedule import Schedule
 from ddtas.plan.snapshot import Child
+
+_PERIOD = "%Y%m%d%H%M"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,21 +19,17 @@ class Watch:
     """What monitoring comes to.
 
     Attributes:
-        evidence: of the newest run; None where there is none yet.
         start: what the name of the Job ends in that should run now; None where none should be started.
-        keep: the newest Job; those of earlier periods have said what they had to.
         next: when the next run is due.
     """
 
-    evidence: Evidence | None
     start: str | None = None
-    keep: Child | None = None
     next: datetime | None = None
 
 
 def part(period: datetime) -> str:
     """What the name of a period's Job ends in; by name, they are in the order of time."""
-    return f"{MONITOR}-{period.astimezone(UTC):%Y%m%d%H%M}"
+    return f"{MONITOR}-{period.astimezone(UTC):{_PERIOD}}"
 
 
 def plan_of(monitoring: Monitoring, uid: str) -> Schedule:
@@ -39,9 +37,19 @@ def plan_of(monitoring: Monitoring, uid: str) -> Schedule:
     return Schedule(monitoring.schedule, monitoring.time_zone, schedule.offset(uid, monitoring.jitter))
 
 
-def newest(jobs: Sequence[Child]) -> Child | None:
-    """The Job of the latest period."""
-    return max((job for job in jobs if job.phase == MONITOR), key=lambda job: job.name, default=None)
+def newest(jobs: Sequence[Child], now: datetime) -> Child | None:
+    """The Job of the latest period; one of a period that is to come was made by a clock that was ahead."""
+    runs = (job for job in jobs if job.phase == MONITOR and not _to_come(job.name, now))
+    return max(runs, key=lambda job: job.name, default=None)
+
+
+def _to_come(job: str, now: datetime) -> bool:
+    """Whether a Job is named after a period of the future."""
+    try:
+        period = datetime.strptime(job.rpartition("-")[2], _PERIOD).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return clock.ahead(period, now)
 
 
 def watch(
@@ -54,13 +62,14 @@ def watch(
         prefix: what the names of the revision's children begin with.
         known: evidence of the newest run.
         job: the newest Job.
-        since: when the revision was validated: there is nothing to monitor before.
+        since: when the revision was validated: there is nothing to monitor before. A time that is to come says nothing.
         now: the moment of the decision.
     """
     if job is not None and not (known is not None and known.job == job.name and evidence.is_final(known)):
-        return Watch(known, keep=job)
+        return Watch()
     period = plan.at_or_before(now)
-    last = known.job if known is not None else ""
-    if period is not None and period > since and f"{prefix}-{part(period)}" > last:
-        return Watch(known, start=part(period), keep=job)
-    return Watch(known, keep=job, next=plan.after(now))
+    last = known.job if known is not None and not _to_come(known.job, now) else ""
+    begun = since if not clock.ahead(since, now) else None
+    if period is not None and (begun is None or period > begun) and f"{prefix}-{part(period)}" > last:
+        return Watch(start=part(period))
+    return Watch(next=plan.after(now))

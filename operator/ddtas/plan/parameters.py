@@ -100,3 +100,12 @@ def effective(
         else:
             values[parameter.name] = typed
     return values, faults
+
+
+def from_city(
+    declared: Sequence[Parameter], installation: Mapping[str, Scalar], city: Mapping[str, Scalar]
+) -> tuple[str, ...]:
+    """The names of the parameters whose values are the city's; arguments as those of `effective`."""
+    return tuple(
+        sorted(p.name for p in declared if p.name not in installation and p.city_parameter in city and p.city_parameter)
+    )

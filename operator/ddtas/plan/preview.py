@@ -13,7 +13,7 @@ from ddtas import names
 from ddtas.api.base import Model
 from ddtas.api.installation import Evidence, Outcome, PlannedItem, PlanStatus, RevisionStatus
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan.decide import Plan, RenderRequest, decide
+from ddtas.plan.decide import ACCEPTED, DATA_BOUND, PROVISIONED, Finding, Plan, RenderRequest, decide
 from ddtas.plan.diff import Diff, diff
 from ddtas.plan.evidence import CALIBRATE, VALIDATE, is_final
 from ddtas.plan.reasons import Reason
@@ -27,13 +27,21 @@ M = TypeVar("M", bound=Model)
 # More than any life takes: provision, calibrate, validate, roll out, switch, remove.
 _STEPS_AT_MOST = 12
 _ITEMS_AT_MOST = 200
+_KNOWN_FROM = (ACCEPTED, DATA_BOUND, PROVISIONED)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The answer; preliminary where templates have to be rendered first."""
+    """The answer.
+
+    Attributes:
+        status: the plan, whole; without items while it cannot be made.
+        waits: why it cannot be made: what is asked for is not accepted, not bound, or cannot be provisioned.
+        render: templates that have to be rendered before it can.
+    """
 
     status: PlanStatus
+    waits: Finding | None = None
     render: tuple[RenderRequest, ...] = ()
 
 
@@ -48,7 +56,7 @@ def preview(snapshot: Snapshot) -> Turns[Preview]:
         plan = yield from decide.turns(world)
         yield
         if plan.render:
-            return Preview(_told({}, set(), set()), plan.render)
+            return _not_known(plan)
         difference = _difference(world, plan)
         yield
         for send in difference.sends:
@@ -60,7 +68,20 @@ def preview(snapshot: Snapshot) -> Turns[Preview]:
         if after == world:
             break
         world = after
+    if _waits(plan) is not None:
+        return _not_known(plan)
     return Preview(_told(sent, removed & first.keys(), runs))
+
+
+def _not_known(plan: Plan) -> Preview:
+    """Nobody knows yet what would be made, and why."""
+    waits = _waits(plan) or plan.findings[-1]
+    return Preview(PlanStatus(message=f"not known: {waits.message}"[:200]), waits, plan.render)
+
+
+def _waits(plan: Plan) -> Finding | None:
+    """The step that is not done although all before it was: nothing that is asked for can be made from there on."""
+    return next((f for f in plan.findings if f.step in _KNOWN_FROM and f.status != "True"), None)
 
 
 def _thawed(snapshot: Snapshot) -> Snapshot:

@@ -194,6 +194,11 @@ class Reason(StrEnum):
 
     # UpToDate
     NEWEST_VERSION = "NewestVersion", Course.DONE, "The listing has no newer version in this channel."
+    VERSION_FAILED = (
+        "VersionFailed",
+        Course.STALLED,
+        "The newest version is asked for, and does not come to serve; Ready says why.",
+    )
     VERSION_PINNED = "VersionPinned", Course.DONE, "A newer version is listed, and the spec keeps to another one."
     VERSION_DEPRECATED = "VersionDeprecated", Course.STALLED, "The version is deprecated; it serves all the same."
 
@@ -244,10 +249,10 @@ class Reason(StrEnum):
     WAITING = "Waiting", Course.WAITING, "An earlier condition must hold first."
     SUSPENDED = (
         "Suspended",
-        Course.WAITING,
+        Course.STALLED,
         "spec.suspend is true, here or of the platform: what is there stays, nothing new is done.",
     )
-    PLANNED = "Planned", Course.WAITING, "spec.mode is Plan: nothing is done, and status.plan says what would be."
+    PLANNED = "Planned", Course.STALLED, "spec.mode is Plan: nothing is done, and status.plan says what would be."
     HAS_CONSUMERS = (
         "HasConsumers",
         Course.WAITING,

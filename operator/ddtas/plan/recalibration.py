@@ -4,18 +4,22 @@ A recalibration is a revision like any other, beside the one that serves. What t
 for is its *round*, an input of the revision: a text that names the cause, and is the same however often it is worked
 out. A changed contract or parameter, and the retry annotation, are inputs already.
 
-One rule keeps attempts apart, also those that fail: a round begins only when the attempt before it has ended.
+Two rules keep attempts apart, also those that fail: a round begins only when the attempt before it has ended, and no
+sooner than `PAUSE` after the one before began.
+
+The clock may be wrong, and be put right. So rounds are counted, and none comes twice; what a round was called for by
+calls for no other one; and evidence or a round from the future, whose age nobody knows, is superseded at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ddtas import names
 from ddtas.api.base import Recalibration
 from ddtas.api.installation import Evidence, Outcome, RecalibrationStatus, RevisionStatus, Trigger
-from ddtas.api.listing import DataRequirement, Parameter
-from ddtas.plan import periods, schedule
+from ddtas.api.listing import DataRequirement
+from ddtas.plan import clock, periods, schedule
 from ddtas.plan.evidence import is_final, shown
 from ddtas.plan.revision import BoundSource, RevisionInputs, digest
 from ddtas.plan.schedule import Schedule
@@ -23,6 +27,12 @@ from ddtas.plan.snapshot import SourceObservation
 
 # Cities that one commit installed must not all begin at once either: up to a tenth of the age later, within the jitter.
 _SHARE_OF_AGE = 10
+# The least age at which evidence may expire; admission asks for it in words (api/base.py).
+MINIMUM_AGE = timedelta(hours=1)
+# From the beginning of a recalibration to the next one: what time, the data or drift call for, and what a person does.
+PAUSE = timedelta(minutes=10)
+RETRY_PAUSE = timedelta(minutes=1)
+_DIGITS = 9  # of the number of a round, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ def fault(policy: Recalibration) -> str | None:
     age = periods.span(policy.maximum_age) if policy.maximum_age is not None else None
     if policy.maximum_age is not None and not age:
         return f"maximumAge: {policy.maximum_age} is no time: give an ISO 8601 duration such as P90D"
+    if age is not None and age < MINIMUM_AGE:
+        return f"maximumAge: {policy.maximum_age} is too short: give an hour or more, such as PT6H or P90D"
     if policy.jitter is not None and periods.span(policy.jitter) is None:
         return f"jitter: {policy.jitter} is no ISO 8601 duration such as PT30M"
     return None
@@ -61,63 +73,140 @@ def ended(known: RevisionStatus | None) -> datetime | None:
     return None
 
 
-def due(policy: Recalibration | None, uid: str, since: datetime) -> tuple[datetime, Cause] | None:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What time brings; `moment` is None where that is at once, because what is known is from the future."""
+
+    moment: datetime | None
+    cause: Cause
+
+    def by(self, now: datetime) -> bool:
+        """Whether it is due."""
+        return self.moment is None or self.moment <= now
+
+
+def due(policy: Recalibration | None, uid: str, since: datetime, in_force: str | None, now: datetime) -> Due | None:
     """What time brings next after an attempt that ended at `since`; None where the policy has nothing to do with time.
 
-    Of many times that went by unheard, the first one counts, and only that.
+    Of many times that went by unheard, the first one counts, and only that. The time of the round that is in force has
+    been heard, also where the clock was put back since.
     """
+    if policy is None or (policy.schedule is None and policy.maximum_age is None):
+        return None
+    last = max(since, _moment(in_force) or since)
+    if clock.ahead(last, now):
+        trigger = Trigger.AGE if policy.schedule is None else Trigger.SCHEDULE
+        text = f"the last attempt is of {last.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}, which is to come: its age is unknown"
+        return Due(None, _timed(trigger, last, text, in_force))
     found: list[tuple[datetime, Cause]] = []
-    if policy is not None and policy.schedule is not None:
+    if policy.schedule is not None:
         plan = Schedule(policy.schedule, policy.time_zone, schedule.offset(uid, policy.jitter))
-        moment = plan.after(since)
+        moment = plan.after(last)
         if moment is not None:
-            found.append((moment, _timed(Trigger.SCHEDULE, moment, str(plan))))
-    age = periods.span(policy.maximum_age) if policy is not None and policy.maximum_age is not None else None
-    if policy is not None and age is not None:
+            found.append((moment, _timed(Trigger.SCHEDULE, moment, str(plan), in_force)))
+    age = periods.span(policy.maximum_age) if policy.maximum_age is not None else None
+    if age is not None:
         try:
-            moment = since + age + schedule.offset(uid, policy.jitter, age / _SHARE_OF_AGE)
+            moment = last + age + schedule.offset(uid, policy.jitter, age / _SHARE_OF_AGE)
         except OverflowError:
             moment = None  # in thousands of years
         if moment is not None:
             text = f"the last attempt ended longer ago than maximumAge, {policy.maximum_age}"
-            found.append((moment, _timed(Trigger.AGE, moment, text)))
-    return min(found, key=lambda timed: timed[0], default=None)
+            found.append((moment, _timed(Trigger.AGE, moment, text, in_force)))
+    first = min(found, key=lambda timed: timed[0], default=None)
+    return Due(*first) if first is not None else None
 
 
-def _timed(trigger: Trigger, moment: datetime, reason: str) -> Cause:
-    return Cause(trigger, reason, f"{trigger}/{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+def _timed(trigger: Trigger, moment: datetime, reason: str, in_force: str | None) -> Cause:
+    return Cause(trigger, reason, _next(trigger, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", in_force))
 
 
-def called_for(
-    policy: Recalibration | None,
-    uid: str,
-    now: datetime,
-    known: RevisionStatus | None,
-    monitoring: Evidence | None,
-    measured: str | None,
-) -> Cause | None:
-    """What calls for another round now; None where nothing does, or an attempt goes on.
+def _next(trigger: Trigger, what: str, in_force: str | None) -> str:
+    """The round after the one that is in force, as a text: what called for it, and its number."""
+    number = (in_force or "").rpartition("#")[2]
+    return f"{trigger}/{what}#{int(number) + 1 if number.isdecimal() and len(number) < _DIGITS else 1}"
+
+
+def _called_for_by(in_force: str | None) -> str:
+    """What called for the round that is in force, without its number."""
+    return (in_force or "").partition("#")[0]
+
+
+def _moment(in_force: str | None) -> datetime | None:
+    """The moment of a round that time called for; None of any other."""
+    trigger, _, what = _called_for_by(in_force).partition("/")
+    if trigger not in (Trigger.SCHEDULE, Trigger.AGE):
+        return None
+    try:
+        return datetime.strptime(what, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:  # edited by hand
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The newest attempt, and what was heard since.
+
+    Attributes:
+        known: of the revision that the spec asks for, in the round that is in force.
+        in_force: that round.
+        begun: when the newest recalibration began; None where there was none.
+        monitoring: the newest monitoring run of the revision that serves.
+        measured: digest of the fields as they are measured now; None where that cannot be told.
+    """
+
+    known: RevisionStatus | None
+    in_force: str | None = None
+    begun: datetime | None = None
+    monitoring: Evidence | None = None
+    measured: str | None = None
+
+
+def called_for(policy: Recalibration | None, uid: str, now: datetime, attempt: Attempt) -> Cause | None:
+    """What calls for another round now; None where nothing does, an attempt goes on, or began a moment ago.
 
     Args:
         policy: when evidence expires by time.
         uid: the Installation's.
         now: the moment of the decision.
-        known: what is known of the revision that the spec asks for, in the round that is in force.
-        monitoring: the newest monitoring run of the revision that serves.
-        measured: digest of the fields as they are measured now; None where that cannot be told.
+        attempt: the newest one.
     """
-    since = ended(known)
-    if known is None or since is None:
+    since = ended(attempt.known)
+    if since is None or waits_until(attempt.begun, now) is not None:
         return None
-    if drifted(monitoring) and monitoring is not None and (monitoring.completed_at or since) > since:
-        return Cause(
-            Trigger.DRIFT, f"{monitoring.job}: {monitoring.message}"[:500], f"{Trigger.DRIFT}/{monitoring.job}"
-        )
-    if measured is not None and known.measured is not None and measured != known.measured:
+    return _of_data(attempt, since, now) or _of_time(policy, uid, now, attempt, since)
+
+
+def waits_until(begun: datetime | None, now: datetime) -> datetime | None:
+    """Until when no other round begins, because the one before began a moment ago; None where one may."""
+    return None if begun is None or clock.elapsed(begun, now, PAUSE) else begun + PAUSE
+
+
+def _of_time(policy: Recalibration | None, uid: str, now: datetime, attempt: Attempt, since: datetime) -> Cause | None:
+    timed = due(policy, uid, since, attempt.in_force, now)
+    return timed.cause if timed is not None and timed.by(now) else None
+
+
+def _of_data(attempt: Attempt, since: datetime, now: datetime) -> Cause | None:
+    """Drift, and another schema; each report of drift calls once."""
+    monitoring, known = attempt.monitoring, attempt.known
+    if monitoring is not None and drifted(monitoring) and _newer(monitoring, attempt, since, now):
+        reason = f"{monitoring.job}: {monitoring.message}"[:500]
+        return Cause(Trigger.DRIFT, reason, _next(Trigger.DRIFT, monitoring.job, attempt.in_force))
+    before = known.measured if known is not None else None
+    if attempt.measured is not None and before is not None and attempt.measured != before:
         text = "the fields that were measured in the data are not those that it was calibrated on"
-        return Cause(Trigger.SCHEMA, text, f"{Trigger.SCHEMA}/{measured}")
-    timed = due(policy, uid, since)
-    return timed[1] if timed is not None and timed[0] <= now else None
+        return Cause(Trigger.SCHEMA, text, _next(Trigger.SCHEMA, attempt.measured, attempt.in_force))
+    return None
+
+
+def _newer(monitoring: Evidence, attempt: Attempt, since: datetime, now: datetime) -> bool:
+    """Whether a monitoring run reports of what the newest attempt has not answered."""
+    if _called_for_by(attempt.in_force) == f"{Trigger.DRIFT}/{monitoring.job}":
+        return False
+    if attempt.known is not None and attempt.known.monitoring == monitoring:
+        return True  # of that very attempt's revision
+    return clock.ahead(since, now) or monitoring.completed_at is None or monitoring.completed_at > since
 
 
 def drifted(monitoring: Evidence | None) -> bool:
@@ -154,8 +243,7 @@ def measured_digest(
 def difference(
     old: RevisionInputs,
     new: RevisionInputs,
-    own: Iterable[str],
-    declared: Iterable[Parameter],
+    own: Collection[str],
 ) -> Cause | None:
     """What makes a revision another one than the one before, where that is a cause for recalibration.
 
@@ -165,7 +253,6 @@ def difference(
         old: the inputs of the revision that was asked for before.
         new: the inputs of the one that is asked for now.
         own: names of the parameters that the Installation gives itself.
-        declared: the version's parameters.
     """
     if new.version.version != old.version.version:
         return None
@@ -178,15 +265,13 @@ def difference(
             return Cause(
                 Trigger.DATA_CONTRACT, f"data source {b.data_source}: contract {version}, now {b.contract_version}"
             )
-    given = set(own)
-    for parameter in declared:
-        name = parameter.name
-        if parameter.city_parameter is None or name in given or name not in old.parameters:
-            continue
-        if new.parameters.get(name) != old.parameters[name]:
+    # Only what was the city's can be changed by the city: of another value, a person changed where it comes from.
+    city = {p.name: p.city_parameter for p in new.version.parameters if p.name in old.from_city and p.name not in own}
+    for name, parameter in city.items():
+        if new.parameters.get(name) != old.parameters.get(name):
             values = [_value(inputs.parameters.get(name)) for inputs in (old, new)]
-            text = f"city parameter {parameter.city_parameter}: {values[0]}, now {values[1]}"
-            return Cause(Trigger.CITY_PARAMETER, text)
+            gone = "" if name in new.from_city else " (the city has none now)"
+            return Cause(Trigger.CITY_PARAMETER, f"city parameter {parameter}: {values[0]}, now {values[1]}{gone}")
     return None
 
 
@@ -215,5 +300,7 @@ def status(
     if cause is not None and not told:
         begun = now.replace(microsecond=0)
         known = RecalibrationStatus(trigger=cause.trigger, reason=cause.reason, since=begun)
+    if next_due is not None and known.since is not None and not clock.ahead(known.since, now):
+        next_due = max(next_due, known.since + PAUSE)
     known = known.model_copy(update={"round": in_force, "next": next_due})
     return known if known != RecalibrationStatus() else None

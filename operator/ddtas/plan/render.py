@@ -446,6 +446,8 @@ class Renderer:
                 "capabilities": {"drop": ["ALL"]},
             },
             "volumeMounts": mounts,
+            # An app that ends with an error and says nothing: the end of its log does. Never where it ends well.
+            "terminationMessagePolicy": "FallbackToLogsOnError",
         }
         if container.command:
             spec["command"] = list(container.command)

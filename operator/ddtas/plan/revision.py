@@ -52,6 +52,8 @@ class RevisionInputs(Model):
     retry: str | None = None
     # Of the recalibration (plan/recalibration.py); None for the first calibration.
     round: str | None = None
+    # The parameters whose values are the city's. Where a value comes from makes no other revision.
+    from_city: tuple[str, ...] = ()
 
     @property
     def id(self) -> RevisionId:
@@ -63,6 +65,7 @@ class RevisionInputs(Model):
             exclude_defaults=True,
             exclude={
                 "municipality": {"area"},
+                "from_city": True,
                 "version": {
                     "state",
                     "channels",

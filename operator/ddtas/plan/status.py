@@ -16,7 +16,6 @@ from ddtas.api.installation import (
     Installation,
     InstallationStatus,
     InventoryItem,
-    PlanStatus,
     RefusedGrowth,
     ServiceBinding,
     VolumeStatus,
@@ -32,8 +31,10 @@ from ddtas.api.platform import (
     MunicipalityPlatformStatus,
     SourceFacts,
 )
+from ddtas.plan import clock
 from ddtas.plan.conformance import conformance
 from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Frozen, Plan
+from ddtas.plan.preview import Preview
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.rules import review_refusal
@@ -121,29 +122,32 @@ def _kstatus(main: Finding) -> tuple[Finding, ...]:
     if main.status != "True":
         working = "True" if course in (Course.WORKING, Course.WAITING) else "False"
         stalled = "True" if course is Course.STALLED else "False"
+    # Whoever waits for the object shows the message of the one that is True, and no other.
     return (
         Finding("Ready", main.status, main.reason, main.message),
-        Finding("Reconciling", working, main.reason, course.value),
-        Finding("Stalled", stalled, main.reason, course.value),
+        Finding("Reconciling", working, main.reason, main.message if working == "True" else course.value),
+        Finding("Stalled", stalled, main.reason, main.message if stalled == "True" else course.value),
     )
 
 
-def _still(kstatus: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Neither at work nor in need of a person."""
-    return (kstatus[0], *(replace(f, status="False") for f in kstatus[1:]))
-
-
-def _summary(findings: Sequence[Finding], held_up: Finding | None, frozen: Frozen | None) -> Finding:
+def _summary(
+    findings: Sequence[Finding], held_up: Finding | None, frozen: Frozen | None, preview: Preview | None
+) -> Finding:
     """What Ready says: the first step that is not there; the last one when all are.
 
     An earlier revision that keeps serving makes Serving True, and never Ready: that is about what the spec asks for.
+    One that is frozen says so, and nobody waits for it: what is not there now comes only when a person thaws it. A plan
+    that was asked for and cannot be made says why; it is made as soon as it can.
     """
     first = next((f for f in findings if f.status != "True"), held_up)
     main = first or findings[-1]
-    if frozen is not None:
-        text = f"{frozen.message}; {main.message}"
-        main = Finding("Ready", "True" if first is None else "False", frozen.reason, text)
-    return main
+    if frozen is None:
+        return main
+    text = f"{frozen.message}; {main.message}"
+    if frozen.reason is Reason.PLANNED and preview is not None and preview.waits is not None:
+        text = f"{frozen.message}; {preview.waits.message}"
+        return replace(preview.waits, step="Ready", message=text)
+    return Finding("Ready", "True" if first is None else "False", frozen.reason, text)
 
 
 def _drifted(findings: Sequence[Finding], drifted: Sequence[DriftedItem]) -> list[Finding]:
@@ -157,7 +161,7 @@ def _drifted(findings: Sequence[Finding], drifted: Sequence[DriftedItem]) -> lis
 
 
 def installation_status(
-    snapshot: Snapshot, plan: Plan, changes: ChangeSet, preview: PlanStatus | None = None
+    snapshot: Snapshot, plan: Plan, changes: ChangeSet, preview: Preview | None = None
 ) -> InstallationStatus:
     """The status of an Installation after `plan` was applied with the outcome `changes`.
 
@@ -173,9 +177,8 @@ def installation_status(
         more = f" (and {len(changes.faults) - 1} more)" if len(changes.faults) > 1 else ""
         index = STEPS.index(PROVISIONED)
         findings[index] = Finding(PROVISIONED, "False", fault.reason, fault.message + more)
-    main = _summary(findings, plan.held_up, plan.frozen)
+    main = _summary(findings, plan.held_up, plan.frozen, preview)
     kstatus = _kstatus(main)
-    kstatus = _still(kstatus) if plan.suspended else kstatus
     meta, old = snapshot.installation.metadata, snapshot.installation.status
     done = sum(f.status == "True" for f in findings if f.reason is not Reason.KEEPS_SERVING)
     owned = {d.key for d in plan.desired} if not plan.suspended else set()
@@ -203,7 +206,7 @@ def installation_status(
         inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
         recalibration=plan.recalibration,
         volumes=_volumes(plan, changes),
-        plan=preview,
+        plan=preview.status if preview is not None else None,
         drift=(changes.drifted if not plan.suspended else snapshot.installation.status.drift)[:200],
     )
 
@@ -310,9 +313,9 @@ def platform_status(
     found = about if where is None else (where, *about)
     main = next((f for f in found if f.status != "True"), about[0])
     kstatus = _kstatus(main)
-    if platform.spec.suspend:
+    if platform.spec.suspend:  # its data sources are looked at all the same, and what is wrong with them is told
         text = f"spec.suspend is true: nothing new is done for the Installations here; {main.message}"
-        kstatus = _still(_kstatus(replace(main, reason=Reason.SUSPENDED, message=text)))
+        kstatus = tuple(replace(f, reason=Reason.SUSPENDED) for f in _kstatus(replace(main, message=text)))
     generation = platform.metadata.generation
     asked, measured = offers
     notices = [asked] if asked is not None else []
@@ -394,7 +397,8 @@ def _no_news(was: DataSourceStatus, status: DataSourceStatus, now: datetime) -> 
 
     A live source has a new record, and another latency, at each look. That alone is written once an hour.
     """
-    if was.looked_at is not None and now - was.looked_at >= _RENEWED_AFTER and status.looked_at != was.looked_at:
+    old = was.looked_at is not None and clock.elapsed(was.looked_at, now, _RENEWED_AFTER)
+    if old and status.looked_at != was.looked_at:
         return False
     return _steady(was) == _steady(status)
 

@@ -15,6 +15,7 @@ from ddtas import names
 from ddtas.api.installation import RefusedGrowth, VolumePolicy, VolumeStatus
 from ddtas.api.listing import Component, Version, Volume
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan import clock
 from ddtas.plan.quantity import amount, canonical
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.render import Desired, Owner
@@ -189,7 +190,7 @@ def _is_to_be_made_anew(child: Child, facts: ClaimFacts, volume: Volume, storage
 def _refused(snapshot: Snapshot, key: Key, size: str) -> RefusedGrowth | None:
     """That the API server refused this very size, not long ago."""
     known = next((v.refused for v in snapshot.installation.status.volumes if v.claim == key[1]), None)
-    if known is None or known.size != size or snapshot.now - known.at >= _GROW_AGAIN_AFTER:
+    if known is None or known.size != size or clock.elapsed(known.at, snapshot.now, _GROW_AGAIN_AFTER):
         return None
     return known
 
