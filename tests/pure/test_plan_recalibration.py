@@ -337,9 +337,9 @@ def test_a_changed_input_is_told_as_what_it_is(change: Any, trigger: str | None,
 def test_a_person_who_takes_a_value_back_is_not_told_that_the_city_changed_it() -> None:
     """It falls back to the listing's default: the city has none, or has had one all along."""
     city = City()
-    city.edit(parameters={"catchmentAreaKm2": 2.5})
+    city.edit(parameters={"areaKm2": 2.5})
     del platform_spec(city)["parameters"]["catchmentAreaKm2"]
-    declared = next(p for p in version_body(city)["parameters"] if p["name"] == "catchmentAreaKm2")
+    declared = next(p for p in version_body(city)["parameters"] if p["name"] == "areaKm2")
     declared["default"] = "1.5"
     first = city.serving()
     city.edit(parameters={})

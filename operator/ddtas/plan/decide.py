@@ -773,7 +773,7 @@ def _up_to_date(
 ) -> Finding:
     """The newest version is what is asked for; it is what there is once it serves."""
     found = Finding(UP_TO_DATE, standing.status, standing.reason, standing.message)
-    stopped = held_up or next((f for f in findings if f.status != "True"), None)
+    stopped = next((f for f in findings if f.status != "True"), held_up)
     if standing.status != "True" or stopped is None or served == standing.version:
         return found
     text = f"version {standing.version} does not serve: {stopped.step} ({stopped.reason})"

@@ -32,6 +32,7 @@ MINIMUM_AGE = timedelta(hours=1)
 # From the beginning of a recalibration to the next one: what time, the data or drift call for, and what a person does.
 PAUSE = timedelta(minutes=10)
 RETRY_PAUSE = timedelta(minutes=1)
+_AGAIN = "again"  # what a round is called that supersedes one from the future: it has no moment itself
 _DIGITS = 9  # of the number of a round, at most
 
 
@@ -97,7 +98,7 @@ def due(policy: Recalibration | None, uid: str, since: datetime, in_force: str |
     if clock.ahead(last, now):
         trigger = Trigger.AGE if policy.schedule is None else Trigger.SCHEDULE
         text = f"the last attempt is of {last.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}, which is to come: its age is unknown"
-        return Due(None, _timed(trigger, last, text, in_force))
+        return Due(None, Cause(trigger, text, _next(trigger, _AGAIN, in_force)))
     found: list[tuple[datetime, Cause]] = []
     if policy.schedule is not None:
         plan = Schedule(policy.schedule, policy.time_zone, schedule.offset(uid, policy.jitter))
