@@ -40,7 +40,7 @@ def test_evidence_that_is_too_old(city: City, restart: bool) -> None:
     operator = city.start()
     flood = city.everything(apps.version())
     old = flood.served()["status"]["revision"]
-    flood.edit(recalibration={"maximumAge": "PT20S"})
+    flood.edit(recalibration={"schedule": "* * * * *", "jitter": "PT0S"})
     city.cluster.wait("next round", lambda: recalibration(flood).get("next"), city.namespace)
     if restart:
         operator.kill()
@@ -48,10 +48,10 @@ def test_evidence_that_is_too_old(city: City, restart: bool) -> None:
     flood.told("Recalibrating")
     flood.edit(recalibration={})
     status = served_anew(city, flood, old)
-    assert status["recalibration"]["trigger"] == "Age"
-    assert status["recalibration"]["round"].startswith("Age/")
+    assert status["recalibration"]["trigger"] == "Schedule"
+    assert status["recalibration"]["round"].startswith("Schedule/")
     assert only(flood.children(DEPLOYMENT))["metadata"]["labels"][names.LABEL_REVISION] == status["revision"]
-    assert 'ddtas_recalibrations_total{trigger="Age"} 1.0' in operator.get("/metrics")[1]
+    assert 'ddtas_recalibrations_total{trigger="Schedule"} 1.0' in operator.get("/metrics")[1]
     city.settled()
     mark = city.cluster.mark()
     city.settled()

@@ -140,6 +140,10 @@ class Market(Machine):
         self.listed = dict.fromkeys(VERSIONS, "Active")
         self.store()
         self.takes_back_all()
+        if self.retries:  # one that came soon after another waits for a minute
+            token = str(self.retries)
+            taken = lambda: self.flood.body()["status"].get("lastRetry") == token  # noqa: E731
+            self.city.cluster.wait("the retry", taken, self.city.namespace)
         self.at_rest(self.flood)
         retried = self.flood.body()["status"].get("lastRetry")
         fresh = self.install("fresh", parameters={"depth": 2})
