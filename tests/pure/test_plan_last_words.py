@@ -75,12 +75,12 @@ def test_credentials_are_not_shown(ended: str, text: str) -> None:
     said = str(city.installation["status"])
     assert "word" not in said.replace("password", "")
     assert b64encode(PASSWORD.encode()).decode()[:12] not in said
-    assert "[hidden]" in said or ended == "a run that ended well"
+    assert "redacted" in said or ended == "a run that ended well"
 
 
 def test_short_values_are_hidden_where_they_stand_alone() -> None:
     hide = Hidden(["ab", ""])
-    assert hide("ab: cab, ab") == "[hidden]: cab, [hidden]"
+    assert hide("ab: cab, ab") == "redacted: cab, redacted"
     assert "ab" not in repr(hide)
 
 
@@ -96,4 +96,4 @@ def test_whatever_it_is_it_is_one_short_printable_line_without_secrets(text: str
     assert said.isprintable() or said == ""
     for value in values:
         if value.strip() and value.isalnum():
-            assert value not in said.replace("[hidden]", "")
+            assert value not in said.replace("redacted", "")

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlsplit
 
 from ddtas.errors import printable
 from ddtas.plan.snapshot import Secret, Snapshot
+from ddtas.redaction import REDACTED, SHORTEST, forms
 
 _LINES = 3
 # As much of a log the kubelet keeps: what is as long may have lost its beginning, in the middle of a password.
 _KEPT_BYTES = 2048
-_HIDDEN = "[hidden]"
 _SHORT = 4  # characters; what is shorter is hidden where it stands alone, since it is in many words
 
 
@@ -25,13 +25,13 @@ class Hidden:
 
     def __init__(self, values: Iterable[str]) -> None:
         """Take the texts, in no order."""
-        forms = {form for value in values if value.strip() for form in _forms(value)}
-        parts = (_pattern(form) for form in sorted(forms, key=len, reverse=True))
-        self._pattern = re.compile("|".join(parts)) if forms else None
+        found = {form for value in values if value.strip() for form in _forms(value)}
+        parts = (_pattern(form) for form in sorted(found, key=len, reverse=True))
+        self._pattern = re.compile("|".join(parts)) if found else None
 
     def __call__(self, text: str) -> str:
         """A text without them."""
-        return self._pattern.sub(_HIDDEN, text) if self._pattern is not None else text
+        return self._pattern.sub(REDACTED, text) if self._pattern is not None else text
 
 
 def hidden(snapshot: Snapshot, sources: Iterable[str]) -> Hidden:
@@ -78,9 +78,9 @@ def _query(endpoint: str) -> str:
 
 
 def _forms(value: str) -> set[str]:
-    """A value as it stands in logs: itself, each of its lines, in an address, and as base64."""
-    lines = {line for line in value.splitlines() if len(line) >= 2 * _SHORT}
-    return {value, value.strip(), quote(value), quote(value, safe=""), b64encode(value.encode()).decode(), *lines}
+    """A value as it stands in logs; of one with several lines, each line."""
+    lines = [line for line in value.splitlines() if len(line) >= SHORTEST]
+    return {value, value.strip(), quote(value)}.union(*(forms(text) for text in (value, *lines)))
 
 
 def _pattern(form: str) -> str:
