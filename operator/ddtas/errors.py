@@ -6,9 +6,12 @@ DdtasError
 ├── ResultError          a run's termination message is not a result (reason: ResultMissing, ResultTooLarge, …)
 ├── KubeconfigError      a kubeconfig was refused (reason: KubeconfigInvalid, KubeconfigForbidden)
 ├── ProbeError           a data source could not be read as what it claims to be (reason: Unreachable, TooSlow, …)
-└── ClusterError         the API server refused a request
+└── ClusterError         an API server refused a request, or did not answer it
     ├── NotFound         404
-    └── Conflict         409: another field manager, or another owner, has it
+    ├── Conflict         409: another field manager, or another owner, has it
+    ├── Garbled          its answer is none of Kubernetes
+    ├── TooLarge         its answer is larger than is read
+    └── Fenced           not sent: this replica may not lead any more
 
 No kopf here: an error says what happened, and the caller decides whether to retry.
 """
@@ -81,12 +84,14 @@ class ClusterError(DdtasError):
     Attributes:
         status: HTTP status code; 0 where no answer came.
         message: the `message` of the Status object, bounded to 500 characters, never the request's body.
+        retry_after: seconds that the API server asks to wait, at most a minute; 0 where it does not ask.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(f"{message} (HTTP {status})" if status else message)
         self.status = status
         self.message = message[:500]
+        self.retry_after = retry_after
 
 
 class NotFound(ClusterError):
@@ -95,3 +100,15 @@ class NotFound(ClusterError):
 
 class Conflict(ClusterError):
     """Another field manager owns a field, or the object changed meanwhile."""
+
+
+class Garbled(ClusterError):
+    """What was answered is no JSON, or has not the shape that Kubernetes gives it."""
+
+
+class TooLarge(ClusterError):
+    """What was answered is larger than is read, or has more values."""
+
+
+class Fenced(ClusterError):
+    """A write that was not sent: the Lease was not renewed for so long that another replica may have it."""

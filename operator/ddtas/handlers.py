@@ -1,7 +1,8 @@
-"""Where kopf comes in: it watches the three kinds, handles signals and the process's life. Thin: it passes on.
+"""Where kopf comes in: the process's life, from its start to a signal. Thin: it passes on.
 
-Not used of kopf, and why (docs/decisions/0002-kopf.md): its create/update/delete handlers, which write progress and
-the last-handled spec into annotations; its timers, daemons and indices; its Events.
+Not used of kopf, and why (docs/decisions/0002-kopf.md, 0070-own-informers-for-all-kinds.md): its watches, handlers of
+objects, timers, daemons, indices and Events. Its own look at the API server, which begins when its start-up activity
+has ended, may end the process; so the operator lives inside that activity.
 """
 
 import asyncio
@@ -12,13 +13,9 @@ import sys
 from typing import Any
 
 import kopf
-from kopf._core.engines.peering import Identity
 from pythonjsonlogger.json import JsonFormatter
 
 from ddtas import __version__, redaction
-from ddtas.api.crd import KINDS
-from ddtas.cluster.client import PAGE_SIZE
-from ddtas.names import GROUP, VERSION
 from ddtas.runtime import Operator
 from ddtas.settings import Settings
 
@@ -41,47 +38,25 @@ def _configure_logging(level: str) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # kopf logs each object that it handles, and the objects' names would drown what happened.
-    logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # That its start-up ended with a signal is no news: see `registry`.
+    logging.getLogger("kopf").setLevel(logging.ERROR)
 
 
 def registry(settings: Settings) -> kopf.OperatorRegistry:
-    """All handlers of this operator."""
+    """All handlers of this operator: one, which runs it until kopf cancels it."""
     handlers = kopf.OperatorRegistry()
-    running: list[Operator] = []
-    watchdogs: list[asyncio.Task[None]] = []
-
-    @kopf.on.login(registry=handlers)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.startup(registry=handlers, param=settings, errors=kopf.ErrorsMode.PERMANENT)
-    async def start(*, settings: kopf.OperatorSettings, param: Any = None, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.queueing.worker_limit = None
-        settings.scanning.disabled = True
-        settings.watching.server_timeout = 300
-        # Whole objects are large: a hundred at a time, and each let go as soon as it was passed on.
-        settings.watching.chunk_size = PAGE_SIZE
-        settings.queueing.idle_timeout = 0.05
+    async def live(*, param: Any = None, **_: Any) -> None:
         operator = await Operator.create(param)
-        running.append(operator)
-        await operator.start()
-        watchdogs.append(asyncio.create_task(_end_when_failed(operator)))
-
-    @kopf.on.cleanup(registry=handlers)
-    async def stop(**_: Any) -> None:
-        for task in watchdogs:
-            task.cancel()
-        for operator in running:
+        watchdog = asyncio.create_task(_end_when_failed(operator))
+        try:
+            await operator.start()
+            await asyncio.Event().wait()
+        finally:
+            watchdog.cancel()
             await operator.stop()
 
-    async def pass_on(*, type: str, body: kopf.Body, param: Any = None, **_: Any) -> None:
-        for operator in running:
-            operator.on_object(param, type, dict(body))
-
-    for kind in KINDS:
-        kopf.on.event(GROUP, VERSION, kind.plural, registry=handlers, param=kind.name, id=kind.plural)(pass_on)
     return handlers
 
 
@@ -103,7 +78,7 @@ def run() -> int:
             registry=registry(settings),
             # Not used, as this operator has a Lease instead of peering; but kopf would derive it from a user name,
             # and the container's user has none.
-            identity=Identity(settings.identity),
+            identity=settings.identity,  # type: ignore[arg-type]
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=list(settings.namespaces),

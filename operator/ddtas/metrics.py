@@ -26,6 +26,18 @@ API_REQUESTS = Counter(
     ["verb", "kind", "status"],
     registry=REGISTRY,
 )
+INTERRUPTIONS = Counter(
+    "ddtas_watch_interruptions_total",
+    "Lists and watches that did not end as they should, by kind and HTTP status (0: no answer, or none of Kubernetes).",
+    ["kind", "status"],
+    registry=REGISTRY,
+)
+UNREADABLE = Counter(
+    "ddtas_unreadable_objects_total", "Objects that could not be taken in, by kind.", ["kind"], registry=REGISTRY
+)
+WATCH_UP = Gauge(
+    "ddtas_watch_up", "1 while what is known of a kind is kept up to date, by kind.", ["kind"], registry=REGISTRY
+)
 PROBES = Counter(
     "ddtas_probes_total", "Looks at data sources, by kind and outcome.", ["kind", "reason"], registry=REGISTRY
 )

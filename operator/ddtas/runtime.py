@@ -4,13 +4,14 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from contextvars import Context
+from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_network
-from typing import Any, TypeVar
+from typing import Any
 
 from ddtas import confined, metrics, names
 from ddtas.cluster.access import open_client
+from ddtas.cluster.bounds import LEASE
 from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
 from ddtas.cluster.clusters import Clusters, Looks
@@ -35,10 +36,6 @@ from ddtas.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 
 JsonObject = dict[str, Any]
-T = TypeVar("T")
-
-# After a hint that the framework's watch was renewed, all objects are listed once more, this much later.
-_SWEEP_AFTER_SECONDS = 2.0
 
 
 class Operator:
@@ -55,10 +52,10 @@ class Operator:
         self._client = client
         self._settings = settings
         self._world = World()
-        self._collections: dict[str, tuple[ResourceType, Collection[Any]]] = {
-            APP_LISTING.kind: (APP_LISTING, self._world.listings),
-            PLATFORM.kind: (PLATFORM, self._world.platforms),
-            INSTALLATION.kind: (INSTALLATION, self._world.installations),
+        self._collections: dict[str, Collection[Any]] = {
+            APP_LISTING.kind: self._world.listings,
+            PLATFORM.kind: self._world.platforms,
+            INSTALLATION.kind: self._world.installations,
         }
         networks = tuple(ip_network(address) for address in forbidden)
         self._scout = Scout(client, _configured(settings, networks), self._on_surroundings)
@@ -81,7 +78,10 @@ class Operator:
         )
         self._clusters = Clusters(
             lambda access: open_client(
-                access, lambda a: self._addresses(settings.cluster_allowed_ranges).refusal(a), _count_request
+                access,
+                lambda a: self._addresses(settings.cluster_allowed_ranges).refusal(a),
+                _count_request,
+                lambda: client.fence(),
             ),
             on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
             on_child=self._on_installation,
@@ -108,19 +108,21 @@ class Operator:
         )
         self._informers = [
             Informer(client, resource, namespace, selector, on_object, on_gone)
-            for namespace in settings.namespaces or (None,)
             for resource, selector, on_object, on_gone in (
+                *((r, "", self._on_object, self._on_object_gone) for r in (APP_LISTING, PLATFORM, INSTALLATION)),
                 *((r, names.LABEL_INSTALLATION, self._on_child, self._on_child_gone) for r in CHILDREN),
                 (SECRET, names.LABEL_CREDENTIALS, self._on_secret, self._on_secret_gone),
             )
+            for namespace in ((None,) if resource is APP_LISTING else settings.namespaces or (None,))
         ]
-        self._http = HttpServer(settings.http_host, settings.http_port, self._healthy, self._is_ready)
+        self._http = HttpServer(settings.http_host, settings.http_port, self._unhealthy, self._waiting)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ready = False
+        self._greeted = False
         self._failed = asyncio.Event()
-        self._sweep: asyncio.TimerHandle | None = None
         metrics.QUEUE_LENGTH.set_function(lambda: len(self._queue))
         metrics.count_objects_by(self._count_objects)
+        for resource in (APP_LISTING, PLATFORM, INSTALLATION, *CHILDREN):
+            metrics.WATCH_UP.labels(resource.kind).set_function(partial(self._is_up, resource.kind))
 
     @classmethod
     async def create(cls, settings: Settings) -> "Operator":
@@ -131,24 +133,38 @@ class Operator:
     # ---- life ----
 
     async def start(self) -> None:
-        """Fill the caches, then work as soon as this replica leads."""
+        """Answer on the own port, and begin to fill the caches. It returns at once, whatever the API server does."""
         await self._http.start()
-        self._world.kubernetes_version = await _insist(self._client.version)
         for informer in self._informers:
             self._spawn(informer.run(), "informer")
+        self._spawn(self._begin(), "start")
+
+    async def _begin(self) -> None:
+        """Work as soon as everything is known, and this replica leads."""
+        self._world.kubernetes_version = await self._version()
+        self._greeted = True
         await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
-        await _insist(self._list_all)
-        self._ready = True
         log.info("caches are filled", extra={"kubernetes": self._world.kubernetes_version})
-        if self._settings.leader_election:
-            election = Election(self._client, self._settings.lease_namespace, self._settings.identity)
-            self._spawn(election.run(self._on_leading, self._failed.set), "leader election")
-        else:
+        if not self._settings.leader_election:
             self._on_leading()
+            return
+        client = self._client.bounded(LEASE)
+        election = Election(client, self._settings.lease_namespace, self._settings.identity)
+        self._client.fence = election.fence  # the cities' clients ask this one
+        await election.run(self._on_leading, self._failed.set)
+
+    async def _version(self) -> str:
+        pause = 1.0
+        while True:
+            try:
+                return await self._client.version()
+            except ClusterError as error:
+                log.warning("waiting for the API server: %s", error)
+                await asyncio.sleep(max(pause, error.retry_after))
+                pause = min(15.0, pause * 2)
 
     async def stop(self) -> None:
         """Let what is in flight end, give the Lease back, and close everything."""
-        self._ready = False
         await self._queue.stop()
         await self._clusters.stop()
         await self._probes.stop()
@@ -175,17 +191,22 @@ class Operator:
 
     def _count_objects(self) -> Counter[tuple[str, str]]:
         counts: Counter[tuple[str, str]] = Counter()
-        for kind, (_, collection) in self._collections.items():
+        for kind, collection in self._collections.items():
             for known in collection.readable():
                 ready = next((c.reason for c in known.status.conditions if c.type == "Ready"), "New")
                 counts[kind, ready] += 1
         return counts
 
-    def _healthy(self) -> bool:
-        return not self._failed.is_set()
+    def _unhealthy(self) -> list[str]:
+        return ["a part of this process broke: it ends"] if self._failed.is_set() else []
 
-    def _is_ready(self) -> bool:
-        return self._ready
+    def _waiting(self) -> list[str]:
+        """What is not known, or not kept up to date, and why."""
+        known = [] if self._greeted else ["the API server has not told its version"]
+        return known + [informer.lag for informer in self._informers if informer.lag]
+
+    def _is_up(self, kind: str) -> float:
+        return float(not any(informer.lag for informer in self._informers if informer.kind == kind))
 
     def _on_leading(self) -> None:
         metrics.LEADER.set(1)
@@ -199,59 +220,20 @@ class Operator:
         self._spawn(self._surveyor.run(), "looks at what the cluster offers")
         # Platforms first: they say which data sources to look at.
         for kind in (PLATFORM.kind, APP_LISTING.kind, INSTALLATION.kind):
-            _, collection = self._collections[kind]
-            for namespace, name in collection.names():
+            for namespace, name in self._collections[kind].names():
                 self._queue.add(ObjectKey(kind, namespace, name), urgent=False)  # type: ignore[arg-type]
         self._queue.start()
 
     # ---- news of the three kinds ----
 
-    async def _list_all(self) -> None:
-        """List the three kinds: before the first decision, and to find what went away unheard."""
-        for resource, collection in self._collections.values():
-            namespaces = (None,) if resource is APP_LISTING else self._settings.namespaces or (None,)
-            present: set[Name] = set()
-            versions: list[int] = []
-            for namespace in namespaces:
-                async for page in self._client.pages(resource, namespace):
-                    versions.append(int(page["metadata"]["resourceVersion"]))
-                    for body in page["items"]:
-                        metadata = body["metadata"]
-                        key = (metadata.get("namespace", ""), metadata["name"])
-                        present.add(key)
-                        if collection.put(body):
-                            self._concerns(resource.kind, key)
-            for key in collection.retain(present, min(versions)):
-                self._concerns(resource.kind, key)
+    def _on_object(self, resource: ResourceType, body: JsonObject) -> None:
+        if self._collections[resource.kind].put(body):
+            metadata = body["metadata"]
+            self._concerns(resource.kind, (metadata.get("namespace", ""), metadata["name"]))
 
-    def on_object(self, kind: str, event: str | None, body: JsonObject) -> None:
-        """Take in what the framework's watch saw.
-
-        Args:
-            kind: one of the three kinds.
-            event: ADDED, MODIFIED, DELETED; None when it stems from a list.
-            body: the object.
-        """
-        _, collection = self._collections[kind]
-        metadata = body["metadata"]
-        key = (metadata.get("namespace", ""), metadata["name"])
-        if event == "DELETED":
-            collection.remove(key)
-            self._concerns(kind, key)
-        elif collection.put(body):
-            self._concerns(kind, key)
-        if event is None and self._ready:
-            self._sweep_soon()
-
-    def _sweep_soon(self) -> None:
-        """The framework lists anew after a broken watch, and does not tell what is no longer there."""
-        if self._sweep is not None:
-            self._sweep.cancel()
-        loop = asyncio.get_running_loop()
-        # In an empty context: the framework's has the whole object, and a timer keeps it, also one that was cancelled.
-        self._sweep = loop.call_later(
-            _SWEEP_AFTER_SECONDS, lambda: self._spawn(self._list_all(), "sweep"), context=Context()
-        )
+    def _on_object_gone(self, resource: ResourceType, namespace: str, name: str, _: str) -> None:
+        self._collections[resource.kind].bury((namespace, name))
+        self._concerns(resource.kind, (namespace, name))
 
     def _concerns(self, kind: str, key: Name) -> None:
         """Queue an object, and those that depend on it."""
@@ -285,8 +267,8 @@ class Operator:
     def _on_child(self, resource: ResourceType, body: JsonObject) -> None:
         self._on_installation(self._children.put(resource, body))
 
-    def _on_child_gone(self, resource: ResourceType, namespace: str, name: str) -> None:
-        owner = self._children.remove(resource.kind, namespace, name)
+    def _on_child_gone(self, resource: ResourceType, namespace: str, name: str, version: str) -> None:
+        owner = self._children.remove(resource.kind, namespace, name, version)
         if owner is not None:
             self._on_installation(owner)
 
@@ -297,7 +279,7 @@ class Operator:
     def _on_secret(self, _: ResourceType, body: JsonObject) -> None:
         self._on_credentials(self._world.put_secret(body))
 
-    def _on_secret_gone(self, _: ResourceType, namespace: str, name: str) -> None:
+    def _on_secret_gone(self, _: ResourceType, namespace: str, name: str, version: str) -> None:
         self._world.remove_secret((namespace, name))
         self._on_credentials((namespace, name))
 
@@ -342,18 +324,6 @@ class Operator:
 
     def _on_probe_news(self, key: SourceKey) -> None:
         self._concerns(PLATFORM.kind, (key.namespace, key.platform))
-
-
-async def _insist(request: Callable[[], Awaitable[T]]) -> T:
-    """Make a request until it succeeds: an API server that starts, or a CRD that was just made, needs a moment."""
-    pause = 1.0
-    while True:
-        try:
-            return await request()
-        except ClusterError as error:
-            log.warning("waiting for the API server: %s", error)
-            await asyncio.sleep(pause)
-            pause = min(30.0, pause * 2)
 
 
 def _count_request(verb: str, kind: str, status: int) -> None:

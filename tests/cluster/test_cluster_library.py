@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import cluster_apps as apps
@@ -15,13 +16,14 @@ from ddtas.api.installation import Evidence, Installation, Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, Municipality
 from ddtas.cluster import facts
+from ddtas.cluster.bounds import CITY
 from ddtas.cluster.client import Client
 from ddtas.cluster.fields import owned_digest
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import LEASE, LEASE_NAME, Election
 from ddtas.cluster.resources import BY_KIND, INSTALLATION, ResourceType
 from ddtas.cluster.world import World
-from ddtas.errors import ClusterError, Conflict, NotFound
+from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
 from ddtas.plan.diff import desired_digest
 from ddtas.plan.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
@@ -220,7 +222,7 @@ class Seen:
     def on_object(self, _: ResourceType, body: JsonObject) -> None:
         self.told.append(f"{body['metadata']['name']}={body['data']['v']}")
 
-    def on_gone(self, _: ResourceType, namespace: str, name: str) -> None:
+    def on_gone(self, _: ResourceType, namespace: str, name: str, version: str) -> None:
         self.told.append(f"-{name}")
 
 
@@ -258,9 +260,9 @@ async def test_a_long_list_comes_in_pages(
     pages = [page async for page in client.pages(CONFIG_MAP, space, LABEL)]
     assert [len(page["items"]) for page in pages] == [2, 2, 1]
     assert len({page["metadata"]["resourceVersion"] for page in pages}) == 1, "all of one moment"
-    bounded = Client(client.api, max_bytes=2**20)
-    (whole,) = [page async for page in bounded.pages(CONFIG_MAP, space, LABEL)]
-    assert len(whole["items"]) == 5
+    bounded = Client(client.api, bounds=replace(CITY, objects=4))
+    with pytest.raises(TooLarge, match="more than 4 configmaps"):
+        [page async for page in bounded.pages(CONFIG_MAP, space, LABEL)]
 
     seen = Seen()
     task = asyncio.create_task(Informer(client, CONFIG_MAP, space, LABEL, seen.on_object, seen.on_gone).run())
@@ -271,7 +273,7 @@ async def test_a_long_list_comes_in_pages(
 
 
 class Outdated(Client):
-    """Its first list is said to be from the beginning of time: the API server ends that watch itself (410)."""
+    """Its first watch is said to be too old: an API server that was just started forgets nothing."""
 
     def __init__(self, client: Client, before_second_list: Callable[[], None]) -> None:
         super().__init__(client.api)
@@ -285,9 +287,15 @@ class Outdated(Client):
         if self.lists == 2:
             self._between()
         async for page in super().pages(resource, namespace, selector):
-            if self.lists == 1:
-                page["metadata"]["resourceVersion"] = "1"
             yield page
+
+    async def watch(
+        self, resource: ResourceType, namespace: str | None, selector: str, resource_version: str
+    ) -> AsyncGenerator[JsonObject, None]:
+        if self.lists == 1:
+            yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
+        async for event in super().watch(resource, namespace, selector, resource_version):
+            yield event
 
 
 async def test_an_informer_survives_an_expired_watch_and_tells_what_went_away_meanwhile(

@@ -5,52 +5,29 @@ nothing of this process's environment (proxies, netrc) is used, and answers have
 """
 
 import os
-import socket
 import ssl
 import tempfile
-from collections.abc import Callable
-from typing import Any
 
-import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
-from ddtas.cluster.client import Client, OnRequest
+from ddtas.cluster.bounds import CITY
+from ddtas.cluster.client import Client, Fence, OnRequest
+from ddtas.cluster.transport import Gate, Refusal
 from ddtas.errors import KubeconfigError
 from ddtas.plan.kubeconfig import Access
 from ddtas.plan.reasons import Reason
 
-Refusal = Callable[[str], str | None]
 
-_TIMEOUT_SECONDS = 15.0
-_MAX_BYTES = 32 * 1024 * 1024
-
-
-class Gate:
-    """The connections of one client: none to an address that is refused."""
-
-    def __init__(self, refusal: Refusal, tls: ssl.SSLContext) -> None:
-        self._refusal = refusal
-        self.refused = ""  # the last address that was refused, and why
-        self.connector = aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=self._socket, use_dns_cache=False)
-
-    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _, (address, *_) = info
-        if why := self._refusal(str(address)):
-            self.refused = f"{address} ({why})"
-            raise PermissionError(why)  # an OSError makes aiohttp try the next address of the name
-        return socket.socket(family, kind, protocol)
-
-
-async def _no_redirects(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    response = await handler(request)
-    if 300 <= response.status < 400:
-        response.close()
-        raise aiohttp.ClientPayloadError("the server redirects, as no API server does")
-    return response
-
-
-def open_client(access: Access, refusal: Refusal, on_request: OnRequest) -> tuple[Client, Gate]:
+def open_client(
+    access: Access, refusal: Refusal, on_request: OnRequest, fence: Fence = lambda: None
+) -> tuple[Client, Gate]:
     """A client that has not connected yet, and its connections, which are to be closed after it.
+
+    Args:
+        access: what the kubeconfig says.
+        refusal: why an address must not be connected to; None where it may.
+        on_request: told of each request.
+        fence: raises Fenced when this replica must not write any more.
 
     Raises:
         KubeconfigError: a certificate or key of the kubeconfig cannot be read.
@@ -63,13 +40,8 @@ def open_client(access: Access, refusal: Refusal, on_request: OnRequest) -> tupl
         configuration.api_key = {"BearerToken": f"Bearer {access.token}"}
     if access.server_name:
         configuration.tls_server_name = access.server_name
-    configuration.client_session_kwargs = {
-        "connector": gate.connector,
-        "cookie_jar": aiohttp.DummyCookieJar(),
-        "middlewares": (_no_redirects,),
-        "trust_env": False,
-    }
-    return Client(ApiClient(configuration=configuration), on_request, _TIMEOUT_SECONDS, _MAX_BYTES), gate
+    configuration.client_session_kwargs = gate.session(trust_env=False)
+    return Client(ApiClient(configuration=configuration), on_request, CITY, fence), gate
 
 
 def _tls(access: Access) -> ssl.SSLContext:

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from ddtas import names
+from ddtas.cluster.answers import identity
 from ddtas.cluster.client import Client
 from ddtas.cluster.fields import marked
 from ddtas.cluster.place import Place
@@ -135,8 +137,14 @@ async def remove_all(place: Place, uid: str, volumes: bool = False) -> list[Key]
 
 
 async def _metadata(place: Place, kind: ResourceType, selector: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     pages = place.client.pages(kind, place.namespace, selector)
-    return [body["metadata"] async for page in pages for body in page["items"]]
+    async with aclosing(pages):
+        async for page in pages:
+            for body in page["items"]:
+                identity(body)  # one that has none could not be removed
+                found.append(body["metadata"])
+    return found
 
 
 async def _still_there(client: Client, snapshot: Snapshot) -> bool:

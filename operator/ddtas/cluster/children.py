@@ -3,17 +3,23 @@
 Fed by watches, and by the answers to the operator's own writes. An older state of an object never replaces a newer one.
 """
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import replace
 from sys import intern
 from typing import Any
 
-from ddtas.cluster import facts
+from ddtas.cluster import answers, facts
 from ddtas.cluster.resources import ResourceType
 from ddtas.cluster.world import Name
 from ddtas.plan.snapshot import Child, Key
 
 JsonObject = dict[str, Any]
+
+
+# Of children that went, in which state: an answer to a write of ours may still be on its way.
+_MOST_GONE = 1000
+# Characters of records in one city's namespace, where anybody's objects may carry our labels.
+_MOST_DATA = 16 * 1024 * 1024
 
 
 class Children:
@@ -32,30 +38,53 @@ class Children:
         # For each child that the API server stores otherwise than it was sent (a mutating webhook, an unusual
         # quantity): the digest of what it made of it. Asked for again, it would come out the same again.
         self._accepted: dict[str, tuple[str, str]] = {}
+        self._gone: OrderedDict[str, int] = OrderedDict()  # uid → version at which it was gone
+        self._data = 0  # characters of records
 
     def put(self, resource: ResourceType, body: JsonObject) -> Name:
-        """Take in a child; returns the Installation that it belongs to."""
+        """Take in a child; returns the Installation that it belongs to.
+
+        Raises:
+            Garbled: it has no name, uid or resourceVersion.
+        """
+        found = answers.identity(body)
         owner = facts.owner(body, self._home)
+        place = (resource.kind, intern(found.namespace), intern(found.name))
+        if self._gone.get(found.uid, -1) >= answers.number(found.version):
+            return owner  # it went since
         child = facts.child(resource.kind, body)
-        place = (resource.kind, intern(body["metadata"]["namespace"]), child.name)
+        if child.data and self._home and self._data + len(child.data) > _MOST_DATA:
+            child = replace(child, data="")
         if self._owner_of.setdefault(place, owner) != owner:  # its label was edited
-            self.remove(*place)
+            self._drop(place)
             self._owner_of[place] = owner
         known = self._children[owner].get(child.key)
-        if known is None or known.uid != child.uid or known.resource_version < child.resource_version:
+        if known is None or known.uid != child.uid or answers.is_newer(found.version, str(known.resource_version)):
             self._children[owner][child.key] = child
+            self._data += len(child.data) - (len(known.data) if known is not None else 0)
         return owner
 
-    def remove(self, kind: str, namespace: str, name: str) -> Name | None:
-        """Forget a child; returns the Installation that it belonged to."""
-        owner = self._owner_of.pop((kind, namespace, name), None)
+    def remove(self, kind: str, namespace: str, name: str, version: str = "") -> Name | None:
+        """Forget a child, which was gone at that version; returns the Installation that it belonged to."""
+        owner = self._owner_of.get((kind, namespace, name))
+        child = self._drop((kind, namespace, name))
+        if child is not None:
+            self._gone[child.uid] = max(child.resource_version, answers.number(version))
+            if len(self._gone) > _MOST_GONE:
+                self._gone.popitem(last=False)
+        return owner
+
+    def _drop(self, place: tuple[str, str, str]) -> Child | None:
+        owner = self._owner_of.pop(place, None)
         if owner is None:
             return None
-        child = self._children[owner].pop((kind, name))
-        self._accepted.pop(child.uid, None)
+        child = self._children[owner].pop((place[0], place[2]), None)
         if not self._children[owner]:
             del self._children[owner]
-        return owner
+        if child is not None:
+            self._accepted.pop(child.uid, None)
+            self._data -= len(child.data)
+        return child
 
     def of(self, owner: Name, uid: str) -> dict[Key, Child]:
         """The children of an Installation, by kind and name.

@@ -19,13 +19,13 @@ from typing import Any
 from ddtas import names
 from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import KubeconfigSecret, MunicipalityPlatform
-from ddtas.cluster.access import Gate
 from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.place import Place
 from ddtas.cluster.resources import CHILDREN, NAMESPACE, ResourceType
 from ddtas.cluster.survey import survey
+from ddtas.cluster.transport import Gate
 from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, KubeconfigError, NotFound
 from ddtas.plan import kubeconfig
@@ -115,6 +115,7 @@ class _Connection:
         self._doubtful = False  # it did not answer just now, or is not what it was
         self._place: Place | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._informers: list[Informer] = []
         self._look_now = asyncio.Event()
         self.observation = CONNECTING
         self.working = 0  # Installations that are worked on there
@@ -176,6 +177,9 @@ class _Connection:
             await self._stop_watching()
         if approved and self._place is None:
             self._place = await self._watch(hooks, version)
+        for informer in self._informers:  # what is not kept up with must not be decided on
+            if informer.lag:
+                raise informer.trouble or ClusterError(0, informer.lag)
         if self._place is not None and self._place.kubernetes_version != version:
             self._place = replace(self._place, kubernetes_version=version)  # the city upgraded it
         self.observation = ClusterObservation(Reason.CLUSTER_REACHABLE, "", identities, version)
@@ -222,7 +226,7 @@ class _Connection:
 
     async def _identity(self, name: str) -> str:
         body = await self._client.get(NAMESPACE, None, name)
-        uid = body.get("metadata", {}).get("uid")
+        uid = body["metadata"]["uid"]
         if not isinstance(uid, str) or not _UID.fullmatch(uid):
             raise ClusterError(0, f"namespace {name} has no UID")
         return f"{uid}/{self._access.namespace}"
@@ -234,8 +238,8 @@ class _Connection:
         def on_object(resource: ResourceType, body: JsonObject) -> None:
             hooks.on_child(children.put(resource, body))
 
-        def on_gone(resource: ResourceType, namespace: str, name: str) -> None:
-            owner = children.remove(resource.kind, namespace, name)
+        def on_gone(resource: ResourceType, namespace: str, name: str, version: str) -> None:
+            owner = children.remove(resource.kind, namespace, name, version)
             if owner is not None:
                 hooks.on_child(owner)
 
@@ -247,6 +251,7 @@ class _Connection:
             async with asyncio.timeout(_SYNC_SECONDS):
                 for informer in informers:
                     await _synced(informer, self._watching)
+            self._informers = informers
         except BaseException:
             await self._stop_watching()
             raise
@@ -277,7 +282,7 @@ class _Connection:
         self._look_now.set()
 
     async def _stop_watching(self) -> None:
-        self._place = None
+        self._place, self._informers = None, []
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.cancel()

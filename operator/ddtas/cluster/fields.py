@@ -21,7 +21,8 @@ def marked(manifest: dict[str, Any], asked: str) -> dict[str, Any]:
 
 def asked_digest(live: dict[str, Any]) -> str:
     """Digest of what was last asked for, as `marked` wrote it; "" where it did not."""
-    return str(live["metadata"].get("annotations", {}).get(ANNOTATION_ASKED, ""))
+    asked = (live["metadata"].get("annotations") or {}).get(ANNOTATION_ASKED)
+    return asked if isinstance(asked, str) else ""
 
 
 def owned_digest(live: dict[str, Any]) -> str:
@@ -35,10 +36,10 @@ def owned_digest(live: dict[str, Any]) -> str:
 
 def owned_part(live: dict[str, Any]) -> dict[str, Any] | None:
     """The part of a live object that our field manager applied; None when it applied nothing."""
-    for entry in live.get("metadata", {}).get("managedFields", ()):
+    for entry in live.get("metadata", {}).get("managedFields") or ():
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            owned: dict[str, Any] = _project(live, entry.get("fieldsV1", {}))
-            return owned
+            owned = _project(live, entry.get("fieldsV1") or {})
+            return owned if isinstance(owned, dict) else None
     return None
 
 

@@ -6,7 +6,8 @@ What did not answer stays as it was, and is asked for again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
@@ -23,9 +24,7 @@ JsonObject = dict[str, Any]
 INTERVAL_SECONDS = 300.0
 _RETRY_SECONDS = 10.0
 _FIRST_SECONDS = 10.0
-# A node has tens of kilobytes: a page is parsed at once.
-_PAGE = 20
-_MOST_NODES = 5000
+_MOST = 5000
 _FORBIDDEN = (401, 403)
 
 _ENDPOINTS = ResourceType("EndpointSlice", "/apis/discovery.k8s.io/v1", "endpointslices")
@@ -118,24 +117,27 @@ class Scout:
         return _Part(forbidden=tuple(_networks(found)))
 
     async def _services(self) -> _Part:
-        body = await self._client.list(_RANGES, None)
-        found = (c for item in _items(body, "items") for c in _items(_member(item, "spec"), "cidrs"))
+        found = [c async for item in self._all(_RANGES) for c in _items(_member(item, "spec"), "cidrs")]
         return _Part(inside=tuple(_networks(found)))
 
     async def _nodes(self) -> _Part:
         addresses: list[Network] = []
         ranges: list[Network] = []
-        token = ""
-        for _ in range(_MOST_NODES // _PAGE):
-            body = await self._client.list(_NODES, None, limit=_PAGE, token=token)
-            for node in _items(body, "items"):
-                own = (_member(a, "address") for a in _items(_member(node, "status"), "addresses"))
-                addresses += _networks(own)
-                ranges += _networks(_items(_member(node, "spec"), "podCIDRs"))
-            token = str(_member(body, "metadata", "continue") or "")
-            if not token:
-                break
+        async for node in self._all(_NODES):
+            own = (_member(a, "address") for a in _items(_member(node, "status"), "addresses"))
+            addresses += _networks(own)
+            ranges += _networks(_items(_member(node, "spec"), "podCIDRs"))
         return _Part(forbidden=tuple(addresses), inside=tuple(ranges))
+
+    async def _all(self, resource: ResourceType) -> AsyncGenerator[Any, None]:
+        left = _MOST
+        async with aclosing(self._client.pages(resource, None)) as pages:
+            async for page in pages:
+                for item in page["items"][:left]:
+                    yield item
+                left -= len(page["items"])
+                if left <= 0:
+                    return
 
 
 async def _answered(asked: Awaitable[_Part]) -> tuple[_Part, str]:

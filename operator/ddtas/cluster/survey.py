@@ -7,12 +7,13 @@ again sooner.
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any
 
 from ddtas.api.offers import MeasuredOffers
-from ddtas.cluster.client import PAGE_SIZE, Client
+from ddtas.cluster.client import Client
 from ddtas.cluster.resources import NAMESPACE, ResourceType
-from ddtas.errors import ClusterError, NotFound
+from ddtas.errors import ClusterError, Garbled, NotFound, TooLarge
 from ddtas.plan.measured import OF_A_NAMESPACE, Answer, Found, answer, trimmed
 from ddtas.plan.offers import Fact
 
@@ -37,31 +38,43 @@ _DECLARED = {
 }
 
 _MOST = 5000
+_MOST_OF_ONE = 20_000
 _FIRST_PAUSE_SECONDS = 5.0
 # What comes in a burst (a hundred listings) is one look.
 _BREATH_SECONDS = 1.0
-
-
-class _TooManyError(Exception):
-    """There are more objects than anybody should have to read."""
 
 
 async def _list(client: Client, fact: Fact, namespace: str | None) -> list[Any]:
     """All objects of a kind, page by page; of each only what counts.
 
     Raises:
+        TooLarge: there are more objects than anybody should have to read.
         ClusterError: it was refused, or there is no such kind.
     """
     items: list[Any] = []
-    token = ""
-    for _ in range(_MOST // PAGE_SIZE):
-        body = await client.list(_RESOURCES[fact], namespace, limit=PAGE_SIZE, token=token)
-        found, metadata = body.get("items"), body.get("metadata")
-        items += [trimmed(fact, item) for item in found] if isinstance(found, list) else []
-        token = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
-        if not token and len(items) <= _MOST:
-            return items
-    raise _TooManyError
+    pages = client.pages(_RESOURCES[fact], namespace)
+    async with aclosing(pages):
+        async for page in pages:
+            for item in page["items"]:
+                kept = trimmed(fact, item)
+                if not _is_small(kept):
+                    raise Garbled(0, f"one of the {_RESOURCES[fact].plural} says more than such an object does")
+                items.append(kept)
+                await asyncio.sleep(0)
+            if len(items) > _MOST:
+                raise TooLarge(0, f"there are more than {_MOST}")
+    return items
+
+
+def _is_small(value: Any) -> bool:
+    """Whether it has no more values and characters than thousands of its kind may have."""
+    left, todo = _MOST_OF_ONE, [value]
+    while todo and left > 0:
+        found = todo.pop()
+        left -= 1 + (len(found) if isinstance(found, str | dict | list) else 0)
+        if left > 0 and isinstance(found, dict | list):
+            todo += [*found, *found.values()] if isinstance(found, dict) else found
+    return left > 0
 
 
 def _grouped(fact: Fact, items: Iterable[Any]) -> dict[str, list[Any]]:
@@ -112,7 +125,7 @@ async def _answered(fact: Fact, asked: Awaitable[list[Any]]) -> list[Any] | str:
         return await asked
     except NotFound:  # there is no such kind, and so no such object
         return []
-    except _TooManyError:
+    except TooLarge:
         return f"the cluster has more than {_MOST} {plural}"
     except ClusterError as error:
         if error.status not in (401, 403):

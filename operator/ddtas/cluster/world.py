@@ -5,10 +5,13 @@ An older state of an object never replaces a newer one.
 """
 
 import contextlib
+import logging
 from base64 import b64decode
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
 
 from ddtas import names, redaction
 from ddtas.api.base import Metadata, Resource
@@ -16,6 +19,7 @@ from ddtas.api.datasource import CREDENTIAL_KEYS
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.cluster import answers
 from ddtas.errors import InvalidObject, KubeconfigError
 from ddtas.plan import dependencies, kubeconfig
 from ddtas.plan.dependencies import HOME, Interface, apart, cluster_of
@@ -27,14 +31,20 @@ Name = tuple[str, str]  # (namespace, name); the namespace of a cluster-scoped o
 
 R = TypeVar("R", bound=Resource)
 
+log = logging.getLogger(__name__)
+
+_MOST_GONE = 1000
+
 
 class Unreadable:
     """An object that does not fit its model, with what is needed to say so in its status."""
 
     def __init__(self, body: JsonObject, fault: str) -> None:
-        self.metadata = Metadata.model_validate(body["metadata"])
-        self.platform = str(body.get("spec", {}).get("platform", ""))  # of an Installation
-        self.status: JsonObject = body.get("status") or {}
+        self.metadata = _metadata(body)
+        spec, status = body.get("spec"), body.get("status")
+        platform = spec.get("platform") if isinstance(spec, dict) else None
+        self.platform = platform if isinstance(platform, str) else ""  # of an Installation
+        self.status: JsonObject = status if isinstance(status, dict) else {}
         self.fault = fault
 
 
@@ -50,55 +60,80 @@ def _credentials(secret: Secret) -> Iterator[str]:
                 yield from (access.token, access.key)
 
 
+def _metadata(body: JsonObject) -> Metadata:
+    """As much of an object's metadata as can be read."""
+    found = body["metadata"]
+    try:
+        return Metadata.model_validate(found)
+    except ValidationError:
+        known = answers.identity(body)
+        number = found.get("generation")
+        return Metadata(
+            name=known.name,
+            namespace=known.namespace,
+            uid=known.uid,
+            resource_version=known.version,
+            generation=number if isinstance(number, int) else 0,
+        )
+
+
 class Collection(Generic[R]):
     """All objects of one of the three kinds."""
 
     def __init__(self, model: type[R], on_change: Callable[[Name], None] = lambda key: None) -> None:
         self._model = model
         self._objects: dict[Name, R | Unreadable] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()  # uids, which never come back
         self._on_change = on_change  # called with the name of what came, changed or went
 
     def put(self, body: JsonObject) -> bool:
-        """Take in an object; False when it is not newer than what is known."""
-        metadata = body["metadata"]
-        key = (metadata.get("namespace", ""), metadata["name"])
+        """Take in an object; False when it is not newer than what is known.
+
+        Raises:
+            Garbled: it has no name, uid or resourceVersion.
+        """
+        found = answers.identity(body)
+        key = (found.namespace, found.name)
         known = self._objects.get(key)
-        if (
-            known is not None
-            and known.metadata.uid == metadata["uid"]
-            and int(known.metadata.resource_version) >= int(metadata["resourceVersion"])
-        ):
-            return False
-        try:
-            self._objects[key] = self._model.parse(body)
-        except InvalidObject as error:
-            self._objects[key] = Unreadable(body, str(error))
+        if found.uid in self._gone:
+            return False  # an answer that was on its way when it went
+        if known is not None and known.metadata.uid == found.uid:
+            if not answers.is_newer(found.version, known.metadata.resource_version):
+                return False
+        else:
+            known = None
+        read = self._read(body)
+        self._objects[key] = read
+        # Its status is not read either, so only another generation of it is news: what is written is no edit.
+        if answers.FAULT in body and isinstance(known, Unreadable) and known.fault == body[answers.FAULT]:
+            return read.metadata.generation != known.metadata.generation
         self._on_change(key)
         return True
+
+    def _read(self, body: JsonObject) -> R | Unreadable:
+        try:
+            if answers.FAULT in body:
+                return Unreadable(body, str(body[answers.FAULT]))
+            return self._model.parse(body)
+        except InvalidObject as error:
+            return Unreadable(body, str(error))
+        except Exception as error:  # a model that breaks on what an object says: it is that object's trouble
+            log.exception("a %s cannot be read", self._model.__name__)
+            return Unreadable(body, f"it cannot be read ({type(error).__name__})")
+
+    def bury(self, key: Name) -> None:
+        """Forget an object that is gone for good."""
+        known = self._objects.get(key)
+        if known is not None:
+            self._gone[known.metadata.uid] = None
+            if len(self._gone) > _MOST_GONE:
+                self._gone.popitem(last=False)
+        self.remove(key)
 
     def remove(self, key: Name) -> None:
         """Forget an object."""
         self._objects.pop(key, None)
         self._on_change(key)
-
-    def retain(self, keys: set[Name], version: int) -> list[Name]:
-        """Forget all objects but these.
-
-        Args:
-            keys: what a list found.
-            version: the list's resourceVersion; an object that is newer came after it, and stays.
-
-        Returns:
-            Those that were forgotten.
-        """
-        gone = [
-            key
-            for key, known in self._objects.items()
-            if key not in keys and int(known.metadata.resource_version) <= version
-        ]
-        for key in gone:
-            self.remove(key)
-        return gone
 
     def get(self, key: Name) -> R | Unreadable | None:
         """The object, or what stands for one that cannot be read."""
@@ -135,9 +170,10 @@ class World:
 
     def put_secret(self, body: JsonObject) -> Name:
         """Take in a credentials Secret."""
-        metadata = body["metadata"]
-        key = (metadata["namespace"], metadata["name"])
-        self._secrets[key] = Secret(body.get("data") or {})
+        found, data = answers.identity(body), body.get("data")
+        texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, dict) else {}
+        key = (found.namespace, found.name)
+        self._secrets[key] = Secret(texts)
         redaction.known.put(*key, _credentials(self._secrets[key]))
         return key
 

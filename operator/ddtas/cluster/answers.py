@@ -1,0 +1,203 @@
+"""What an API server answers: bounded before it is parsed, and of the shape that was asked for.
+
+Parsed, JSON takes up to forty times its size, and what takes that much also takes the event loop. So the values in a
+text are counted first; the count is that of commas and opening brackets, which is too high where they are in texts.
+"""
+
+import asyncio
+import json
+from typing import Any, NamedTuple, NoReturn
+
+import ijson
+
+from ddtas.errors import Garbled, TooLarge, printable
+
+JsonObject = dict[str, Any]
+
+# Bytes. The API server keeps objects of at most 1.5 MiB; as JSON, a control character or "<" is six times as long.
+VERSION_BYTES = ERROR_BYTES = 64 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
+OBJECT_BYTES = 12 * 1024 * 1024
+
+# In one answer or event. So many take 30 ms to parse and 15 MiB at worst; an object that has more is not read.
+MOST_VALUES = 100_000
+_MOST_SCANNED = 4 * MOST_VALUES
+# Beside what is left of an object that is not read: why.
+FAULT = "ddtas.nl/fault"
+
+_MOST_DIGITS = 64
+_CHUNK_BYTES = 16 * 1024
+_MOST_KEPT = 256  # texts of an object that is not read
+_ITEM = "[]"
+_KEPT_LABELS = "ddtas.nl/"
+_DEEP = 5  # a label of an object in a list
+
+
+class Identity(NamedTuple):
+    """Which object, and in which state."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+
+
+async def parse(raw: bytes | bytearray, *, outline: bool = True) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        raw: the text; its size is bounded by whoever read it.
+        outline: of a text with too many values, keep the metadata of the (one) object in it, with FAULT beside it.
+
+    Raises:
+        Garbled: it is no JSON.
+        TooLarge: it has too many values, and `outline` is false.
+    """
+    try:
+        if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES:
+            if not outline:
+                raise TooLarge(0, f"an answer has more than {MOST_VALUES} values")
+            count, kept = await _scanned(raw)
+            if count > MOST_VALUES:
+                return kept
+        return json.loads(raw, parse_int=_integer, parse_constant=_refuse)
+    except (ValueError, RecursionError, ijson.JSONError) as error:
+        raise Garbled(0, f"an answer is no JSON ({type(error).__name__})") from None
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError
+    return int(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+async def _scanned(raw: bytes | bytearray) -> tuple[int, JsonObject]:
+    """How many values a text has, and what is kept of it; others get a turn meanwhile."""
+    scan = _Scan()
+    parser = ijson.basic_parse_coro(scan, use_float=True)
+    for start in range(0, len(raw), _CHUNK_BYTES):
+        parser.send(bytes(raw[start : start + _CHUNK_BYTES]))
+        if scan.count > (MOST_VALUES if scan.identified else _MOST_SCANNED):
+            return scan.count, scan.kept()
+        await asyncio.sleep(0)
+    parser.close()
+    return scan.count, scan.kept()
+
+
+class _Scan:
+    """Counts values, and keeps texts of metadata: a parser sends it its events."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.identified = False  # what comes last of an object's metadata was seen
+        self._texts: dict[tuple[str, ...], Any] = {}
+        self._path: list[str] = []  # the keys of the containers that are open, as deep as anything is kept from
+        self._arrays: list[bool] = []
+        self._depth = 0
+        self._key = ""
+
+    def send(self, event: tuple[str, Any]) -> None:
+        """Take in an event."""
+        what, value = event
+        if what == "map_key":
+            self._key = value
+        elif what in ("end_map", "end_array"):
+            self._depth -= 1
+            del self._path[self._depth :], self._arrays[self._depth :]
+            self._key = _ITEM if self._arrays and self._arrays[-1] else ""
+        elif what in ("start_map", "start_array"):
+            self.count += 1
+            self._depth += 1
+            if self._depth <= _DEEP:
+                self._path.append(self._key)
+                self._arrays.append(what == "start_array")
+            self._key = _ITEM if what == "start_array" else ""
+        else:
+            self.count += 1
+            if self._depth <= _DEEP:
+                self._keep((*self._path[1:], self._key), value)
+
+    def _keep(self, path: tuple[str, ...], value: Any) -> None:
+        label = path[-3:-1] == ("metadata", "labels") and path[-1].startswith(_KEPT_LABELS)
+        if (path == ("type",) or path[-2:-1] == ("metadata",) or label) and len(self._texts) < _MOST_KEPT:
+            self._texts[path] = value
+            self.identified |= path[-2:] == ("metadata", "uid")
+
+    def kept(self) -> JsonObject:
+        """A text like the one that was read, with nothing in it but that."""
+        fault = f"it has more than {MOST_VALUES} values, which is more than is read"
+        found: JsonObject = {}
+        for path, value in self._texts.items():
+            *outer, last = path
+            place = found
+            for step in outer:
+                place = place.setdefault(step, {})
+            place[last] = value
+        if "items" in found:
+            return found | {"items": [found["items"].get(_ITEM, {}) | {FAULT: fault}]}
+        if "object" in found:
+            return found | {"object": found["object"] | {FAULT: fault}}
+        return found | {FAULT: fault}
+
+
+def mapping(value: Any, what: str) -> JsonObject:
+    """A JSON object.
+
+    Raises:
+        Garbled: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise Garbled(0, f"{what} is no object")
+    return value
+
+
+def identity(body: Any) -> Identity:
+    """Which object that is.
+
+    Raises:
+        Garbled: it is none of Kubernetes.
+    """
+    metadata = mapping(mapping(body, "an object").get("metadata"), "an object's metadata")
+    found = Identity(
+        *(metadata.get(field) for field in ("namespace", "name", "uid", "resourceVersion"))  # type: ignore[arg-type]
+    )
+    found = found._replace(namespace="") if found.namespace is None else found
+    if not all(isinstance(text, str) and len(text) <= 253 for text in found) or not all(found[1:]):
+        raise Garbled(0, "an object has no name, uid or resourceVersion that is one")
+    return found
+
+
+def items(page: JsonObject) -> list[Any]:
+    """The objects of a list; each of them may still be anything.
+
+    Raises:
+        Garbled: it is no list.
+    """
+    found = page.get("items")
+    if found is None and "items" in page:
+        return []  # as Go writes an empty list that was never made
+    if not isinstance(found, list):
+        raise Garbled(0, "a list has no items")
+    return found
+
+
+def number(version: object) -> int:
+    """A resourceVersion as the number that it is in Kubernetes; 0 for what is none."""
+    text = version if isinstance(version, str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
+
+
+def is_newer(version: str, known: str) -> bool:
+    """Whether a state of an object replaces another one. Versions that are no numbers differ, and that is all."""
+    new, old = number(version), number(known)
+    return new > old if new and old else version != known
+
+
+def message(value: Any, otherwise: str) -> str:
+    """What a Status says, on one line."""
+    text = value.get("message") if isinstance(value, dict) else None
+    return printable(text if isinstance(text, str) and text else otherwise, 500)
