@@ -29,7 +29,7 @@ OWNER = ("city", "flood")
 
 def _metadata(kind: str) -> dict[str, Any]:
     labels = {names.LABEL_INSTALLATION: "flood", names.LABEL_REVISION: "0123456789", names.LABEL_PHASE: "calibrate"}
-    fields = {"f:metadata": {"f:labels": {f"f:{names.LABEL_REVISION}": {}}}, "f:spec": {"f:a": {"k:{\"b\":1}": {}}}}
+    fields = {"f:metadata": {"f:labels": {f"f:{names.LABEL_REVISION}": {}}}, "f:spec": {"f:a": {'k:{"b":1}': {}}}}
     return {
         "name": f"flood-{kind.lower()}",
         "namespace": "city",
