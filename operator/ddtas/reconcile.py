@@ -5,12 +5,13 @@ import logging
 import time
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from ddtas import metrics, names
+from ddtas import geometry, metrics, names
 from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, InstallationStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
@@ -30,8 +31,9 @@ from ddtas.cluster.clusters import Clusters
 from ddtas.cluster.place import Place
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
+from ddtas.confined.turns import Later, Party
 from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
-from ddtas.plan import dependencies, offers, volumes
+from ddtas.plan import dependencies, offers, space, volumes
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered, unjudged
 from ddtas.plan.clusters import blocked_removal, judge
@@ -43,6 +45,7 @@ from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
+from ddtas.plan.space import Question
 from ddtas.plan.status import (
     ChangeSet,
     Status,
@@ -155,8 +158,11 @@ class Reconciler:
         started = time.perf_counter()
         outcome = "error"
         try:
-            again_after = await work((key.namespace, key.name))
+            with space.elsewhere():  # whatever is asked about places, it is not worked out in this process
+                again_after = await work((key.namespace, key.name))
             outcome = "ok"
+        except Later as later:  # for its turn at a confined process
+            outcome, again_after = "ok", later.seconds
         finally:
             metrics.RECONCILES.labels(key.kind, outcome).inc()
             metrics.RECONCILE_SECONDS.labels(key.kind).observe(time.perf_counter() - started)
@@ -199,8 +205,12 @@ class Reconciler:
         cluster = judge(platform, seen) if seen is not None else None
         listings, asked = await self._catalogue(platform, products, observations)
         digests = self._probe_digests(platform, products)
-        offer = (asked, self._offers(platform))
-        status = platform_status(platform, observations, digests, listings, self._now(), cluster, products, offer)
+        offer, now = (asked, self._offers(platform)), self._now()
+
+        async def judged() -> MunicipalityPlatformStatus:
+            return platform_status(platform, observations, digests, listings, now, cluster, products, offer)
+
+        status = await _settled(namespace, judged)
         await self._publish(PLATFORM, self._world.platforms, platform, status)
         if cluster is not None and cluster[0].status == "True":
             self._approve(key)
@@ -250,13 +260,25 @@ class Reconciler:
         now = self._now()
         if known is not None and known[0] == question and (now - known[1]).total_seconds() < _CATALOGUE_SECONDS:
             return known[2]
+        answer = await _settled(key[0], lambda: self._fits(listings, platform, products, observations))
+        self._catalogues[key] = (question, now, answer)
+        return answer
+
+    async def _fits(
+        self,
+        listings: list[AppListing],
+        platform: MunicipalityPlatform,
+        products: dict[str, Product],
+        observations: dict[str, SourceObservation],
+    ) -> tuple[tuple[ListingFit, ...], Finding | None]:
+        """What `_catalogue` remembers, worked out."""
+        namespace, name = platform.metadata.namespace, platform.metadata.name
         fits: list[ListingFit] = []
         checks: dict[str, tuple[Check, ...]] = {}
         for listing in listings:
             version = installable(listing)
             if version is None or review_refusal(listing, self._settings.policy) or len(fits) >= MOST_LISTINGS:
                 continue
-            namespace, name = key
             about = f"{listing.metadata.name} {version.version}"
             try:
                 candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
@@ -267,9 +289,7 @@ class Reconciler:
             except Exception as error:  # a fault of ours is this listing's trouble, and no other's
                 log.exception("listing cannot be judged", extra={"object": about})
                 fits.append(unjudged(listing.metadata.name, version.version, error))
-        answer = (tuple(fits), offered(checks))
-        self._catalogues[key] = (question, now, answer)
-        return answer
+        return tuple(fits), offered(checks)
 
     def _observations(
         self, platform: MunicipalityPlatform, products: dict[str, Product]
@@ -530,15 +550,14 @@ class Reconciler:
         """
         while True:
             snapshot = self._observe(installation, place)
-            plan = await _by_turns(decide.turns(snapshot))
-            shown = await _by_turns(preview.turns(snapshot)) if plan.suspended and not plan.render else None
+            plan, shown = await _settled(snapshot.me.namespace, partial(_planned, snapshot))
             wanted = plan.render or (shown.render if shown is not None else ())
             if not wanted:
                 return snapshot, plan, shown
             for request in wanted:
                 owner = (installation.metadata.namespace, installation.metadata.name)
                 mine = self._rendered.setdefault(owner, {})
-                mine[request.revision] = await _render(request)
+                mine[request.revision] = await _render(request, (installation.spec.listing, owner[0]))
                 if len(mine) > _REVISIONS_AT_MOST:
                     del mine[next(iter(mine))]
             while len(self._rendered) > _RENDERED_AT_MOST:
@@ -648,6 +667,25 @@ async def _by_turns(turns: Turns[T]) -> T:
             started = time.thread_time()
 
 
+async def _settled(namespace: str, work: Callable[[], Awaitable[T]]) -> T:
+    """Work something out; what that asks about places is answered first, in another process, once each."""
+    answered: set[Question] = set()
+    while True:
+        with space.elsewhere() as asked:
+            found = await work()
+        wanted = [question for question in asked if question not in answered]
+        if not wanted:
+            return found
+        answered.update(wanted)
+        await geometry.answer_all(wanted, ("areas", namespace))
+
+
+async def _planned(snapshot: Snapshot) -> tuple[Plan, Preview | None]:
+    """What to do, and where nothing is done, what would be."""
+    plan = await _by_turns(decide.turns(snapshot))
+    return plan, await _by_turns(preview.turns(snapshot)) if plan.suspended and not plan.render else None
+
+
 def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:
     """What is to be looked at: a product, once it is served, and where its address means the same from here.
 
@@ -690,9 +728,9 @@ def _seed(known: DataSourceStatus | None) -> Observation | None:
     return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, looked_at)
 
 
-async def _render(request: RenderRequest) -> tuple[Manifest, ...] | TemplateError:
+async def _render(request: RenderRequest, party: Party) -> tuple[Manifest, ...] | TemplateError:
     try:
-        objects = await render_in_sandbox(request.templates, request.context)
+        objects = await render_in_sandbox(request.templates, request.context, party)
         return tuple(admit(objects, prefix=request.prefix, namespace=request.namespace, taken=request.taken))
     except TemplateError as error:
         return error

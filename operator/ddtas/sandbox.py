@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from ddtas import confined
 from ddtas.confined import Broke, Exceeded, Job, Limit
 from ddtas.confined.job import MIB
-from ddtas.confined.turns import Party, Turns
+from ddtas.confined.turns import COMPUTING, Party
 from ddtas.errors import TemplateError
 from ddtas.plan.template import MAX_MESSAGE, MAX_OBJECTS, TemplateContext, render
 
 JOB = Job(module=__name__, memory=64 * MIB, processor_seconds=5, wall_seconds=5)
-# Others wait for their turn: the operator's container needs room for as many times the memory of a job. Of the places
-# one listing has one, and a listing whose templates use up what they may waits before it gets another.
-AT_ONCE = 2
-_TURNS = Turns(places=AT_ONCE, each=1)
 
 
 async def render_in_sandbox(
@@ -31,19 +27,20 @@ async def render_in_sandbox(
 
     Raises:
         TemplateError: as `render` does, and TemplateInvalid where the template used more than it may.
+        Later: its party has used up what it might, and has to wait.
         OSError: the sandbox itself could not be started or was killed; the next render starts it again.
     """
     request = json.dumps({"templates": list(templates), "context": context}).encode()
-    async with _TURNS.turn(party):
+    async with COMPUTING.turn(party):
         try:
             found = await confined.run(job, request)
         except Exceeded as error:
-            _TURNS.pause(party)
+            COMPUTING.pause(party)
             raise TemplateError("TemplateInvalid", _too_much(error.limit, job)) from None
         except Broke:
-            _TURNS.pause(party)
+            COMPUTING.pause(party)
             raise TemplateError("TemplateInvalid", "the templates break what renders them: simplify them") from None
-        _TURNS.resume(party)
+        COMPUTING.resume(party)
     return _objects(found)
 
 

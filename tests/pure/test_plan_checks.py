@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddtas.api.base import Verdict, Window
-from ddtas.api.datasource import Area
+from ddtas.api.datasource import Area, Extent
 from ddtas.api.installation import Binding, Check, Windows
 from ddtas.api.listing import DataRequirement
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts, UnknownFact
@@ -478,9 +478,51 @@ def test_a_broken_area_has_no_coverage() -> None:
     assert whole is not None
     for wkt in ("POLYGON((0 0, 1 1", "POLYGON((0 0, 1 1, 0 0, 0 0))"):
         assert space.covered_percent(Area(crs="EPSG:28992", wkt=wkt), whole) is None
-    # A bow tie is no valid polygon; what it encloses is clear all the same.
     bow = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000, 90000 460000, 90000 450000, 80000 460000, 80000 450000))")
-    assert space.covered_percent(bow, whole) == pytest.approx(100)
+    assert space.covered_percent(bow, whole) is None
+
+
+def crossing(points: int) -> str:
+    """A ring of a quarter of the points' square of crossings."""
+    ring = [(7 * i % 997, 13 * i * i % 991) for i in range(points)]
+    return f"POLYGON(({','.join(f'{x} {y}' for x, y in [*ring, ring[0]])}))"
+
+
+@pytest.mark.parametrize(
+    ("wkt", "crs", "said"),
+    [
+        ("POLYGON((0 0, 10 10, 10 0, 0 10, 0 0))", "EPSG:28992", r".wkt is no valid polygon (Self-intersection[5 5])"),
+        (crossing(450), "EPSG:28992", ".wkt is no valid polygon (Self-intersection["),
+        (crossing(1600), "EPSG:28992", ".wkt has more than 1000 points: simplify it"),
+        ("POLYGON((0 0, 1 1", "EPSG:28992", ".wkt cannot be read"),
+        ("POLYGON((0 0, 1 1, 0 0, 0 0))", "EPSG:28992", ".wkt is no valid polygon"),
+        ("MULTIPOLYGON (EMPTY)", "EPSG:28992", ".wkt encloses nothing"),
+        ("POLYGON((0 0, 10 10, 10 0, 0 0))", "EPSG:99999", ".crs is not known"),
+    ],
+)
+def test_an_area_that_cannot_be_used_is_named(wkt: str, crs: str, said: str) -> None:
+    area = Area(crs=crs, wkt=wkt)
+    assert (space.fault(area) or "").startswith(said)
+    assert space.covered_percent(area, Extent(crs="EPSG:28992", bbox=("0", "0", "9", "9"))) is None
+
+
+def test_what_is_not_remembered_is_collected_and_not_worked_out() -> None:
+    area = Area(crs="EPSG:28992", wkt="POLYGON((0 0, 10 10, 10 0, 0 0))")
+    here, there = (Extent(crs="EPSG:28992", bbox=("0", "0", "9", side)) for side in ("8.75", "9.25"))
+    asked = [space.Covered(area, here), space.SameCrs("EPSG:28992", "EPSG:7415"), space.Fault(area)]
+    space._answers.clear()
+    with space.elsewhere() as collected:
+        assert space.covered_percent(area, here) is None
+        assert space.same_crs("EPSG:28992", "EPSG:7415") is None
+        assert space.fault(area) is None
+        assert list(collected) == asked
+        space.learn(asked[0], 42.0)
+        space.learn(asked[1], False)
+        assert space.covered_percent(area, here) == 42.0
+        assert space.same_crs("EPSG:28992", "EPSG:7415") is False
+        assert space.same_crs("EPSG:28992", "EPSG:28992") is True
+    assert space.covered_percent(area, there) == pytest.approx(81.5, abs=20)
+    space.learn(asked[0], None)
 
 
 @pytest.mark.parametrize(

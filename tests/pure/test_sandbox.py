@@ -19,7 +19,7 @@ from ddtas.confined import client, close
 from ddtas.confined.job import MIB
 from ddtas.errors import TemplateError
 from ddtas.plan.template import MAX_OBJECTS, TemplateContext, render
-from ddtas.sandbox import AT_ONCE, JOB, render_in_sandbox
+from ddtas.sandbox import JOB, render_in_sandbox
 
 CONTEXT: TemplateContext = {
     "prefix": "flood-abc",
@@ -38,6 +38,7 @@ async def _closed_afterwards() -> AsyncIterator[None]:
     await close()
 
 
+AT_ONCE = 2
 _PARTIES = itertools.count()
 
 

@@ -6,6 +6,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ddtas.errors import DdtasError
+
 Party = tuple[str, ...]
 """Who asks, from the whole to the part: (listing, namespace), say."""
 
@@ -14,11 +16,22 @@ _FIRST_PAUSE_SECONDS = 5.0  # doubled each time, up to
 _LONGEST_PAUSE_SECONDS = 300.0
 
 
+class Later(DdtasError):
+    """A party used up what it might, and has to wait for its next turn.
+
+    Attributes:
+        seconds: until then.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"wait {seconds:.0f} s for the next turn")
+        self.seconds = seconds
+
+
 class Turns:
     """So many places at once, of which each party has a share.
 
-    Next is whoever was served longest ago: first by the whole of its party, then by its parts; then who came first. A
-    party that is told to pause waits, and the others do not wait for it.
+    Next is whoever was served longest ago: first by the whole of its party, then by its parts; then who came first.
     """
 
     def __init__(self, places: int, each: int) -> None:
@@ -34,12 +47,18 @@ class Turns:
         self._taken: Counter[str] = Counter()
         self._ticks = itertools.count(1)
         self._served: OrderedDict[Party, int] = OrderedDict()  # when each party, and each part of it, was served last
-        self._pauses: OrderedDict[str, tuple[float, float]] = OrderedDict()  # until when, and how long
-        self._timer: asyncio.TimerHandle | None = None
+        self._pauses: OrderedDict[Party, tuple[float, float]] = OrderedDict()  # until when, and how long
 
     @asynccontextmanager
     async def turn(self, party: Party) -> AsyncIterator[None]:
-        """Wait for a place, and have it until the context is left."""
+        """Wait for a place, and have it until the context is left.
+
+        Raises:
+            Later: the party was told to pause.
+        """
+        left = self._pauses.get(party, (0.0, 0.0))[0] - asyncio.get_running_loop().time()
+        if left > 0:
+            raise Later(left)
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(party, deque()).append(mine)
         self._next()
@@ -56,15 +75,16 @@ class Turns:
             self._next()
 
     def pause(self, party: Party) -> None:
-        """Serve this party (by the first part of its name) later: 5 s, doubled each time up to 5 minutes."""
-        _, before = self._pauses.pop(party[0], (0.0, 0.0))
+        """Give this party its next turn later: in 5 s, doubled each time up to 5 minutes."""
+        _, before = self._pauses.pop(party, (0.0, 0.0))
         seconds = min(_LONGEST_PAUSE_SECONDS, max(_FIRST_PAUSE_SECONDS, 2 * before))
-        self._pauses[party[0]] = (asyncio.get_running_loop().time() + seconds, seconds)
-        _bound(self._pauses)
+        self._pauses[party] = (asyncio.get_running_loop().time() + seconds, seconds)
+        while len(self._pauses) > _REMEMBERED:
+            self._pauses.popitem(last=False)
 
     def resume(self, party: Party) -> None:
         """It behaved: the next pause is the first one again."""
-        self._pauses.pop(party[0], None)
+        self._pauses.pop(party, None)
 
     def _leave(self, party: Party, mine: "asyncio.Future[None]") -> None:
         """Take one out of those who wait; one that was cancelled may be out already."""
@@ -75,8 +95,7 @@ class Turns:
             self._waiting.pop(party, None)
 
     def _next(self) -> None:
-        now = asyncio.get_running_loop().time()
-        while self._free and (able := [party for party in self._waiting if self._may(party, now)]):
+        while self._free and (able := [party for party in self._waiting if self._taken[party[0]] < self._each]):
             party = min(able, key=self._rank)
             waiter = self._waiting[party][0]
             self._leave(party, waiter)
@@ -87,27 +106,13 @@ class Turns:
             for end in range(1, len(party) + 1):
                 self._served.pop(party[:end], None)
                 self._served[party[:end]] = next(self._ticks)
-            _bound(self._served)
+            while len(self._served) > _REMEMBERED:
+                self._served.popitem(last=False)
             waiter.set_result(None)
-        self._wake(now)
-
-    def _may(self, party: Party, now: float) -> bool:
-        until, _ = self._pauses.get(party[0], (0.0, 0.0))
-        return until <= now and self._taken[party[0]] < self._each
 
     def _rank(self, party: Party) -> tuple[int, ...]:
         return tuple(self._served.get(party[:end], 0) for end in range(1, len(party) + 1))
 
-    def _wake(self, now: float) -> None:
-        """Come back when the first pause of those who wait is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        ends = [until for party in self._waiting if (until := self._pauses.get(party[0], (0.0, 0.0))[0]) > now]
-        if ends:
-            self._timer = asyncio.get_running_loop().call_at(min(ends), self._next)
 
-
-def _bound(known: OrderedDict[Party, int] | OrderedDict[str, tuple[float, float]]) -> None:
-    while len(known) > _REMEMBERED:
-        known.popitem(last=False)
+COMPUTING = Turns(places=2, each=1)
+"""Jobs that only compute (templates, areas): the operator's container has room for two at once."""

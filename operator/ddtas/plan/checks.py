@@ -337,6 +337,8 @@ def coverage(
     def say() -> str:
         if area is None:
             return _needs(f"{percent}% of {where}", "the platform has no spec.municipality.area", None)
+        if isinstance(area, Area) and (fault := space.fault(area)):
+            return _needs(f"{percent}% of {where}", f"the platform's spec.municipality.area{fault}", None)
         by_contract = (
             f"the contract's extent has {promised:.0f}%"
             if promised is not None

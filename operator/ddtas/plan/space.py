@@ -1,12 +1,20 @@
 """Coordinate reference systems and extents, compared as places and not as texts. By pyproj and shapely.
 
 x is the easting or longitude and y the northing or latitude everywhere, whatever order a CRS has its own axes in.
+
+What is asked is remembered. Within `elsewhere()` nothing is worked out here: what is not remembered is not known, and
+the question is collected, for a process that may break (`ddtas.geometry`).
 """
 
 import math
 import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ddtas.api.datasource import Area, Extent
 
@@ -14,8 +22,42 @@ if TYPE_CHECKING:
     from pyproj import CRS, Transformer
 
 # pyproj and shapely are imported when first needed: most comparisons are of equal texts, and they take 45 MiB.
+MOST_POINTS = 1000  # of an area: the borders of a municipality, simplified
 _EDGE_POINTS = 16  # a straight edge in one CRS is a curve in another
 _CACHED = 512
+_REMEMBERED = 8192  # answers
+
+
+@dataclass(frozen=True)
+class SameCrs:
+    """Are two names of one CRS? bool, or None where it is not known."""
+
+    name: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Covered:
+    """How much of an area lies within an extent? In percent, or None where it cannot be told."""
+
+    area: Area | Extent
+    extent: Extent
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with an area? None where nothing is."""
+
+    area: Area
+
+
+Question = SameCrs | Covered | Fault
+Answer = bool | float | str | None
+_T = TypeVar("_T", bound=Answer)
+
+_answers: "OrderedDict[Question, Answer]" = OrderedDict()
+_collected: ContextVar[dict[Question, None] | None] = ContextVar("questions", default=None)
+
 # An authority and its code. Whatever else there is in a name is looked for in all that PROJ knows, which takes long.
 _CODE = "[A-Za-z][A-Za-z0-9_]{0,15}%s[A-Za-z0-9.]{0,10}%s[A-Za-z0-9]{1,15}"
 _CODED = re.compile(
@@ -37,15 +79,79 @@ def _crs(name: str) -> "CRS | None":
         return None
 
 
-@lru_cache(maxsize=_CACHED)
+@contextmanager
+def elsewhere() -> Iterator[dict[Question, None]]:
+    """What is not remembered is not worked out here, but collected in the dictionary that is given."""
+    asked: dict[Question, None] = {}
+    token = _collected.set(asked)
+    try:
+        yield asked
+    finally:
+        _collected.reset(token)
+
+
+def learn(question: Question, answer: Answer) -> None:
+    """Remember an answer."""
+    _answers[question] = answer
+    if len(_answers) > _REMEMBERED:
+        _answers.popitem(last=False)
+
+
+def compute(question: Question) -> Answer:
+    """Work an answer out."""
+    match question:
+        case SameCrs(name, other):
+            return _same_crs(name, other)
+        case Covered(area, extent):
+            return _covered_percent(area, extent)
+        case Fault(area):
+            return _fault(area)
+
+
+def warm() -> None:
+    """Have shapely and PROJ open all that they need to work anything out."""
+    box = Extent(crs="OGC:CRS84", bbox=("4", "51", "5", "52"))
+    compute(Covered(Area(crs="EPSG:28992", wkt="POLYGON((80000 450000,90000 450000,90000 460000,80000 450000))"), box))
+    compute(Fault(Area(crs="EPSG:28992", wkt="POLYGON((0 0,1 1,1 0,0 1,0 0))")))
+
+
+def _asked(question: Question, kind: type[_T] | tuple[type[_T], ...]) -> _T | None:
+    if question in _answers:
+        _answers.move_to_end(question)
+    elif (collected := _collected.get()) is not None:
+        collected[question] = None
+        return None
+    else:
+        learn(question, compute(question))
+    answer = _answers[question]
+    return answer if isinstance(answer, kind) else None
+
+
 def same_crs(name: str, other: str) -> bool | None:
     """Whether two names are of one CRS, the order of its axes aside (protocols have rules of their own for that).
 
     Returns:
         None when one of them is not known.
     """
-    if name == other:
-        return True
+    return True if name == other else _asked(SameCrs(name, other), bool)
+
+
+def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
+    """How much of an area lies within an extent, in percent of the area as its own CRS measures it.
+
+    Returns:
+        None when it cannot be told: an unknown CRS, an area with a fault or without a size, or an extent that has no
+        place in the area's CRS.
+    """
+    return _asked(Covered(area, extent), float)
+
+
+def fault(area: Area) -> str | None:
+    """What is wrong with an area, after "spec.municipality.area"; None where nothing is."""
+    return _asked(Fault(area), str)
+
+
+def _same_crs(name: str, other: str) -> bool | None:
     left, right = _crs(name), _crs(other)
     if left is None or right is None:
         return None
@@ -66,15 +172,32 @@ def _box(extent: Extent) -> Any:
     return shapely.box(west, south, east, north)
 
 
+def _fault(area: Area) -> str | None:
+    import shapely
+
+    if area.wkt.count(",") >= MOST_POINTS:
+        return f".wkt has more than {MOST_POINTS} points: simplify it"
+    if _crs(area.crs) is None:
+        return ".crs is not known: give one such as EPSG:28992"
+    try:
+        shape = shapely.from_wkt(area.wkt)
+    except shapely.errors.ShapelyError:
+        return ".wkt cannot be read: write POLYGON((x y, x y, …)), the last point like the first"
+    if not all(map(math.isfinite, shape.bounds)):
+        return ".wkt encloses nothing: correct its coordinates"
+    if not shapely.is_valid(shape):
+        why = str(shapely.is_valid_reason(shape))[:80]
+        return f".wkt is no valid polygon ({why}): correct it; a ring must not cross or touch itself"
+    return None if shape.area > 0 else ".wkt encloses nothing: correct its coordinates"
+
+
 def _shape(area: Area | Extent) -> Any | None:
     import shapely
 
     if isinstance(area, Extent):
         return _box(area)
-    try:
-        return shapely.make_valid(shapely.from_wkt(area.wkt))
-    except shapely.errors.ShapelyError:
-        return None
+    # Not made valid: that takes half a minute where a thousand lines cross each other.
+    return None if _fault(area) else shapely.from_wkt(area.wkt)
 
 
 def _to(shape: Any, source: str, target: str) -> Any | None:
@@ -92,14 +215,7 @@ def _to(shape: Any, source: str, target: str) -> Any | None:
     return shapely.make_valid(moved) if all(map(math.isfinite, moved.bounds)) else None
 
 
-@lru_cache(maxsize=_CACHED)
-def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
-    """How much of an area lies within an extent, in percent of the area as its own CRS measures it.
-
-    Returns:
-        None when it cannot be told: an unknown CRS, an area that is no polygon or has no size, or an extent that has
-        no place in the area's CRS.
-    """
+def _covered_percent(area: Area | Extent, extent: Extent) -> float | None:
     import shapely
     from pyproj.exceptions import ProjError
 

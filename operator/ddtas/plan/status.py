@@ -31,7 +31,7 @@ from ddtas.api.platform import (
     MunicipalityPlatformStatus,
     SourceFacts,
 )
-from ddtas.plan import clock
+from ddtas.plan import clock, space
 from ddtas.plan.conformance import conformance
 from ddtas.plan.decide import PROVISIONED, STEPS, Finding, Frozen, Plan
 from ddtas.plan.preview import Preview
@@ -311,7 +311,7 @@ def platform_status(
     where, remembered = cluster or (None, None)
     about = (_platform_finding(sources, reachable), _conformance_finding(sources))
     found = about if where is None else (where, *about)
-    main = next((f for f in found if f.status != "True"), about[0])
+    main = _area_fault(platform) or next((f for f in found if f.status != "True"), about[0])
     kstatus = _kstatus(main)
     if platform.spec.suspend:  # its data sources are looked at all the same, and what is wrong with them is told
         text = f"spec.suspend is true: nothing new is done for the Installations here; {main.message}"
@@ -429,6 +429,13 @@ def _bounded(sources: Sequence[DataSourceStatus]) -> Iterator[DataSourceStatus]:
         else:
             room -= wide
             yield source
+
+
+def _area_fault(platform: MunicipalityPlatform) -> Finding | None:
+    """An area that cannot be used is the platform's own fault: apps that ask for coverage wait for its correction."""
+    area = platform.spec.municipality.area
+    fault = space.fault(area) if area is not None else None
+    return Finding("Ready", "False", Reason.SPEC_INVALID, f"spec.municipality.area{fault}") if fault else None
 
 
 def _platform_finding(sources: Sequence[DataSourceStatus], reachable: int) -> Finding:

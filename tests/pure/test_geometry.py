@@ -1,0 +1,113 @@
+"""Questions about places, answered by real confined processes."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from builders import platform_body
+from test_plan_checks import crossing
+
+from ddtas import confined, geometry
+from ddtas.api.datasource import Area, Extent
+from ddtas.api.platform import MunicipalityPlatform
+from ddtas.confined import Exceeded, Limit
+from ddtas.plan import space
+from ddtas.plan.space import Covered, Fault, Question, SameCrs
+from ddtas.plan.status import platform_status
+from ddtas.reconcile import _settled
+
+HERE = Extent(crs="OGC:CRS84", bbox=("4.3", "51.9", "4.5", "52.1"))
+CITY = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000,90000 450000,90000 460000,80000 460000,80000 450000))")
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+PARTY = ("areas", "delft")
+
+
+@pytest.fixture(autouse=True)
+async def _closed_afterwards() -> AsyncIterator[None]:
+    space._answers.clear()
+    yield
+    await confined.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In this process nothing is worked out."""
+    monkeypatch.setattr(space, "compute", lambda question: pytest.fail(f"worked out here: {question}"))
+    with space.elsewhere():
+        yield
+
+
+async def test_answers_are_those_of_the_same_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    questions: list[Question] = [
+        SameCrs("EPSG:28992", "http://www.opengis.net/def/crs/EPSG/0/28992"),
+        SameCrs("EPSG:28992", "EPSG:4326"),
+        SameCrs("EPSG:28992", "EPSG:99999"),
+        Covered(CITY, HERE),
+        Covered(HERE, Extent(crs="EPSG:28992", bbox=("80000", "450000", "90000", "460000"))),
+        Covered(CITY, Extent(crs="http://www.opengis.net/def/crs/IAU/2015/49900", bbox=("1", "2", "3", "4"))),
+        Fault(CITY),
+        Fault(Area(crs="EPSG:28992", wkt=crossing(900))),
+    ]
+    await geometry.answer_all(questions, PARTY)
+    found = [space._answers[question] for question in questions]
+    monkeypatch.undo()
+    assert found == [space.compute(question) for question in questions]
+    assert found[:3] == [True, False, None]
+    assert 50 < float(found[3] or 0) < 100
+
+
+@pytest.mark.parametrize("points", [450, 999, 1600])
+async def test_an_area_that_crosses_itself_holds_nobody_up(points: int) -> None:
+    """450 points held the event loop for 3.8 s, and 1,600 for 28.5 s."""
+    body = platform_body()
+    body["spec"]["municipality"]["area"] = {"crs": "EPSG:28992", "wkt": crossing(points)[:16384]}
+    platform = MunicipalityPlatform.parse(body)
+
+    async def judged() -> str:
+        status = platform_status(platform, {}, {}, (), NOW)
+        return next(c.message for c in status.conditions if c.type == "Ready")
+
+    started = time.thread_time()
+    message = await _settled("delft", judged)
+    assert time.thread_time() - started < 0.05
+    assert message.startswith("spec.municipality.area.wkt ")
+    assert await judged() == message  # and it is remembered
+
+
+async def test_what_takes_too_much_is_the_fault_of_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = Fault(Area(crs="EPSG:28992", wkt="POLYGON((0 0, 2 2, 2 0, 0 0))"))
+    run, asked = confined.run, 0
+
+    async def costly(job: confined.Job, request: bytes, variant: str = "") -> bytes:
+        nonlocal asked
+        asked += 1
+        if b"2 2" in request:
+            raise Exceeded(Limit.PROCESSOR)
+        return await run(job, request, variant)
+
+    monkeypatch.setattr(confined, "run", costly)
+    others = [SameCrs("EPSG:28992", f"EPSG:{code}") for code in range(28990, 28997)]
+    await geometry.answer_all([*others[:5], bad, *others[5:]], PARTY)
+    assert space._answers[bad] is None
+    monkeypatch.undo()
+    assert [space._answers[q] for q in others] == [space.compute(q) for q in others]
+    assert asked <= 7
+
+
+async def test_one_city_has_one_place_at_a_time() -> None:
+    cities = [[SameCrs("EPSG:28992", f"EPSG:{1000 * n + i}") for i in range(300)] for n in (3, 25)]
+    await asyncio.gather(*(geometry.answer_all(q, ("areas", str(n))) for n, q in enumerate(cities)))
+    assert all(question in space._answers for city in cities for question in city)
+
+
+def test_the_operator_imports_none_of_what_reads_hostile_input() -> None:
+    code = "import sys, ddtas.handlers; print(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    modules = set(output.split())
+    assert modules.isdisjoint(
+        {"shapely", "pyproj", "pyarrow", "psycopg", "ijson", "defusedxml", "numpy", "pint", "ddtas.probes.http"}
+    )
