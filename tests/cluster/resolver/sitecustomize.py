@@ -39,3 +39,8 @@ class _Wrong(_real, metaclass=_AnyDatetime):
 
 if "DDTAS_TEST_CLOCK" in os.environ:
     module.datetime = _Wrong  # type: ignore[misc]
+
+# Probes look names up in processes of their own, which have no environment, and so not this module either.
+from ddtas.confined import client  # noqa: E402
+
+client._BOOT = client._BOOT.replace("from ddtas", "import sitecustomize; from ddtas")
