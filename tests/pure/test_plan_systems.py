@@ -724,12 +724,32 @@ def test_news_goes_as_far_as_a_cycle_can() -> None:
     up = flood(system, offers=OFFERS)
     accepts = [{"name": "town", "namespace": "voorbeelddorp", "installation": "town", "product": "flow"}]
     system.platform("elsewhere", accepts=accepts)
+    taken = [{"name": "flood", "namespace": "voorbeeldstad", "installation": "flood", "product": "forecast"}]
+    system.platform("voorbeelddorp", accepts=taken)
     town = app("town-twin", requirement(), products=(product("flow"),))
     offers = [{"product": "flow", "to": [{"namespace": "elsewhere", "platform": "oup"}]}]
     system.install("town", town, namespace="voorbeelddorp", offers=offers)
     system.world.take_news()
     system.remove(up)
     assert system.world.take_news()[1] == {(n, "oup") for n in ("voorbeeldstad", "voorbeelddorp", "elsewhere")}
+
+
+def test_who_only_offers_gives_nobody_anything_to_do() -> None:
+    """Hundreds of platforms may be named in offers, without a word of theirs."""
+    system = System()
+    crowd = [f"city-{number}" for number in range(32)]
+    for namespace in crowd:
+        system.platform(namespace)
+    up = flood(system, offers=[{"product": "forecast", "to": [{"namespace": n, "platform": "oup"} for n in crowd]}])
+    system.world.take_news()
+    up.serving()
+    system.publish(up)
+    assert system.world.take_news()[1] == {("voorbeeldstad", "oup")}
+    accepts = [{"name": "flood", "namespace": "voorbeeldstad", "installation": "flood", "product": "forecast"}]
+    system.platform(crowd[0], accepts=accepts)
+    system.world.take_news()
+    system.remove(up)
+    assert system.world.take_news()[1] == {("voorbeeldstad", "oup"), (crowd[0], "oup")}
 
 
 def test_a_listing_that_gets_a_product_is_news_of_its_installations() -> None:
@@ -810,16 +830,16 @@ class Walk:
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_happens_who_has_something_to_do_is_queued_and_who_serves_serves(seed: int) -> None:
     walk = Walk(seed)
-    serving: dict[str, int] = {}
+    serving: dict[str, Twin] = {}
     for _ in range(60):
         walk.step()
         walk.system.assert_nothing_was_missed()
         for ref, twin in walk.system.twins.items():
             status = twin.installation["status"]
             was = serving.get(ref.name)
-            assert was != id(twin) or status.get("servingRevision"), f"{ref} serves no more"
+            assert was is not twin or status.get("servingRevision"), f"{ref} serves no more"
             if status.get("servingRevision"):
-                serving[ref.name] = id(twin)
+                serving[ref.name] = twin
                 assert {c.revision for k, c in twin.children.items() if k[0] == "Service"} == {
                     status["servingRevision"]
                 }

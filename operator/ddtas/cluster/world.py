@@ -234,7 +234,7 @@ class World:
             for interface in (old, new) if old != new else ():
                 if interface is not None:
                     upstreams |= interface.upstreams
-                    platforms |= interface.platforms
+                    platforms |= self._users(ref, interface)
         if self._moved:
             upstreams |= {ref for ref, i in self._interfaces.items() if self._moved & i.platforms}
         self._news, self._moved = {}, set()
@@ -251,8 +251,19 @@ class World:
             found.add(platform)
             for ref in self._linked.get(platform[0], ()):
                 if self._interfaces[ref].home == platform:
-                    todo += self._interfaces[ref].platforms
+                    todo += self._users(ref, self._interfaces[ref])
         return found
+
+    def _users(self, ref: Ref, interface: Interface) -> set[Name]:
+        """The platforms that may use an Installation's products: its own, and those that accept what it offers.
+
+        Whoever only offers, to hundreds of platforms, gives none of them anything to do.
+        """
+        return {p for p in interface.platforms if p == interface.home or self._accepts(p, ref)}
+
+    def _accepts(self, key: Name, ref: Ref) -> bool:
+        platform = self.platforms.find(key)
+        return platform is not None and any((a.namespace, a.installation) == ref for a in platform.spec.accepts)
 
     def _linked_in(self, namespace: str) -> Iterator[Installation]:
         found = (self.installations.find(ref) for ref in self._linked.get(namespace, ()))
