@@ -19,6 +19,12 @@ RECONCILE_SECONDS = Histogram(
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
     registry=REGISTRY,
 )
+INTERNAL_ERRORS = Counter(
+    "ddtas_internal_errors_total",
+    "Reconciles that a fault of the operator ended, by kind.",
+    ["kind"],
+    registry=REGISTRY,
+)
 QUEUE_LENGTH = Gauge("ddtas_queue_length", "Objects that wait for a worker.", registry=REGISTRY)
 API_REQUESTS = Counter(
     "ddtas_api_requests_total",

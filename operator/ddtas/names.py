@@ -54,6 +54,11 @@ ANNOTATION_DATA_VERSION = f"{GROUP}/data-version"
 # On children that may be changed: digest of what was last asked for. What is there may be otherwise, by hand.
 ANNOTATION_ASKED = f"{GROUP}/asked"
 
+# On each Job: tells those that the operator made from those that look like it; its key is in the Secret SEAL, beside
+# the Lease.
+ANNOTATION_SEAL = f"{GROUP}/seal"
+SEAL = "ddtas-operator-seal"
+
 # On an Installation with `spec.removal: Wait`: it is deleted when nobody uses its data products any more.
 FINALIZER_CONSUMERS = f"{GROUP}/consumers"
 FINALIZERS = (FINALIZER, FINALIZER_CONSUMERS)

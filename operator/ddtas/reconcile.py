@@ -5,13 +5,13 @@ import logging
 import time
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from ddtas import geometry, metrics, names
+from ddtas import geometry, metrics, names, redaction
 from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, InstallationStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
@@ -23,16 +23,18 @@ from ddtas.api.platform import (
     MunicipalityPlatform,
     MunicipalityPlatformStatus,
 )
-from ddtas.cluster import report
-from ddtas.cluster.apply import apply, remove_all
+from ddtas.cluster import events, report
+from ddtas.cluster.apply import apply, ownership, remove_all
 from ddtas.cluster.children import Children
 from ddtas.cluster.client import Client
 from ddtas.cluster.clusters import Clusters
+from ddtas.cluster.events import News
+from ddtas.cluster.ownership import Seal
 from ddtas.cluster.place import Place
 from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, ResourceType
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.confined.turns import Later, Party
-from ddtas.errors import ClusterError, Conflict, NotFound, TemplateError
+from ddtas.errors import ClusterError, NotFound, TemplateError, trail
 from ddtas.plan import dependencies, offers, space, volumes
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered, unjudged
@@ -50,6 +52,7 @@ from ddtas.plan.status import (
     ChangeSet,
     Status,
     awaited_status,
+    broken_status,
     held_status,
     installation_status,
     listing_status,
@@ -79,6 +82,8 @@ _NAME_TAKEN_AGAIN_SECONDS = 15.0
 # When all room on a city's cluster is taken, and when objects that are being removed there are looked for again.
 _BUSY_SECONDS = 1.0
 _REMOVING_SECONDS = 2.0
+# What a read found and no watch has brought yet.
+_UNHEARD_SECONDS = 0.5
 # A platform that is gone while Installations of it still are to be removed from its cluster.
 _FORGOTTEN_SECONDS = 60.0
 
@@ -109,6 +114,7 @@ class Reconciler:
         clusters: Clusters,
         probes: ProbeScheduler,
         settings: Settings,
+        seal: Seal,
         offered: Callable[[str, MeasuredOffers | None], MeasuredOffers | None] = lambda namespace, known: known,
         now: Callable[[], datetime] = _now,
         on_published: Callable[[], None] = lambda: None,
@@ -120,6 +126,7 @@ class Reconciler:
             world: what is known of it.
             probes: what is known of data sources.
             settings: of this process.
+            seal: of the Jobs that are made.
             offered: what the cluster at home offers in a namespace; what was known of it, while it was not looked at.
             now: the clock.
             on_published: called when a status was written: its own event will bring nothing new.
@@ -130,6 +137,7 @@ class Reconciler:
         self._clusters = clusters
         self._probes = probes
         self._settings = settings
+        self._seal = seal
         self._offered = offered
         self._now = now
         self._on_published = on_published
@@ -149,6 +157,7 @@ class Reconciler:
 
         Raises:
             ClusterError: the API server did not do what it was asked; the caller tries again later.
+            Exception: a fault of ours, which is told as a condition of the object; the caller tries again later.
         """
         work = {
             "AppListing": self._listing,
@@ -163,10 +172,44 @@ class Reconciler:
             outcome = "ok"
         except Later as later:  # for its turn at a confined process
             outcome, again_after = "ok", later.seconds
+        except report.Outdated as outdated:
+            again_after, outcome = outdated.again_after, "ok"
+        except (ClusterError, MemoryError):
+            raise
+        except Exception as error:
+            metrics.INTERNAL_ERRORS.labels(key.kind).inc()
+            await self._own_up(key, error)
+            raise
         finally:
             metrics.RECONCILES.labels(key.kind, outcome).inc()
             metrics.RECONCILE_SECONDS.labels(key.kind).observe(time.perf_counter() - started)
         return again_after
+
+    async def _own_up(self, key: ObjectKey, error: Exception) -> None:
+        """Say on the object that the operator fails to work on it, and where: never the error's text."""
+        _, collection, model = self._kind(key.kind)
+        known = collection.get((key.namespace, key.name))
+        if known is None:
+            return
+        text = f"the operator could not work on it: {trail(error)}: report it, with the operator's log"
+        try:
+            old = _status_of(known, model)
+            status = broken_status(old, known.metadata.generation, text, self._now())
+            told = events.news("Warning", Reason.INTERNAL_ERROR, text, known.metadata, known.metadata.generation)
+            await self._publish(key.kind, known, status, [told])
+        except report.Outdated:
+            return
+        except ClusterError as refused:
+            log.warning("%s: %s", key, refused)
+
+    def _kind(self, kind: str) -> tuple[ResourceType, Collection[Any], type[Status]]:
+        world = self._world
+        found: dict[str, tuple[ResourceType, Collection[Any], type[Status]]] = {
+            APP_LISTING.kind: (APP_LISTING, world.listings, AppListingStatus),
+            PLATFORM.kind: (PLATFORM, world.platforms, MunicipalityPlatformStatus),
+            INSTALLATION.kind: (INSTALLATION, world.installations, InstallationStatus),
+        }
+        return found[kind]
 
     # ---- AppListing ----
 
@@ -175,9 +218,10 @@ class Reconciler:
         if listing is None or listing.metadata.deletion_timestamp:
             return None
         if isinstance(listing, Unreadable):
-            return await self._refuse(APP_LISTING, AppListingStatus, listing)
+            await self._refuse(APP_LISTING.kind, listing)
+            return None
         status = listing_status(listing, self._settings.policy, self._now())
-        await self._publish(APP_LISTING, self._world.listings, listing, status)
+        await self._publish(APP_LISTING.kind, listing, status)
         return None
 
     # ---- MunicipalityPlatform ----
@@ -196,7 +240,8 @@ class Reconciler:
         if platform.metadata.deletion_timestamp:
             return None
         if isinstance(platform, Unreadable):
-            return await self._refuse(PLATFORM, MunicipalityPlatformStatus, platform)
+            await self._refuse(PLATFORM.kind, platform)
+            return None
         products = self._world.products(platform)
         sources = _sources(platform, products)
         self._probes.retain(namespace, name, {s.name for s in sources})
@@ -211,7 +256,7 @@ class Reconciler:
             return platform_status(platform, observations, digests, listings, now, cluster, products, offer)
 
         status = await _settled(namespace, judged)
-        await self._publish(PLATFORM, self._world.platforms, platform, status)
+        await self._publish(PLATFORM.kind, platform, status)
         if cluster is not None and cluster[0].status == "True":
             self._approve(key)
         return _CATALOGUE_SECONDS
@@ -336,9 +381,9 @@ class Reconciler:
     async def _installation(self, key: Name) -> float | None:
         installation = self._world.installations.get(key)
         if installation is None:
-            metadata = self._with_volumes.pop(key, None)
-            if metadata is not None:
-                await self._tell_kept(volumes.kept(self._children.there(key)), metadata, "")
+            metadata = self._with_volumes.get(key) or Metadata(namespace=key[0], name=key[1])
+            await self._tell_kept(volumes.kept(self._children.there(key)), metadata, "")
+            self._with_volumes.pop(key, None)
             return None
         if installation.metadata.deletion_timestamp:
             if await self._is_awaited(installation):
@@ -348,13 +393,15 @@ class Reconciler:
                 return await self._remove(installation)
             return None  # the children are owned: the garbage collector removes them
         if isinstance(installation, Unreadable):
-            return await self._refuse(INSTALLATION, InstallationStatus, installation)
+            await self._refuse(INSTALLATION.kind, installation)
+            return None
         await self._finalize(
             installation.metadata, names.FINALIZER_CONSUMERS, installation.spec.removal is Removal.WAIT
         )
         installation = self._world.installations.get(key)
         if not isinstance(installation, Installation):
             return None
+        await self._look_up(installation)
         platform = self._world.platforms.get((key[0], installation.spec.platform))
         elsewhere = isinstance(platform, MunicipalityPlatform) and platform.spec.cluster is not None
         # Its objects may be elsewhere also when its platform is gone, or is another one by now.
@@ -369,34 +416,42 @@ class Reconciler:
     async def _bring(self, installation: Installation, place: Place) -> float | None:
         """Decide, apply, status."""
         snapshot, plan, shown = await self._decide(installation, place)
-        changes: ChangeSet | None = ChangeSet()
-        if not plan.suspended:
-            changes = await apply(self._client, place, snapshot, plan)
-        if changes is None:
-            self._world.installations.remove((installation.metadata.namespace, installation.metadata.name))
-            return None
+        changes = await apply(self._client, place, snapshot, plan, self._seal) if not plan.suspended else ChangeSet()
         if plan.volumes:
             self._with_volumes[installation.metadata.namespace, installation.metadata.name] = installation.metadata
         status = installation_status(snapshot, plan, changes, shown)
-        if await self._publish(INSTALLATION, self._world.installations, installation, status):
-            await self._tell_more(installation, status)
-        if any(fault.reason is Reason.APPLY_FAILED for fault in changes.faults):
-            raise ClusterError(0, changes.faults[0].message)
+        begins = _begins(installation.status, status)
+        if await self._publish(INSTALLATION.kind, installation, status, _more_news(installation, status)) and begins:
+            metrics.RECALIBRATIONS.labels(begins).inc()
+        failed = [fault for fault in changes.faults if fault.reason is Reason.APPLY_FAILED]
+        if failed:
+            raise ClusterError(0, failed[0].message, max(fault.retry_after for fault in failed))
         return _NAME_TAKEN_AGAIN_SECONDS if changes.faults else plan.requeue_after
 
-    async def _tell_more(self, installation: Installation, status: InstallationStatus) -> None:
-        """Count and tell what no condition says: a recalibration that begins, and objects that were changed by hand."""
-        old, news = installation.status, []
-        begun = status.recalibration
-        if begun is not None and begun.trigger is not None and begun.since != getattr(old.recalibration, "since", None):
-            metrics.RECALIBRATIONS.labels(begun.trigger.value).inc()
-            news.append(report.News("Normal", "Recalibrating", f"{begun.trigger.value}: {begun.reason}"))
-        if status.drift and status.drift != old.drift:
-            items = ", ".join(f"{item.kind} {item.name} ({item.found.lower()})" for item in status.drift[:10])
-            news.append(report.News("Warning", "Drifted", f"changed by hand, and left so: {items}"))
-        for piece in news:
-            at = str(status.observed_generation if begun is None else begun.since)
-            await report.announce(self._client, INSTALLATION, installation.metadata, piece, at)
+    async def _look_up(self, installation: Installation) -> None:
+        """What an Installation names is missing only where a read says so: each kind has a watch of its own, and of two
+        objects that were made one after the other, the second one may be heard of first.
+
+        Raises:
+            Outdated: it is there, and a watch is about to bring it.
+        """
+        spec, told = installation.spec, {c.reason for c in installation.status.conditions}
+        for resource, collection, key, reason in (
+            (APP_LISTING, self._world.listings, ("", spec.listing), Reason.LISTING_NOT_FOUND),
+            (
+                PLATFORM,
+                self._world.platforms,
+                (installation.metadata.namespace, spec.platform),
+                Reason.PLATFORM_NOT_FOUND,
+            ),
+        ):
+            if collection.get(key) is not None or reason in told:
+                continue
+            try:
+                await self._client.get(resource, key[0] or None, key[1])
+            except NotFound:
+                return  # the first one that is missing is what is told
+            raise report.Outdated(_UNHEARD_SECONDS)
 
     # ---- Installations on a city's own cluster ----
 
@@ -419,8 +474,8 @@ class Reconciler:
             frozen = spec.suspend or spec.mode == "Plan" or platform.spec.suspend
             if names.FINALIZER not in installation.metadata.finalizers and not frozen:
                 # Written before the first object, and with it in memory it goes on at once.
-                done = await self._finalize(installation.metadata, names.FINALIZER, True)
-                return 0.0 if done else None
+                await self._finalize(installation.metadata, names.FINALIZER, True)
+                return 0.0
             return await self._bring(installation, place)
 
     def _why_not(self, key: Name, platform: MunicipalityPlatform | Unreadable | None) -> tuple[Reason, str]:
@@ -450,10 +505,10 @@ class Reconciler:
             if reason is Reason.CLUSTER_CONNECTING:
                 return None
             if self._abandoned(metadata, platform):
-                await self._let_go(metadata)
                 text = f"let go, as {names.ANNOTATION_ABANDON} says; its objects may still be there: {message}"
-                news = report.News("Warning", Reason.ABANDONED, text)
-                await report.announce(self._client, INSTALLATION, metadata, news)
+                told = events.news("Warning", Reason.ABANDONED, text, metadata)
+                await events.tell(self._client, INSTALLATION, metadata, [told])
+                await self._let_go(metadata)
                 log.warning("abandoned %s", ObjectKey("Installation", metadata.namespace, metadata.name))
                 return None
             await self._hold(installation, reason, blocked_removal(reason, message))
@@ -490,7 +545,8 @@ class Reconciler:
             f"kept, with the data: {named}{where}. An Installation of this name and listing takes them over;"
             " `kubectl delete pvc` deletes the data"
         )
-        await report.announce(self._client, INSTALLATION, metadata, report.News("Normal", Reason.VOLUMES_KEPT, text))
+        told = events.news("Normal", Reason.VOLUMES_KEPT, text, metadata)
+        await events.tell(self._client, INSTALLATION, metadata, [told])
 
     @staticmethod
     def _abandoned(metadata: Metadata, platform: MunicipalityPlatform | Unreadable | None) -> bool:
@@ -506,7 +562,7 @@ class Reconciler:
         if isinstance(installation, Unreadable):
             return  # what is wrong with it was said already
         status = held_status(installation, reason, message, self._now())
-        await self._publish(INSTALLATION, self._world.installations, installation, status)
+        await self._publish(INSTALLATION.kind, installation, status)
 
     # ---- Installations whose products others use ----
 
@@ -520,7 +576,7 @@ class Reconciler:
             held = dependencies.holding(Ref.of(installation), self._world.consumers, self._is_leaving)
         if held and isinstance(installation, Installation):
             status = awaited_status(installation, held, self._now())
-            await self._publish(INSTALLATION, self._world.installations, installation, status)
+            await self._publish(INSTALLATION.kind, installation, status)
             return True
         await self._finalize(metadata, names.FINALIZER_CONSUMERS, False)
         return False
@@ -529,18 +585,14 @@ class Reconciler:
         installation = self._world.installations.find(ref)
         return installation is None or installation.metadata.deletion_timestamp is not None
 
-    async def _finalize(self, metadata: Metadata, finalizer: str, wanted: bool) -> bool:
-        """Set a finalizer of ours, or take it away; those of others stay. False when the Installation is gone."""
+    async def _finalize(self, metadata: Metadata, finalizer: str, wanted: bool) -> None:
+        """Set a finalizer of ours, or take it away; those of others stay."""
         ours = [f for f in metadata.finalizers if f in names.FINALIZERS]
         if (finalizer in ours) == wanted:
-            return True
+            return
         kept = tuple(f for f in (*ours, *([finalizer] if wanted else [])) if wanted or f != finalizer)
-        try:
-            live = await report.write_finalizers(self._client, INSTALLATION, metadata, kept)
-        except (NotFound, Conflict):
-            return False  # or a namesake came since: its own event brings it here
+        live = await report.write_finalizers(self._client, INSTALLATION, metadata, kept)
         self._world.installations.put(live)
-        return True
 
     async def _decide(self, installation: Installation, place: Place) -> tuple[Snapshot, Plan, Preview | None]:
         """Decide; where that needs templates rendered, render them, which is observed too, and decide again.
@@ -580,7 +632,7 @@ class Reconciler:
             snapshot,
             kubernetes_version=place.kubernetes_version,
             workload_namespace=place.namespace,
-            children=place.children.of(owner, metadata.uid),
+            children=ownership(place, installation, self._seal).of(place.children.there(owner)),
             rendered=self._rendered.get(owner, {}),
             consumers=world.consumers(Ref.of(installation)) if installation.status.products else (),
             apart=world.apart(Ref.of(installation)) if spec.offers else (),
@@ -613,42 +665,32 @@ class Reconciler:
 
     # ---- all kinds ----
 
-    async def _refuse(
-        self,
-        resource: ResourceType,
-        model: type[Status],
-        known: Unreadable,
-    ) -> float | None:
+    async def _refuse(self, kind: str, known: Unreadable) -> None:
         """Say that an object cannot be read, and why; only an edit of it can mend that."""
-        try:
-            old = model.model_validate(known.status)
-        except ValueError:
-            old = model()
+        old = _status_of(known, self._kind(kind)[2])
         status = refused_status(old, known.metadata.generation, known.fault, self._now())
-        await report.write_status(self._client, resource, known.metadata, known.status, status)
-        return None
+        await self._publish(kind, known, status)
 
     async def _publish(
         self,
-        resource: ResourceType,
-        collection: Collection[Any],
-        known: AppListing | MunicipalityPlatform | Installation,
+        kind: str,
+        known: AppListing | MunicipalityPlatform | Installation | Unreadable,
         status: Status,
+        more: Sequence[News] = (),
     ) -> bool:
-        """Write the status if it changed, and tell what happened; whether it was written."""
-        metadata = known.metadata
-        try:
-            live = await report.write_status(self._client, resource, metadata, known.status.dump(), status)
-        except NotFound:
-            collection.remove((metadata.namespace, metadata.name))
+        """Tell what happened, and write the status, if it changed; whether it was written."""
+        resource, collection, model = self._kind(kind)
+        old = known.status if isinstance(known, Unreadable) else known.status.dump()
+        new = status.dump()
+        if new != old:
+            new = redaction.known.hide_in(new, old, known.metadata.namespace)
+        if new == old:
             return False
-        except Conflict:
-            return False  # a namesake came since: its own event brings it here
-        if live is None:
-            return False
-        collection.put(live)
+        told = events.transitions(known.metadata, _status_of(known, model).conditions, status.conditions)
+        # Events first: one that is made twice is one, and one that would come after the status may never come.
+        await events.tell(self._client, resource, known.metadata, [*told, *more])
+        collection.put(await report.write_status(self._client, resource, known.metadata, new))
         self._on_published()
-        await report.tell(self._client, resource, metadata, known.status.conditions, status.conditions)
         return True
 
 
@@ -684,6 +726,40 @@ async def _planned(snapshot: Snapshot) -> tuple[Plan, Preview | None]:
     """What to do, and where nothing is done, what would be."""
     plan = await _by_turns(decide.turns(snapshot))
     return plan, await _by_turns(preview.turns(snapshot)) if plan.suspended and not plan.render else None
+
+
+def _status_of(known: Any, model: type[Status]) -> Status:
+    """The status of an object, also where it or the object cannot be read."""
+    if not isinstance(known, Unreadable):
+        status: Status = known.status
+        return status
+    try:
+        return model.model_validate(known.status)
+    except ValueError:
+        return model()
+
+
+def _begins(old: InstallationStatus, new: InstallationStatus) -> str:
+    """What triggered the recalibration that begins with this status; "" where none does."""
+    begun = new.recalibration
+    if begun is None or begun.trigger is None or begun.since == getattr(old.recalibration, "since", None):
+        return ""
+    return begun.trigger.value
+
+
+def _more_news(installation: Installation, status: InstallationStatus) -> list[News]:
+    """What no condition says: a recalibration that begins, and objects that were changed by hand."""
+    metadata, old, found = installation.metadata, installation.status, []
+    begins = _begins(old, status)
+    if begins and status.recalibration is not None:
+        before = (status.recalibration.round, getattr(old.recalibration, "since", None))
+        text = f"{begins}: {status.recalibration.reason}"
+        found.append(events.news("Normal", "Recalibrating", text, metadata, *before))
+    if status.drift and status.drift != old.drift:
+        items = ", ".join(f"{item.kind} {item.name} ({item.found.lower()})" for item in status.drift[:10])
+        text = f"changed by hand, and left so: {items}"
+        found.append(events.news("Warning", "Drifted", text, metadata, metadata.generation))
+    return found
 
 
 def _sources(platform: MunicipalityPlatform, products: dict[str, Product]) -> list[DataSource]:

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 from ddtas import confined, metrics, names
 from ddtas.cluster.access import open_client
@@ -19,6 +19,7 @@ from ddtas.cluster.facts import NOBODY
 from ddtas.cluster.http import HttpServer
 from ddtas.cluster.informer import Informer
 from ddtas.cluster.leader import Election
+from ddtas.cluster.ownership import Seal
 from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
 from ddtas.cluster.surroundings import Scout
 from ddtas.cluster.survey import Surveyor
@@ -36,6 +37,7 @@ from ddtas.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 
 JsonObject = dict[str, Any]
+T = TypeVar("T")
 
 
 class Operator:
@@ -68,6 +70,7 @@ class Operator:
             interval_seconds=settings.probe_interval_seconds,
         )
         self._children = Children()
+        self._seal = Seal()
         self._asked: dict[str, tuple[str, int, frozenset[Fact]]] = {}
         self._surveyor = Surveyor(
             client,
@@ -100,6 +103,7 @@ class Operator:
                 self._clusters,
                 self._probes,
                 settings,
+                self._seal,
                 self._surveyor.of,
                 on_published=self._pass_on,
             ),
@@ -141,7 +145,8 @@ class Operator:
 
     async def _begin(self) -> None:
         """Work as soon as everything is known, and this replica leads."""
-        self._world.kubernetes_version = await self._version()
+        self._world.kubernetes_version = await _insist(self._client.version)
+        await _insist(lambda: self._seal.load(self._client, self._settings.lease_namespace))
         self._greeted = True
         await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
         log.info("caches are filled", extra={"kubernetes": self._world.kubernetes_version})
@@ -152,16 +157,6 @@ class Operator:
         election = Election(client, self._settings.lease_namespace, self._settings.identity)
         self._client.fence = election.fence  # the cities' clients ask this one
         await election.run(self._on_leading, self._failed.set)
-
-    async def _version(self) -> str:
-        pause = 1.0
-        while True:
-            try:
-                return await self._client.version()
-            except ClusterError as error:
-                log.warning("waiting for the API server: %s", error)
-                await asyncio.sleep(max(pause, error.retry_after))
-                pause = min(15.0, pause * 2)
 
     async def stop(self) -> None:
         """Let what is in flight end, give the Lease back, and close everything."""
@@ -222,6 +217,8 @@ class Operator:
         for kind in (PLATFORM.kind, APP_LISTING.kind, INSTALLATION.kind):
             for namespace, name in self._collections[kind].names():
                 self._queue.add(ObjectKey(kind, namespace, name), urgent=False)  # type: ignore[arg-type]
+        for owner in self._children.owners():  # it may be gone since, and what it left has to be told
+            self._on_installation(owner)
         self._queue.start()
 
     # ---- news of the three kinds ----
@@ -324,6 +321,18 @@ class Operator:
 
     def _on_probe_news(self, key: SourceKey) -> None:
         self._concerns(PLATFORM.kind, (key.namespace, key.platform))
+
+
+async def _insist(request: Callable[[], Awaitable[T]]) -> T:
+    """Make a request until it succeeds: an API server that starts needs a moment."""
+    pause = 1.0
+    while True:
+        try:
+            return await request()
+        except ClusterError as error:
+            log.warning("waiting for the API server: %s", error)
+            await asyncio.sleep(max(pause, error.retry_after))
+            pause = min(15.0, pause * 2)
 
 
 def _count_request(verb: str, kind: str, status: int) -> None:

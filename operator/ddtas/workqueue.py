@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from ddtas.errors import DdtasError, trail
+from ddtas.errors import ClusterError, DdtasError, trail
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ class WorkQueue(Generic[K]):
         except Exception as error:  # the one place where any fault of one object is kept from the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             pause = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures - 1, 30))
-            asked = min(MAX_BACKOFF_SECONDS, getattr(error, "retry_after", None) or 0.0)
+            asked = min(MAX_BACKOFF_SECONDS, error.retry_after if isinstance(error, ClusterError) else 0.0)
             # An error that was raised on purpose says all there is to say. Any other one is a bug to be found; its text
             # may be anything, a secret too.
             said = str(error) if isinstance(error, DdtasError) else trail(error)

@@ -190,7 +190,8 @@ class City:
             self.delete(key)
         created = tuple(s.desired.key for s in found.sends if not s.exists)
         changed = tuple(s.desired.key for s in found.sends if s.exists)
-        return ChangeSet(created, changed, found.removes, found.drifted)
+        uids = {s.desired.key: self.children[s.desired.key].uid for s in found.sends}
+        return ChangeSet(created, changed, found.removes, found.drifted, uids=uids)
 
     def _put(self, manifest: JsonObject, digest: str, there: Child | None) -> None:
         self._serial += 1

@@ -12,11 +12,13 @@ from test_plan_volumes import DATA, KEY, listing
 from ddtas import names
 from ddtas.cluster.apply import apply, remove_all
 from ddtas.cluster.children import Children
+from ddtas.cluster.ownership import Ownership, Seal
 from ddtas.cluster.place import Place
 from ddtas.cluster.resources import BY_KIND, ResourceType
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import decide
 from ddtas.plan.reasons import Reason
+from ddtas.plan.snapshot import Child, Key
 
 
 class Server:
@@ -61,6 +63,14 @@ class Server:
         assert self.there.pop((resource.kind, name))["metadata"]["uid"] == uid
 
 
+SEAL = Seal(b"k" * 32)
+
+
+def owned(children: Children) -> dict[Key, Child]:
+    """What is the Installation's of them."""
+    return Ownership(UID, "twins", {}, SEAL).of(children.there(("voorbeeldstad", "flood")))
+
+
 async def refused() -> None:
     raise ClusterError(0, "the kubeconfig leads to another cluster than before")
 
@@ -83,23 +93,23 @@ def snapshot() -> Any:
 async def test_each_object_is_made_by_one_request() -> None:
     server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
     plan = decide(seen)
-    changes = await apply(server, place(server, children), seen, plan)  # type: ignore[arg-type]
+    changes = await apply(server, place(server, children), seen, plan, SEAL)  # type: ignore[arg-type]
     assert changes is not None
     assert len(changes.created) == len(plan.desired) > 0
     assert server.asked == ["apply"] * len(plan.desired)
-    assert set(children.of(("voorbeeldstad", "flood"), UID)) == {d.key for d in plan.desired}
+    assert set(owned(children)) == {d.key for d in plan.desired}
 
 
 async def test_an_object_that_was_made_anew_by_somebody_else_is_left_alone() -> None:
     """The watch has not told yet that it is another one."""
     server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
     where, plan = place(server, children), decide(seen)
-    await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    await apply(server, where, seen, plan, SEAL)  # type: ignore[arg-type]
     key = next(d.key for d in plan.desired if d.key[0] == "ConfigMap")
     children.put(BY_KIND[key[0]], edited(server.there[key]))
     server.there[key] = config_map_body(key[1], {names.LABEL_OWNER: "another"}) | {"data": {"precious": "yes"}}
     before = server.there[key]
-    changes = await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    changes = await apply(server, where, seen, plan, SEAL)  # type: ignore[arg-type]
     assert changes is not None
     assert [fault.reason for fault in changes.faults] == [Reason.NAME_TAKEN]
     assert server.there[key] == before
@@ -108,10 +118,10 @@ async def test_an_object_that_was_made_anew_by_somebody_else_is_left_alone() -> 
 async def test_an_object_that_is_gone_without_news_is_made_anew() -> None:
     server, children, seen = Server(), Children("voorbeeldstad"), snapshot()
     where, plan = place(server, children), decide(seen)
-    await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    await apply(server, where, seen, plan, SEAL)  # type: ignore[arg-type]
     key = next(d.key for d in plan.desired if d.key[0] == "ConfigMap")
     children.put(BY_KIND[key[0]], edited(server.there.pop(key)))
-    changes = await apply(server, where, seen, plan)  # type: ignore[arg-type]
+    changes = await apply(server, where, seen, plan, SEAL)  # type: ignore[arg-type]
     assert changes is not None
     assert not changes.faults
     assert key in server.there
@@ -121,7 +131,7 @@ async def test_nothing_is_done_on_another_cluster() -> None:
     server, seen = Server(), snapshot()
     where = place(server, Children("voorbeeldstad"), verify=refused)
     with pytest.raises(ClusterError):
-        await apply(server, where, seen, decide(seen))  # type: ignore[arg-type]
+        await apply(server, where, seen, decide(seen), SEAL)  # type: ignore[arg-type]
     with pytest.raises(ClusterError):
         await remove_all(where, UID)
     assert server.asked == []
@@ -134,7 +144,7 @@ async def test_what_an_abandoned_namesake_left_is_in_the_way_and_stays() -> None
     left = config_map_body(name, {names.LABEL_OWNER: "an-earlier-one"})
     server.there[kind, name] = left
     children.put(BY_KIND[kind], left)
-    changes = await apply(server, place(server, children), seen, plan)  # type: ignore[arg-type]
+    changes = await apply(server, place(server, children), seen, plan, SEAL)  # type: ignore[arg-type]
     assert changes is not None
     assert [fault.reason for fault in changes.faults] == [Reason.NAME_TAKEN]
     assert server.there[kind, name] == left
@@ -143,7 +153,7 @@ async def test_what_an_abandoned_namesake_left_is_in_the_way_and_stays() -> None
 async def test_all_that_carries_the_uid_is_removed_and_nothing_else() -> None:
     server, seen = Server(), snapshot()
     where = place(server, Children("voorbeeldstad"))
-    await apply(server, where, seen, decide(seen))  # type: ignore[arg-type]
+    await apply(server, where, seen, decide(seen), SEAL)  # type: ignore[arg-type]
     other = config_map_body("other", {names.LABEL_OWNER: "another"})
     server.there["ConfigMap", "other"] = other
     assert await remove_all(where, UID) != []
@@ -167,7 +177,7 @@ async def test_volumes_go_only_where_both_the_policy_and_their_owner_say_so(
     """The last case: the policy became Retain, and that has not reached the cluster."""
     server, seen = Server(), with_volume(volumes=policy)
     where = place(server, Children("voorbeeldstad"))
-    await apply(server, where, seen, decide(seen))  # type: ignore[arg-type]
+    await apply(server, where, seen, decide(seen), SEAL)  # type: ignore[arg-type]
     await remove_all(where, UID, volumes=asked)
     assert set(server.there) == ({KEY} if stays else set())
 
@@ -181,15 +191,15 @@ async def test_a_refusal_to_grow_stops_nothing_else() -> None:
             return await super().apply(resource, manifest, force=force)
 
     server, children, seen = Refusing(), Children("voorbeeldstad"), with_volume()
-    await apply(server, place(server, children), seen, decide(seen))  # type: ignore[arg-type]
+    await apply(server, place(server, children), seen, decide(seen), SEAL)  # type: ignore[arg-type]
     claim = server.there[KEY]
     claim |= {"status": {"phase": "Bound"}, "spec": claim["spec"] | {"volumeName": "pv-1"}}
     claim["metadata"]["resourceVersion"] = "1000"
     children.put(BY_KIND[KEY[0]], claim)
     model = Model(listing=listing(DATA | {"size": "2Gi"}), platform=remote(ONE), workload_namespace="twins")
-    model.children = children.of(("voorbeeldstad", "flood"), UID)
+    model.children = owned(children)
     seen, server.asked = model.snapshot(), []
-    changes = await apply(server, place(server, children), seen, decide(seen))  # type: ignore[arg-type]
+    changes = await apply(server, place(server, children), seen, decide(seen), SEAL)  # type: ignore[arg-type]
     assert changes is not None
     (fault,) = changes.faults
     assert (fault.reason, fault.claim) == (Reason.VOLUME_NOT_GROWN, KEY[1])

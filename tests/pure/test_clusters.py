@@ -423,13 +423,13 @@ async def test_children_are_seen_and_their_installation_is_told(hall: Hall) -> N
     place = hall.clusters.place(KEY)
     assert place is not None
     owner = ("voorbeeldstad", "flood")
-    assert set(place.children.of(owner, "i")) == {("ConfigMap", "a")}
+    assert set(place.children.there(owner)) == {("ConfigMap", "a")}
     await hall.until(lambda: len(city._events) == len(CHILDREN))
     hall.children.clear()
     city.send({"type": "DELETED", "object": config_map("a", "6")})
     await hall.until(lambda: hall.children)
     assert hall.children == [owner]
-    assert place.children.of(owner, "i") == {}
+    assert place.children.there(owner) == {}
 
 
 async def test_an_event_that_makes_no_sense_ends_in_a_new_list(hall: Hall) -> None:

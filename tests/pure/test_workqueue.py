@@ -604,8 +604,7 @@ class Throttled(ClusterError):
     """An API server that says when to come again."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__(429, "too many requests")
-        self.retry_after = retry_after
+        super().__init__(429, "too many requests", retry_after)
 
 
 @pytest.mark.parametrize(("said", "pause"), [(7.0, 7.0), (1e9, MAX_BACKOFF_SECONDS), (0.1, 0.5)])

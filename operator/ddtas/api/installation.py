@@ -335,14 +335,22 @@ class Consumer(Model):
     installation: Name
 
 
-class InventoryItem(Model):
-    """An object that the operator made for this Installation."""
+class ObjectName(Model):
+    """An object in the namespace of the Installation's workloads."""
 
     kind: Annotated[str, StringConstraints(max_length=63)]
     name: Annotated[str, StringConstraints(max_length=253)]
 
 
-class DriftedItem(InventoryItem):
+class InventoryItem(ObjectName):
+    """An object that the operator made for this Installation."""
+
+    uid: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, description="By it the operator knows again what it made, whatever its labels and owners say."
+    )
+
+
+class DriftedItem(ObjectName):
     """An object that somebody changed by hand, and that is left so."""
 
     found: Literal["Edited", "Missing"]

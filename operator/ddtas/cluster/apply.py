@@ -9,10 +9,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ddtas import names
+from ddtas.api.installation import Installation
 from ddtas.cluster.answers import identity
 from ddtas.cluster.client import Client
+from ddtas.cluster.facts import child as child_of
 from ddtas.cluster.fields import marked
+from ddtas.cluster.ownership import Ownership, Seal
 from ddtas.cluster.place import Place
+from ddtas.cluster.report import GONE_SECONDS, Outdated
 from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION, ResourceType
 from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, Conflict, NotFound
@@ -45,26 +49,34 @@ class _Site:
 
     place: Place
     owner: Name
-    uid: str
+    ownership: Ownership
 
     @property
     def namespace(self) -> str:
-        return self.place.namespace or self.owner[0]
+        return self.ownership.namespace
 
     def there(self) -> dict[Key, Child]:
         """The children, by kind and name.
 
-        At home, what a namesake left is about to go by itself, and may be taken over; but a volume, which was to go
-        with its data. Elsewhere it stays: it was let go of on purpose, and is somebody else's now.
+        At home, what a namesake left is about to go by itself. Elsewhere it stays: it was let go of on purpose, and is
+        somebody else's now.
         """
         found = self.place.children.there(self.owner)
-        if not self.place.remote:
-            leaving = {k: c for k, c in found.items() if k[0] == CLAIM and c.owner_uid not in ("", self.uid)}
-            return found | {key: replace(child, deleting=True) for key, child in leaving.items()}
-        return {key: child for key, child in found.items() if child.owner_uid in ("", self.uid)}
+        own = self.ownership.of(found)
+        if self.place.remote:
+            return own
+        left = {k: c for k, c in found.items() if k not in own and c.owner_uid not in ("", self.ownership.uid)}
+        return own | {key: replace(child, deleting=True) for key, child in left.items()}
 
 
-async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan) -> ChangeSet | None:
+def ownership(place: Place, installation: Installation, seal: Seal) -> Ownership:
+    """What of the objects in a place is an Installation's."""
+    metadata = installation.metadata
+    recorded = {(item.kind, item.name): item.uid for item in installation.status.inventory}
+    return Ownership(metadata.uid, place.namespace or metadata.namespace, recorded, seal)
+
+
+async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan, seal: Seal) -> ChangeSet:
     """Create, correct and remove children as the plan says.
 
     Args:
@@ -72,28 +84,28 @@ async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan) ->
         place: where its children are.
         snapshot: what the plan was made from.
         plan: what to do.
-
-    Returns:
-        What was done; None when the Installation itself turned out to be gone.
+        seal: of the Jobs that are made.
 
     Raises:
+        Outdated: the Installation itself turned out to be gone: nothing was done.
         ClusterError: the place is not what it was, or could not be asked: nothing was done.
     """
     metadata = snapshot.installation.metadata
-    site = _Site(place, (metadata.namespace, metadata.name), metadata.uid)
-    inventory = {(item.kind, item.name) for item in snapshot.installation.status.inventory}
+    site = _Site(place, (metadata.namespace, metadata.name), ownership(place, snapshot.installation, seal))
+    inventory = site.ownership.recorded.keys()
     difference = diff(plan.desired, plan.prune, site.there(), inventory, not plan.report_drift)
     pending = difference.sends
     if pending or difference.removes:
         await place.verify()
     vanished = any(not send.exists and send.desired.key in inventory for send in pending)
     if vanished and not await _still_there(client, snapshot):
-        return None
+        raise Outdated(GONE_SECONDS)
     first = [s for s in pending if s.desired.key[0] in _FIRST]
     then = [s for s in pending if s.desired.key[0] not in _FIRST]
-    faults = await _send_all(site, first, snapshot.now)
+    uids: dict[Key, str] = {}
+    faults = await _send_all(site, first, snapshot.now, uids)
     if not any(fault.refused is None for fault in faults):
-        faults += await _send_all(site, then, snapshot.now)
+        faults += await _send_all(site, then, snapshot.now, uids)
     faults.sort(key=lambda fault: fault.refused is not None)
     stopped = any(fault.refused is None for fault in faults)
     removed = await _remove(site, difference.removes) if not stopped else ()
@@ -103,6 +115,7 @@ async def apply(client: Client, place: Place, snapshot: Snapshot, plan: Plan) ->
         removed=removed,
         drifted=difference.drifted,
         faults=tuple(faults),
+        uids=uids,
     )
 
 
@@ -157,8 +170,9 @@ async def _still_there(client: Client, snapshot: Snapshot) -> bool:
     return bool(live["metadata"]["uid"] == metadata.uid and "deletionTimestamp" not in live["metadata"])
 
 
-async def _send_all(site: _Site, sends: Iterable[Send], now: datetime) -> list[Fault]:
-    results = await _together(_send(site, send, now) for send in sends)
+async def _send_all(site: _Site, sends: Iterable[Send], now: datetime, uids: dict[Key, str]) -> list[Fault]:
+    """Send all of it; what was made and changed is put into `uids`."""
+    results = await _together(_send(site, send, now, uids) for send in sends)
     return [fault for fault in results if fault is not None]
 
 
@@ -191,10 +205,21 @@ async def _create(site: _Site, resource: ResourceType, manifest: JsonObject) -> 
             live = await client.get(resource, site.namespace, metadata["name"])
         except NotFound:
             raise conflict from None
-    if site.uid not in _owners(live["metadata"], site.place.remote):
+    if not _is_own(site, resource, live):
         return None
-    # Its label was taken away, and the watches do not see it without. The label alone does not tell whose it is.
-    return await client.apply(resource, manifest, force=True)
+    # Its label was taken away, and the watches do not see it without; perhaps its owner as well.
+    same = manifest | {"metadata": metadata | {"uid": live["metadata"]["uid"]}}
+    return await client.apply(resource, same, force=True)
+
+
+def _is_own(site: _Site, resource: ResourceType, live: JsonObject) -> bool:
+    """Whether an object that the watches do not show as its own is the Installation's all the same."""
+    metadata, own = live["metadata"], site.ownership
+    if own.lost((resource.kind, metadata["name"]), metadata["uid"]):
+        return True
+    if own.uid not in _owners(metadata, site.place.remote):
+        return False
+    return resource.kind != "Job" or own.made(child_of(resource.kind, live))
 
 
 async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, uid: str) -> JsonObject | None:
@@ -206,10 +231,11 @@ async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, ui
         return await _create(site, resource, manifest)
 
 
-async def _send(site: _Site, send: Send, now: datetime) -> Fault | None:
+async def _send(site: _Site, send: Send, now: datetime, uids: dict[Key, str]) -> Fault | None:
     kind, name = send.desired.key
     resource, children = BY_KIND[kind], site.place.children
     manifest = send.desired.manifest if send.desired.once else marked(send.desired.manifest, send.digest)
+    manifest = site.ownership.sealed(manifest) if kind == "Job" else manifest
     known = children.child(site.owner, send.desired.key) if send.exists else None
     try:
         live = await (_correct(site, resource, manifest, known.uid) if known else _create(site, resource, manifest))
@@ -217,16 +243,25 @@ async def _send(site: _Site, send: Send, now: datetime) -> Fault | None:
         if _grows(known, send) and error.status in _REFUSALS:
             refused = refused_growth(send.desired, error.message, now)
             return Fault(Reason.VOLUME_NOT_GROWN, refused.message, refused, name)
-        return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}")
+        return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}", retry_after=error.retry_after)
     if live is None:
-        text = f"{kind} {name} exists and is not this Installation's: rename or remove it{_or_hand_over(send)}"
-        return Fault(Reason.NAME_TAKEN, text)
+        return Fault(Reason.NAME_TAKEN, _taken(site, send))
     children.put(resource, live)
+    uids[send.desired.key] = live["metadata"]["uid"]
     child = children.child(site.owner, send.desired.key)
     if child is not None and child.applied != send.digest:
         children.accept(child.uid, send.digest, child.applied)
     log.info("%s %s", "corrected" if send.exists else "created", kind, extra={"object": f"{site.namespace}/{name}"})
     return None
+
+
+def _taken(site: _Site, send: Send) -> str:
+    """What is in the way, and what to do about it."""
+    kind, name = send.desired.key
+    if kind == "Job":
+        remove = f"`kubectl -n {site.namespace} delete job {name}`"
+        return f"Job {name} exists, and the operator did not make it: what it shows is no evidence; {remove}"
+    return f"{kind} {name} exists and is not this Installation's: rename or remove it{_or_hand_over(send)}"
 
 
 def _or_hand_over(send: Send) -> str:

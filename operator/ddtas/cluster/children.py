@@ -86,24 +86,18 @@ class Children:
             self._data -= len(child.data)
         return child
 
-    def of(self, owner: Name, uid: str) -> dict[Key, Child]:
-        """The children of an Installation, by kind and name.
-
-        Those of a namesake that was deleted before are not among them, though they have the same names: the garbage
-        collector is about to remove them, and what its runs showed is not evidence for this one.
-        """
-        found = self.there(owner)
-        owners = {"", uid} | {c.uid for c in found.values() if c.kind == "Job" and c.owner_uid in ("", uid)}
-        return {key: child for key, child in found.items() if child.owner_uid in owners}
-
     def there(self, owner: Name) -> dict[Key, Child]:
-        """All objects with the label of an Installation, those of a namesake that was deleted before among them."""
+        """All objects with the label of an Installation, whoever made them: see `cluster.ownership`."""
         return {key: self._as_accepted(child) for key, child in self._children.get(owner, {}).items()}
 
     def _as_accepted(self, child: Child) -> Child:
         """A child that is what the API server once made of a manifest, as if it were that manifest."""
         asked, got = self._accepted.get(child.uid, ("", ""))
         return replace(child, applied=asked) if asked and child.applied == got else child
+
+    def owners(self) -> list[Name]:
+        """The Installations that something carries the label of, also those that are gone."""
+        return list(self._children)
 
     def child(self, owner: Name, key: Key) -> Child | None:
         """One child of an Installation."""

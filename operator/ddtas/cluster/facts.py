@@ -104,9 +104,10 @@ def _child(kind: str, body: JsonObject) -> Child:
         applied="" if kind == "Pod" else intern(owned_digest(body)),
         asked="" if kind == "Pod" else intern(asked_digest(body)[:64]),
         deleting=metadata.get("deletionTimestamp") is not None,
-        owner_uid=intern(_owner_uid(metadata, labels)),
+        owner_uid=intern(_owner_uid(kind, metadata, labels)),
         facts=facts,
         data=_data(body) if kind == "ControllerRevision" else "",
+        seal=_seal(metadata) if kind == "Job" else "",
     )
 
 
@@ -130,15 +131,28 @@ def _unreadable(kind: str, body: JsonObject, why: str) -> Child:
         component=_label(labels, names.LABEL_COMPONENT),
         phase=_label(labels, names.LABEL_PHASE),
         deleting=metadata.get("deletionTimestamp") is not None,
-        owner_uid=intern(_label(labels, names.LABEL_OWNER)),
+        owner_uid=_labelled_owner(labels),
         facts=facts.get(kind),
     )
 
 
-def _owner_uid(metadata: JsonObject, labels: JsonObject) -> str:
-    owners = _maps(metadata, "ownerReferences")
-    named = next((_text(o, "uid", 64) for o in owners if o.get("kind") in ("Installation", "Job")), "")
-    return named or _label(labels, names.LABEL_OWNER)
+def _owner_uid(kind: str, metadata: JsonObject, labels: JsonObject) -> str:
+    for owner in _maps(metadata, "ownerReferences"):
+        group, what = _text(owner, "apiVersion").partition("/")[0], owner.get("kind")
+        namesake = group == names.GROUP and owner.get("name") == labels.get(names.LABEL_INSTALLATION)
+        run = kind == "Pod" and group == "batch" and owner.get("controller") is True
+        if (what == "Installation" and namesake) or (what == "Job" and run):
+            return _text(owner, "uid", 64)
+    return _labelled_owner(labels)
+
+
+def _labelled_owner(labels: JsonObject) -> str:
+    """On a city's own cluster. At home the label says nothing: anybody may set it."""
+    return _label(labels, names.LABEL_OWNER) if names.LABEL_PLATFORM in labels else ""
+
+
+def _seal(metadata: JsonObject) -> str:
+    return _text(_map(metadata, "annotations"), names.ANNOTATION_SEAL, 64).encode("ascii", "replace").decode()
 
 
 def _data(body: JsonObject) -> str:

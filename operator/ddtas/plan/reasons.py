@@ -241,6 +241,11 @@ class Reason(StrEnum):
         Course.STALLED,
         "The kubeconfig leads to another cluster or namespace than before: nothing is done there.",
     )
+    STATUS_REFUSED = (
+        "StatusRefused",
+        Course.WAITING,
+        "Only an Event: the API server does not take the object's status; what the status says is out of date.",
+    )
     ABANDONED = "Abandoned", Course.DONE, "Only an Event: what is on a cluster that cannot be reached was let go of."
     VOLUMES_KEPT = "VolumesKept", Course.DONE, "Only an Event: a deleted Installation's volumes are kept, data and all."
     REMOVING = "Removing", Course.WORKING, "The Installation is being deleted: its objects in the city are removed."
@@ -257,6 +262,12 @@ class Reason(StrEnum):
         "HasConsumers",
         Course.WAITING,
         "It is deleted, and stays until no other Installation uses its data products (spec.removal is Wait).",
+    )
+    INTERNAL_ERROR = (
+        "InternalError",
+        Course.STALLED,
+        "The operator has a fault that this object brings out: report it, with its log. It is tried again; no other"
+        " object is affected.",
     )
     SPEC_INVALID = "SpecInvalid", Course.STALLED, "The object cannot be read by this operator."
 

@@ -115,12 +115,14 @@ class Child:
     # Digest of what was last asked for, as the object itself remembers it.
     asked: str = ""
     deleting: bool = False
-    # uid of the Installation (of a run's pod: the Job) that owns it; "" where no owner of these kinds is named. On a
-    # city's own cluster a label names the Installation.
+    # uid of the Installation of the name that its label has (of a run's pod: of the Job) that owns it; "" where no such
+    # owner is named. On a city's own cluster a label names the Installation.
     owner_uid: str = ""
     facts: JobFacts | DeploymentFacts | PodFacts | ClaimFacts | None = None
     # Only of a ControllerRevision: its data, as JSON.
     data: str = ""
+    # Only of a Job: what tells that the operator made it.
+    seal: str = ""
 
     @property
     def key(self) -> Key:

@@ -66,12 +66,14 @@ class Fault:
     Attributes:
         refused: of a volume that was to become larger: it stays as it is, and nothing waits for it.
         claim: its name.
+        retry_after: seconds that the API server asks to wait.
     """
 
     reason: Reason
     message: str
     refused: RefusedGrowth | None = None
     claim: str = ""
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class ChangeSet:
     # Changed by hand, and left so.
     drifted: tuple[DriftedItem, ...] = ()
     faults: tuple[Fault, ...] = field(default_factory=tuple)
+    # Of what was made and changed.
+    uids: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def stopped(self) -> bool:
@@ -187,6 +191,7 @@ def installation_status(
     claims = mine(snapshot)
     there = {c.key for c in snapshot.children.values() if c.kind not in ("Pod", CLAIM) or c.key in claims}
     owned |= there - set(changes.removed)
+    uids = {c.key: c.uid for c in snapshot.children.values()} | dict(changes.uids)
     return InstallationStatus(
         observed_generation=meta.generation,
         conditions=conditions([*findings, *kstatus, *plan.notices], old.conditions, meta.generation, snapshot.now),
@@ -203,7 +208,7 @@ def installation_status(
         consumers=_shown(snapshot.consumers),
         bindings=plan.bindings,
         revisions=plan.revisions,
-        inventory=tuple(InventoryItem(kind=k, name=n) for k, n in sorted(owned))[:200],
+        inventory=tuple(InventoryItem(kind=k, name=n, uid=uids.get((k, n))) for k, n in sorted(owned))[:200],
         recalibration=plan.recalibration,
         volumes=_volumes(plan, changes),
         plan=preview.status if preview is not None else None,
@@ -232,7 +237,16 @@ def held_status(installation: Installation, reason: Reason, message: str, now: d
 
 def refused_status(old: Status, generation: int, message: str, now: datetime) -> Status:
     """The status of an object that the operator cannot read: everything else stays as it was."""
-    main = Finding(_GATES.get(type(old), "Ready"), "False", Reason.SPEC_INVALID, message)
+    return _said(old, Finding(_GATES.get(type(old), "Ready"), "False", Reason.SPEC_INVALID, message), generation, now)
+
+
+def broken_status(old: Status, generation: int, message: str, now: datetime) -> Status:
+    """The status of an object that the operator fails to work on: everything else stays as it was."""
+    return _said(old, Finding("Ready", "False", Reason.INTERNAL_ERROR, message), generation, now)
+
+
+def _said(old: Status, main: Finding, generation: int, now: datetime) -> Status:
+    """A status with one finding for Ready, and for the step that it is about."""
     found = {f.step: f for f in (main, *_kstatus(main))}
     new = {c.type: c for c in conditions(found.values(), old.conditions, generation, now)}
     known = {c.type: c for c in old.conditions} | new
