@@ -195,7 +195,7 @@ class Reconciler:
         try:
             old = _status_of(known, model)
             status = broken_status(old, known.metadata.generation, text, self._now())
-            told = events.news("Warning", Reason.INTERNAL_ERROR, text, known.metadata, known.metadata.generation)
+            told = events.news("Warning", Reason.OPERATOR_ERROR, text, known.metadata, known.metadata.generation)
             await self._publish(key.kind, known, status, [told])
         except report.Outdated:
             return

@@ -190,7 +190,7 @@ class City:
             self.delete(key)
         created = tuple(s.desired.key for s in found.sends if not s.exists)
         changed = tuple(s.desired.key for s in found.sends if s.exists)
-        uids = {s.desired.key: self.children[s.desired.key].uid for s in found.sends}
+        uids = {key: c.uid for key, c in self.children.items() if key in {s.desired.key for s in found.sends}}
         return ChangeSet(created, changed, found.removes, found.drifted, uids=uids)
 
     def _put(self, manifest: JsonObject, digest: str, there: Child | None) -> None:

@@ -934,7 +934,7 @@ def test_suspended_keeps_what_would_be_pruned_in_the_inventory() -> None:
     city.edit(suspend=True, parameters={"seed": 2})
     plan = city.settle()
     assert plan.prune
-    assert {"kind": "Job", "name": f"flood-{old}-calibrate"} in city.installation["status"]["inventory"]
+    assert f"flood-{old}-calibrate" in {i["name"] for i in city.installation["status"]["inventory"]}
 
 
 def templated(city: City) -> None:

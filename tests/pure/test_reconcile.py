@@ -103,7 +103,7 @@ def failing(*_: Any, **__: Any) -> Any:
 @pytest.mark.parametrize("fault", [failing, recursion])
 @pytest.mark.parametrize(
     ("key", "function"),
-    [(INSTALLATION, "decide"), (PLATFORM, "platform_status"), (LISTING, "listing_status")],
+    [(INSTALLATION, "installation_status"), (PLATFORM, "platform_status"), (LISTING, "listing_status")],
 )
 async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, key: ObjectKey, function: str, fault: Any
@@ -113,11 +113,11 @@ async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
     with pytest.raises((KeyError, RecursionError)):
         await bench.reconciler(key)
     ready = bench.ready(key.kind, key.name)
-    assert (ready["status"], ready["reason"]) == ("False", "InternalError")
+    assert (ready["status"], ready["reason"]) == ("False", "OperatorError")
     assert "report it" in ready["message"]
     assert "reconcile.py:" in ready["message"]
     assert SECRET_TEXT not in str(bench.server.there) + str(bench.server.events)
-    assert [e["reason"] for e in bench.server.events] == ["InternalError"]
+    assert [e["reason"] for e in bench.server.events] == ["OperatorError"]
     assert metrics.INTERNAL_ERRORS.labels(key.kind)._value.get() == before + 1
 
     asked = len(bench.server.asked)
@@ -128,21 +128,21 @@ async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
 
 async def test_the_condition_goes_when_the_fault_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(reconcile, "decide", failing)
+        patched.setattr(reconcile, "installation_status", failing)
         with pytest.raises(KeyError):
             await bench.reconciler(INSTALLATION)
     await bench.reconciler(INSTALLATION)
-    assert bench.ready("Installation", "flood")["reason"] != "InternalError"
+    assert bench.ready("Installation", "flood")["reason"] != "OperatorError"
 
 
 async def test_no_condition_tells_of_an_api_server_that_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any) -> Any:
         raise ClusterError(503, "away")
 
-    monkeypatch.setattr(reconcile, "decide", away)
+    monkeypatch.setattr(reconcile, "installation_status", away)
     with pytest.raises(ClusterError):
         await bench.reconciler(INSTALLATION)
-    assert bench.server.asked == []
+    assert not [asked for asked in bench.server.asked if asked.endswith("status")]
 
 
 # ---- what is there, and no watch has brought yet ----

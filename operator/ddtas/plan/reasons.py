@@ -263,8 +263,8 @@ class Reason(StrEnum):
         Course.WAITING,
         "It is deleted, and stays until no other Installation uses its data products (spec.removal is Wait).",
     )
-    INTERNAL_ERROR = (
-        "InternalError",
+    OPERATOR_ERROR = (
+        "OperatorError",
         Course.STALLED,
         "The operator has a fault that this object brings out: report it, with its log. It is tried again; no other"
         " object is affected.",

@@ -242,7 +242,7 @@ def refused_status(old: Status, generation: int, message: str, now: datetime) ->
 
 def broken_status(old: Status, generation: int, message: str, now: datetime) -> Status:
     """The status of an object that the operator fails to work on: everything else stays as it was."""
-    return _said(old, Finding("Ready", "False", Reason.INTERNAL_ERROR, message), generation, now)
+    return _said(old, Finding("Ready", "False", Reason.OPERATOR_ERROR, message), generation, now)
 
 
 def _said(old: Status, main: Finding, generation: int, now: datetime) -> Status:
