@@ -146,8 +146,8 @@ class Reconciler:
         # By platform: the digests of its sources, for one generation of it; and which apps could run there.
         self._digests: dict[Name, tuple[str, int, dict[str, str]]] = {}
         self._catalogues: dict[Name, tuple[object, datetime, tuple[tuple[ListingFit, ...], Finding | None]]] = {}
-        # Installations with volumes: when one goes, there is no more of it, but somebody must be told what it left.
-        self._with_volumes: dict[Name, Metadata] = {}
+        # What Installations that are gone left behind, as it was told.
+        self._left: dict[Name, list[str]] = {}
 
     async def __call__(self, key: ObjectKey) -> float | None:
         """Reconcile one object.
@@ -381,10 +381,14 @@ class Reconciler:
     async def _installation(self, key: Name) -> float | None:
         installation = self._world.installations.get(key)
         if installation is None:
-            metadata = self._with_volumes.get(key) or Metadata(namespace=key[0], name=key[1])
-            await self._tell_kept(volumes.kept(self._children.there(key)), metadata, "")
-            self._with_volumes.pop(key, None)
+            kept = volumes.kept(self._children.there(key))
+            if kept != self._left.get(key, []):
+                await self._tell_kept(kept, Metadata(namespace=key[0], name=key[1]), "")
+                self._left[key] = kept
+            if not kept:
+                self._left.pop(key, None)
             return None
+        self._left.pop(key, None)
         if installation.metadata.deletion_timestamp:
             if await self._is_awaited(installation):
                 return None
@@ -417,8 +421,6 @@ class Reconciler:
         """Decide, apply, status."""
         snapshot, plan, shown = await self._decide(installation, place)
         changes = await apply(self._client, place, snapshot, plan, self._seal) if not plan.suspended else ChangeSet()
-        if plan.volumes:
-            self._with_volumes[installation.metadata.namespace, installation.metadata.name] = installation.metadata
         status = installation_status(snapshot, plan, changes, shown)
         begins = _begins(installation.status, status)
         if await self._publish(INSTALLATION.kind, installation, status, _more_news(installation, status)) and begins:

@@ -155,6 +155,8 @@ def test_a_restart_with_twenty_converged_installations_writes_nothing(city: City
     # A watch is in the audit log only once its first event has been sent, so there may be none of them yet.
     assert by_kind([r for r in requests if r.kind in NETWORK]) == NETWORK_LOOK
     requests = [r for r in requests if r.kind not in NETWORK]
+    assert [r.name for r in requests if r.verb == "get"] == [names.SEAL]
+    requests = [r for r in requests if r.name != names.SEAL]
     assert {r.verb for r in requests} - {"watch"} == {"list"}, "reads one by one"
     assert len([r for r in requests if r.verb == "list"]) <= 19
     after = [app.body() for app in apps_]

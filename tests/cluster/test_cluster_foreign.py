@@ -83,3 +83,23 @@ def test_a_child_that_lost_our_label_is_taken_back(city: City) -> None:
             return any(c["metadata"]["name"] == name for c in flood.children(resource))  # type: ignore[arg-type]
 
         city.cluster.wait(f"label of {resource.kind}", has_it, city.namespace)
+
+
+def test_a_child_that_lost_label_and_owner_is_taken_back(city: City) -> None:
+    """It is known by its uid, which the status has."""
+    city.start()
+    flood = city.everything()
+    flood.served()
+    uids = {(i["kind"], i["name"]): i["uid"] for i in flood.body()["status"]["inventory"]}
+    for resource in (SERVICE, CONFIG_MAP, KINDS["Deployment"], KINDS["Secret"]):
+        name = flood.children(resource)[0]["metadata"]["name"]
+        gone = {"metadata": {"labels": {names.LABEL_INSTALLATION: None}, "ownerReferences": None}}
+        city.cluster.merge(resource, city.namespace, name, gone)
+
+        def is_back(name: str = name, resource: object = resource) -> bool:
+            metadata = city.cluster.get(resource, city.namespace, name)["metadata"]  # type: ignore[arg-type]
+            assert metadata["uid"] == uids[resource.kind, name]  # type: ignore[attr-defined]
+            return names.LABEL_INSTALLATION in metadata["labels"] and "ownerReferences" in metadata
+
+        city.cluster.wait(f"owner of {resource.kind}", is_back, city.namespace)
+    flood.served()
