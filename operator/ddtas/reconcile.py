@@ -40,6 +40,7 @@ from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered, unjudged
 from ddtas.plan.clusters import blocked_removal, judge
 from ddtas.plan.decide import Finding, Plan, RenderRequest, decide
+from ddtas.plan.network import Surroundings
 from ddtas.plan.offers import Check
 from ddtas.plan.preview import Preview, preview
 from ddtas.plan.products import Product, Ref
@@ -118,6 +119,7 @@ class Reconciler:
         offered: Callable[[str, MeasuredOffers | None], MeasuredOffers | None] = lambda namespace, known: known,
         now: Callable[[], datetime] = _now,
         on_published: Callable[[], None] = lambda: None,
+        surroundings: Callable[[], Surroundings] = Surroundings,
     ) -> None:
         """Wire the parts.
 
@@ -130,7 +132,9 @@ class Reconciler:
             offered: what the cluster at home offers in a namespace; what was known of it, while it was not looked at.
             now: the clock.
             on_published: called when a status was written: its own event will bring nothing new.
+            surroundings: the network of the cluster at home.
         """
+        self._surroundings = surroundings
         self._client = client
         self._world = world
         self._children = children
@@ -638,6 +642,9 @@ class Reconciler:
             rendered=self._rendered.get(owner, {}),
             consumers=world.consumers(Ref.of(installation)) if installation.status.products else (),
             apart=world.apart(Ref.of(installation)) if spec.offers else (),
+            # Of a city's own cluster nothing is known but what the settings deny.
+            surroundings=Surroundings(self._settings.denied_ranges) if place.remote else self._surroundings(),
+            recipients=world.recipients(Ref.of(installation)) if spec.offers else (),
         )
 
     def _snapshot(

@@ -26,7 +26,7 @@ from ddtas.cluster.survey import Surveyor
 from ddtas.cluster.world import Collection, Name, World
 from ddtas.errors import ClusterError
 from ddtas.plan import offers
-from ddtas.plan.network import Network, Surroundings, collapsed
+from ddtas.plan.network import Network, Surroundings, ordered
 from ddtas.plan.offers import Fact
 from ddtas.probes import AddressPolicy, Limits, Look
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
@@ -106,6 +106,7 @@ class Operator:
                 self._seal,
                 self._surveyor.of,
                 on_published=self._pass_on,
+                surroundings=lambda: self._scout.surroundings,
             ),
             settings.workers,
             party=lambda key: key.namespace,
@@ -318,6 +319,8 @@ class Operator:
 
     def _on_surroundings(self) -> None:
         self._probes.policy = self._addresses(self._settings.probe_allowed_ranges)
+        for namespace, name in self._world.installations.names():  # their NetworkPolicies have these addresses
+            self._queue.add(ObjectKey("Installation", namespace, name), urgent=False)
 
     def _on_probe_news(self, key: SourceKey) -> None:
         self._concerns(PLATFORM.kind, (key.namespace, key.platform))
@@ -350,8 +353,8 @@ def _count_probe(look: Look, reason: str, seconds: float) -> None:
 def _configured(settings: Settings, api_server: tuple[Network, ...]) -> Surroundings:
     """What the settings, and the API server's own name, say of the network."""
     return Surroundings(
-        forbidden=collapsed([*settings.denied_ranges, *api_server]),
-        inside=collapsed(settings.cluster_ranges),
+        forbidden=ordered([*settings.denied_ranges, *api_server]),
+        inside=ordered(settings.cluster_ranges),
         dns=settings.dns_addresses,
         shared=settings.shared_namespaces,
         operator=settings.lease_namespace,

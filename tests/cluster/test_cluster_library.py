@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import cluster_apps as apps
@@ -14,7 +15,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 from ddtas import names
 from ddtas.api.installation import Evidence, Installation, Windows
 from ddtas.api.listing import Version
-from ddtas.api.platform import DataSource, Municipality
+from ddtas.api.platform import DataSource, Municipality, MunicipalityPlatformSpec
+from ddtas.api.traffic import Call
 from ddtas.cluster import facts
 from ddtas.cluster.bounds import CITY
 from ddtas.cluster.client import Client
@@ -26,6 +28,9 @@ from ddtas.cluster.world import World
 from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
 from ddtas.plan.diff import desired_digest
 from ddtas.plan.evidence import CALIBRATE, VALIDATE
+from ddtas.plan.network import Surroundings
+from ddtas.plan.policy import Reached, Traffic
+from ddtas.plan.products import Ref
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.snapshot import Secret
@@ -75,6 +80,30 @@ RICH["calibration"] |= {"timeoutSeconds": 60, "retries": 2, "env": [{"name": "B"
 CREDENTIALS = {"secretName": "gauge", "scheme": "Basic"}
 
 
+def traffic(version: Version, source: DataSource, namespace: str) -> Traffic:
+    """Each form of a rule."""
+    egress = [{"name": "range", "cidr": "10.0.0.0/8", "ports": [443]}, {"name": "any", "host": "*", "ports": [443]}]
+    ingress = [{"name": "gateway", "namespace": "gateways"}, {"name": "balancer", "cidr": "192.0.2.0/24"}]
+    more = {"egress": egress, "ingress": ingress, "nameServers": ["169.254.20.10"]}
+    platform = MunicipalityPlatformSpec.model_validate(apps.platform(namespace, **more)["spec"])
+    near = source.model_copy(update={"endpoint": f"http://gauge.{namespace}.svc/"})
+    product = source.model_copy(update={"endpoint": "http://other-web.gouda.svc:8080/"})
+    around = Surroundings(
+        forbidden=(ip_network("10.1.2.3/32"),), inside=(ip_network("10.96.0.0/16"),), operator="ddtas-system"
+    )
+    call = {"host": "api.example", "ports": [443], "reason": "What."}
+    return Traffic(
+        surroundings=around,
+        namespace=namespace,
+        platform=platform,
+        version=version.model_copy(update={"egress": (Call.model_validate(call),)}),
+        sources=(Reached(source), Reached(near), Reached(product, Ref("gouda", "other"))),
+        ports=frozenset({(8080, "TCP"), (53, "UDP")}),
+        offered=frozenset({8080}),
+        recipients=("gouda",),
+    )
+
+
 def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
     """One of everything that the plan can ask for."""
     source = DataSource.model_validate(apps.source("http://data.example/", credentials=CREDENTIALS))
@@ -97,7 +126,7 @@ def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
         renderer.record(),
         renderer.config(),
         *renderer.bindings(wiring),
-        renderer.ingress_policy(),
+        renderer.network_policy(traffic(inputs.version, source, owner.namespace)),
         renderer.calibrated(evidence),
         renderer.evidence(evidence, evidence),
         renderer.job(CALIBRATE, inputs.version.calibration),

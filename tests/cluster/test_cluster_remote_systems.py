@@ -87,7 +87,8 @@ def test_a_district_is_fed_by_a_component_inside_the_citys_own_cluster(systems: 
     city.settled()
     assert city.leftovers() == [], "nothing of it is at home"
     policy = next(o for n, o in elsewhere.objects().items() if n.startswith("NetworkPolicy flood-"))
-    assert policy["spec"]["ingress"] == [{"ports": [{"port": int(port), "protocol": "TCP"}]}], "from everywhere"
+    near = {"ports": [{"port": int(port), "protocol": "TCP"}], "from": [{"podSelector": {}}]}
+    assert policy["spec"]["ingress"] == [near], "the consumer is in the same namespace there"
 
     # What nobody looked at is not known, and is not held against it.
     (binding,) = fed["bindings"]

@@ -83,6 +83,7 @@ class Twin(City):
             observations=dict(self.observations) | {name: o for name, o in seen.items() if name in products},
             consumers=world.consumers(self.ref),
             apart=world.apart(self.ref),
+            recipients=world.recipients(self.ref),
         )
 
     @property

@@ -51,7 +51,7 @@ def keys(plan: Plan) -> set[str]:
     return found
 
 
-BASE = {"ControllerRevision", "ConfigMap config", "Secret discharge-series", "NetworkPolicy ingress"}
+BASE = {"ControllerRevision", "ConfigMap config", "Secret discharge-series", "NetworkPolicy network"}
 SERVES = BASE | {"ConfigMap calibrated", "ConfigMap evidence", "Deployment web"}
 
 

@@ -103,13 +103,6 @@ def test_fields_of_the_product_count_where_its_contract_names_none() -> None:
     assert up.installation["status"]["products"][0]["source"]["contract"]["fields"] == fields
 
 
-def test_the_ports_of_a_product_let_everybody_in() -> None:
-    system = System()
-    plan = flood(system).serving()
-    (policy,) = (d.manifest["spec"] for d in plan.desired if d.key[0] == "NetworkPolicy")
-    assert policy["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}]}]
-
-
 # ---- a consumer ----
 
 

@@ -50,6 +50,7 @@ from ddtas.api.datasource import (
     ServiceLevelProperty,
 )
 from ddtas.api.offers import AccessMode, Architecture, Device, Exposure, PodSecurityLevel
+from ddtas.api.traffic import Call
 
 
 class Criterion(StrEnum):
@@ -515,6 +516,8 @@ class Version(Model):
     # For Installations that have none of their own.
     recalibration: Recalibration | None = None
     data_products: Annotated[tuple[DataProduct, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    egress: Annotated[tuple[Call, ...], Field(max_length=16, json_schema_extra=list_map("host"))] = ()
+    """Public servers that the app calls beside its data sources; none where it is left out. A platform permits each."""
 
 
 class AppListingSpec(Model):

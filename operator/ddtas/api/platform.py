@@ -43,6 +43,7 @@ from ddtas.api.datasource import (
     ServiceLevelPromise,
 )
 from ddtas.api.offers import MeasuredOffers, Offers
+from ddtas.api.traffic import Caller, IpAddress, PermittedCall
 
 
 class Municipality(Model):
@@ -176,6 +177,12 @@ class MunicipalityPlatformSpec(Model):
     storage_class_name: SecretName | None = None
     # What the cluster offers to apps.
     offers: Offers | None = None
+    egress: Annotated[tuple[PermittedCall, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
+    """Where apps may connect to beside their data sources; public servers by name, private ranges by address."""
+    ingress: Annotated[tuple[Caller, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Who may reach the apps beside the pods of their own namespace, such as an ingress controller."""
+    name_servers: Annotated[tuple[IpAddress, ...], Field(max_length=8, json_schema_extra=LIST_SET)] = ()
+    """Name servers of the apps' cluster that are no pods of kube-dns, such as a node-local cache."""
     # Freezes all Installations on the platform, as their own spec.suspend does.
     suspend: bool = False
 

@@ -15,7 +15,7 @@ from typing import Any
 from ddtas.cluster.client import Client
 from ddtas.cluster.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.network import Network, Surroundings, collapsed
+from ddtas.plan.network import Network, Surroundings, ordered
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ class Scout:
             self._withheld[what] = withheld
         found = replace(
             self._configured,
-            forbidden=collapsed([*self._configured.forbidden, *(n for p in self._parts.values() for n in p.forbidden)]),
-            inside=collapsed([*self._configured.inside, *(n for p in self._parts.values() for n in p.inside)]),
+            forbidden=ordered([*self._configured.forbidden, *(n for p in self._parts.values() for n in p.forbidden)]),
+            inside=ordered([*self._configured.inside, *(n for p in self._parts.values() for n in p.inside)]),
         )
         if found != self.surroundings:
             self.surroundings = found

@@ -221,6 +221,18 @@ class World:
         offered = mine.platforms - {mine.home}
         return tuple(sorted(p for p in offered if p in self._clusters and apart(mine.cluster, self._clusters[p])))
 
+    def recipients(self, ref: Ref) -> tuple[str, ...]:
+        """The namespaces of the workloads that an Installation offers products to, in its own cluster."""
+        mine = self._interfaces.get(ref)
+        if mine is None:
+            return ()
+        found = set()
+        for platform in mine.platforms - {mine.home}:
+            cluster = self._clusters.get(platform)
+            if cluster is not None and not apart(mine.cluster, cluster):
+                found.add(platform[0] if cluster == HOME else cluster.rpartition("/")[2])
+        return tuple(sorted(found))
+
     def take_news(self) -> tuple[set[Name], set[Name]]:
         """Who has something to decide anew, since the last time.
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from ddtas import names
 from ddtas.api.base import Recalibration, Verdict, Window
@@ -43,6 +44,7 @@ from ddtas.plan.binding import bounded
 from ddtas.plan.checks import Circumstances
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.last_words import Hidden, hidden
+from ddtas.plan.policy import Reached, Traffic
 from ddtas.plan.products import Ref, moved
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.recalibration import Cause
@@ -224,7 +226,23 @@ class _Revision:
 
     def base(self) -> list[Desired]:
         r = self.renderer
-        return [r.record(), r.config(), *r.bindings(self.wiring or ()), r.ingress_policy()]
+        return [r.record(), r.config(), *r.bindings(self.wiring or ()), r.network_policy(self.traffic())]
+
+    def traffic(self) -> Traffic:
+        """Who may reach its pods, and whom they may reach, as it is now."""
+        snapshot, rendered = self.snapshot, self.rendered()
+        platform = snapshot.platform.spec if isinstance(snapshot.platform, MunicipalityPlatform) else None
+        products = (urlsplit(p.source.endpoint).port for p in self.products())
+        return Traffic(
+            surroundings=snapshot.surroundings,
+            namespace=self.renderer.owner.namespace,
+            platform=platform,
+            version=self.renderer.inputs.version,
+            sources=tuple(Reached(w.source, w.upstream) for w in self.wiring or ()),
+            ports=self.renderer.ports(rendered if isinstance(rendered, tuple) else ()),
+            offered=frozenset(port for port in products if port is not None),
+            recipients=snapshot.recipients,
+        )
 
     def workloads(self) -> list[Desired]:
         """What serves; needs both runs' evidence."""
@@ -367,7 +385,9 @@ def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[Wiring, 
             if lacking:
                 text = f"{name} lacks the key {', '.join(lacking)}, which {source.credentials.scheme} needs"
                 return Refusal(Reason.CREDENTIALS_MISSING, text)
-        wiring.append(Wiring(bound.requirement, source, secret))
+        product = snapshot.products.get(bound.data_source)
+        ours = product is not None and product.source is source
+        wiring.append(Wiring(bound.requirement, source, secret, product.upstream if product and ours else None))
     return tuple(wiring)
 
 

@@ -6,11 +6,13 @@ addresses, as municipal data servers do. So the cluster says which ranges are it
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from functools import cached_property
+from ipaddress import IPV4LENGTH, IPV6LENGTH, IPv4Network, IPv6Network, collapse_addresses
 
 Network = IPv4Network | IPv6Network
 
 CLUSTER_DOMAIN = "cluster.local"
+MOST_HOLES = 64  # of each IP version
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,38 @@ class Surroundings:
     operator: str = ""
     domain: str = CLUSTER_DOMAIN
 
+    @cached_property
+    def closed(self) -> tuple[Network, ...]:
+        """What is forbidden or inside, as few ranges as a NetworkPolicy should have: of many, wider ones."""
+        both = [*self.forbidden, *self.inside]
+        v4 = [n for n in both if isinstance(n, IPv4Network)]
+        v6 = [n for n in both if isinstance(n, IPv6Network)]
+        return merged(
+            [*map(IPv4Network, _few(v4, IPV4LENGTH)), *map(IPv6Network, _few(v6, IPV6LENGTH))],
+        )
 
-def collapsed(networks: Iterable[Network]) -> tuple[Network, ...]:
-    """The same ranges, in order and as few as possible."""
+
+def ordered(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """The same ranges, each once, in order."""
+    return tuple(sorted(set(networks), key=lambda n: (n.version, int(n.network_address), n.prefixlen)))
+
+
+def merged(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """The same ranges, as few as they can be, in order. Not for thousands."""
     both = list(networks)
     v4 = collapse_addresses(n for n in both if isinstance(n, IPv4Network))
     v6 = collapse_addresses(n for n in both if isinstance(n, IPv6Network))
     return (*v4, *v6)
+
+
+def _few(networks: Iterable[Network], bits: int) -> set[tuple[int, int]]:
+    """Address and length of ranges that hold all of these: a few, at the price that they are wider."""
+    pairs = {(int(n.network_address), n.prefixlen) for n in networks}
+    longest = bits
+    while len(pairs) > MOST_HOLES:
+        longest -= 1
+        pairs = {(a >> (bits - longest) << (bits - longest) if p > longest else a, min(p, longest)) for a, p in pairs}
+    return pairs
 
 
 def service_namespace(host: str, domain: str = CLUSTER_DOMAIN, *, short: bool = False) -> str | None:

@@ -73,6 +73,11 @@ class Reason(StrEnum):
         Course.STALLED,
         "The platform lacks what the version requires, or its limits are too low.",
     )
+    EGRESS_NOT_PERMITTED = (
+        "EgressNotPermitted",
+        Course.STALLED,
+        "The version calls a server that the platform's spec.egress does not permit.",
+    )
     WORKLOAD_NAMESPACE_FORBIDDEN = (
         "WorkloadNamespaceForbidden",
         Course.STALLED,

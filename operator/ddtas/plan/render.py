@@ -20,6 +20,7 @@ from ddtas.api.listing import Component, Container, ResourceList, Task, Threshol
 from ddtas.api.platform import DataSource
 from ddtas.plan.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
 from ddtas.plan.offers import ARCHITECTURE_LABEL
+from ddtas.plan.policy import Traffic, policy
 from ddtas.plan.products import Ref, of_version
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs, digest
@@ -57,6 +58,7 @@ class Wiring:
     requirement: str
     source: DataSource
     secret: Secret | None = field(default=None, repr=False)
+    upstream: Ref | None = None  # whose product it is
 
     def entries(self) -> dict[str, str]:
         """The servicebinding.io entries, base64: where the source is, what is asked of it, and with which credentials.
@@ -233,20 +235,27 @@ class Renderer:
             for w in wiring
         ]
 
-    def ingress_policy(self) -> Desired:
-        """Only the declared ports of the revision's pods can be reached; a run's pods have none."""
-        ports = sorted({port.port for component in self.inputs.version.components for port in component.ports})
-        spec: Manifest = {
-            "podSelector": {
-                "matchLabels": {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision}
-            },
-            "policyTypes": ["Ingress"],
-        }
-        if ports:
-            spec["ingress"] = [{"ports": [{"port": port, "protocol": "TCP"} for port in ports]}]
+    def network_policy(self, traffic: Traffic) -> Desired:
+        """Who may reach the revision's pods, and whom they may reach. Its runs' pods count among them."""
+        selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision}
+        spec = policy(traffic, selector)
         return Desired(
-            self._object("networking.k8s.io/v1", "NetworkPolicy", self.name("ingress"), self.labels(), spec=spec)
+            self._object("networking.k8s.io/v1", "NetworkPolicy", self.name("network"), self.labels(), spec=spec)
         )
+
+    def ports(self, rendered: Sequence[Manifest]) -> frozenset[tuple[int, str]]:
+        """Number and protocol of each port that the revision's pods declare, those that templates make included."""
+        found = {(port.port, "TCP") for component in self.inputs.version.components for port in component.ports}
+        for manifest in rendered:
+            spec = manifest.get("spec", {})
+            if manifest["kind"] == "Deployment":
+                for container in spec["template"]["spec"]["containers"]:
+                    ports = container.get("ports", ())
+                    found |= {(port["containerPort"], port.get("protocol", "TCP")) for port in ports}
+            elif manifest["kind"] == "Service":
+                targets = ((p.get("targetPort", p["port"]), p.get("protocol", "TCP")) for p in spec["ports"])
+                found |= {(number, protocol) for number, protocol in targets if isinstance(number, int)}
+        return frozenset(found)
 
     def job(self, phase: str, run: Task, part: str | None = None) -> Desired:
         """The Job of a run. A restarted operator finds it by name, so it is started once for a revision.
@@ -394,6 +403,10 @@ class Renderer:
         metadata = manifest["metadata"]
         labels = metadata.get("labels", {}) | self.labels()
         body = {k: v for k, v in manifest.items() if k not in ("apiVersion", "kind", "metadata")}
+        if manifest["kind"] == "Deployment":  # its pods are the revision's, for its NetworkPolicy and for people
+            template = body["spec"]["template"]
+            inside = template["metadata"] | {"labels": template["metadata"]["labels"] | self.labels()}
+            body["spec"] = body["spec"] | {"template": template | {"metadata": inside}}
         adopted = self._object(manifest["apiVersion"], manifest["kind"], metadata["name"], labels, **body)
         if metadata.get("annotations"):
             adopted["metadata"]["annotations"] = metadata["annotations"]

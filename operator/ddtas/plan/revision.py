@@ -5,7 +5,8 @@ the effective parameters, the bindings with their contract versions, the windows
 recalibration. The same inputs always have the same id; so a Job that exists under that id is that revision's Job,
 whoever started it.
 
-What is *not* in the digest can change without a new calibration: the address of a source, its credentials, texts.
+What is *not* in the digest can change without a new calibration: the address of a source, its credentials, texts,
+and whom the app may call.
 """
 
 import hashlib
@@ -76,6 +77,7 @@ class RevisionInputs(Model):
                     "platform_requirements",
                     "monitoring",
                     "recalibration",
+                    "egress",
                 },
             },
         )

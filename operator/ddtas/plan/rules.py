@@ -12,13 +12,15 @@ from ddtas.api.base import Recalibration, Scalar
 from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan import history, offers, parameters, recalibration, schedule, versions, volumes
+from ddtas.plan import history, offers, parameters, policy, recalibration, schedule, versions, volumes
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.render import container_requests, storage_requests
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.snapshot import Snapshot
 from ddtas.settings import StorePolicy
+
+_SHOWN = 5  # of many faults
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,21 @@ def _images_pinned(case: _Case) -> Refusal | None:
     images += [version.monitoring.image] if version.monitoring is not None else []
     loose = sorted({image for image in images if "@sha256:" not in image})
     return Refusal(Reason.IMAGE_NOT_PINNED, f"images without a digest: {', '.join(loose)}") if loose else None
+
+
+def _egress_permitted(case: _Case) -> Refusal | None:
+    """Both sides must name a call: the version says why it is made, the platform that it may be."""
+    faults = []
+    for call in case.version.egress:
+        ports = policy.missing(call.host, call.ports, case.platform.spec)
+        if ports:
+            faults.append(f"{call.host}, port {', '.join(map(str, ports))} ({call.reason})")
+    if not faults:
+        return None
+    calls = "; ".join(faults[:_SHOWN]) + (f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else "")
+    name = f"platform {case.platform.metadata.name}"
+    text = f"version {case.version.version} calls {calls}: spec.egress of {name} must permit it"
+    return Refusal(Reason.EGRESS_NOT_PERMITTED, text)
 
 
 def _workloads_at_home(case: _Case) -> Refusal | None:
@@ -203,6 +220,7 @@ RULES_OF_ROLLBACK: Sequence[Rule] = (
     _images_pinned,
     _workloads_at_home,
     _platform_suits,
+    _egress_permitted,
     _schedules_valid,
 )
 RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _parameters_valid, _windows_disjoint)

@@ -15,6 +15,7 @@ from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import DataSource, MunicipalityPlatform, SourceFacts
 from ddtas.errors import TemplateError
 from ddtas.plan import quantity
+from ddtas.plan.network import Surroundings
 from ddtas.plan.products import Product, Ref
 from ddtas.settings import StorePolicy
 
@@ -178,6 +179,10 @@ class Snapshot:
     consumers: tuple[Ref, ...] = ()
     # The platforms, by namespace and name, that it offers products to although they are in another cluster.
     apart: tuple[tuple[str, str], ...] = ()
+    # Of the cluster where the workloads are, as far as it is known here.
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    # The namespaces of the workloads that it offers products to.
+    recipients: tuple[str, ...] = ()
 
     @property
     def me(self) -> Ref:
