@@ -91,6 +91,7 @@ MODULES: tuple[Module, ...] = (
         },
     ),
     Module("coredns", {"coredns": "."}),
+    Module("networkpolicies", {"network-policies": "."}),
     Module("pause", {"pause": "."}),
     Module(
         "helm",

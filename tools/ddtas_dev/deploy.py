@@ -9,6 +9,7 @@ import yaml
 
 from ddtas_dev import binaries
 from ddtas_dev.console import Progress
+from ddtas_dev.layout import NODE_IP
 from ddtas_dev.paths import REPO
 from ddtas_dev.shell import run
 
@@ -32,6 +33,7 @@ def install_operator(kubeconfig: str, image: str, **values: str) -> None:
     access = {"KUBECONFIG": kubeconfig}
     repository, _, tag = image.rpartition(":")
     settings = {"image.repository": repository, "image.tag": tag, "allNamespaces": "true"}
+    settings["network.dnsAddresses"] = f"{{{NODE_IP}}}"  # of the embedded node; apps need it there, and nowhere else
     settings |= {name.replace("__", "."): value for name, value in values.items()}
     with Progress("installing the operator"):
         kubectl, helm = binaries.ensure_one("kubectl"), binaries.ensure_one("helm")

@@ -19,6 +19,8 @@ CLUSTER_DOMAIN = "cluster.local"
 NODE_NAME = "ddtas-node"
 FAKE_NODE_NAME = "fake-node"
 FAKE_NODE_ANNOTATION = "kwok.x-k8s.io/node"
+# Of netfilter: where the first packets of the pods' connections wait for a verdict by NetworkPolicies.
+POLICY_QUEUE = 100
 PAUSE_IMAGE = "localhost/ddtas-pause:1"
 
 

@@ -1,4 +1,4 @@
-"""The real node of an embedded cluster: containerd, kubelet, kube-proxy and CoreDNS as processes of this machine."""
+"""The real node of an embedded cluster: its programs as processes of this machine."""
 
 import contextlib
 import os
@@ -9,11 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ddtas_dev import binaries, images, node_cleanup, node_config, packages, processes
-from ddtas_dev.console import DevError, Progress
-from ddtas_dev.layout import API_SERVICE_IP, BRIDGE, BRIDGE_MAC, NODE_IP, NODE_NAME, PAUSE_IMAGE, SERVICE_CIDR, Layout
+from ddtas_dev.console import DevError, Progress, say
+from ddtas_dev.layout import (
+    API_SERVICE_IP,
+    BRIDGE,
+    BRIDGE_MAC,
+    NODE_IP,
+    NODE_NAME,
+    PAUSE_IMAGE,
+    POD_CIDR,
+    POLICY_QUEUE,
+    SERVICE_CIDR,
+    Layout,
+)
 from ddtas_dev.shell import Words, run, succeeds
 
-PROGRAMS = ("containerd", "coredns", "kubelet", "kube-proxy")
+PROGRAMS = ("containerd", "coredns", "kubelet", "kube-proxy", "network-policies")
 SHIM = "containerd-shim-runc-v2"
 PACKAGES = ("runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2", "ca-certificates")
 READY_SECONDS = 120.0
@@ -29,6 +40,7 @@ def up(layout: Layout) -> None:
     with Progress(f"starting the node of cluster {layout.name}") as progress:
         _write_configuration(layout)
         _prepare_network()
+        _prepare_policies()
         _prepare_cgroups(layout)
         for program in missing(layout):
             progress.detail = program
@@ -80,6 +92,7 @@ def _start(layout: Layout, program: str, tools: dict[str, Path]) -> None:
             f"--node-ip={NODE_IP}",
         ],
         "kube-proxy": [f"--config={layout.node / 'kube-proxy.json'}"],
+        "network-policies": [f"--kubeconfig={layout.kubeconfig}", f"--node={NODE_NAME}", f"--queue={POLICY_QUEUE}"],
     }
     # containerd looks for its shim, and the shim for runc, on the PATH.
     path = f"{tools[SHIM].parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
@@ -136,6 +149,25 @@ def _prepare_network() -> None:
     # Two pods of one Service talk over the bridge: the kernel must translate addresses there, too.
     with contextlib.suppress(OSError):
         Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1")
+
+
+def _prepare_policies() -> None:
+    """Send the first packet of each connection from or to a pod to the program that knows the NetworkPolicies.
+
+    What leaves the node is not held up, nor what the node itself sends: the kubelet's probes, the API server's proxy.
+    The chain's name begins like kube-proxy's, so that it is cleaned up with those.
+    """
+    chain, table = "KUBE-DDTAS-POLICY", ["iptables", "--wait", "-t", "mangle"]
+    if succeeds([*table, "-L", chain]):
+        return
+    run([*table, "-N", chain])
+    run([*table, "-A", chain, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "RETURN"])
+    run([*table, "-A", chain, "-s", NODE_IP, "-j", "RETURN"])
+    queue: Words = ["-j", "NFQUEUE", "--queue-num", str(POLICY_QUEUE), "--queue-bypass"]
+    if not succeeds([*table, "-A", chain, *queue]):
+        say("this kernel has no NFQUEUE: NetworkPolicies are not enforced")
+    for hook in (["FORWARD", "-s", POD_CIDR], ["FORWARD", "-d", POD_CIDR], ["INPUT", "-i", BRIDGE, "-s", POD_CIDR]):
+        run([*table, "-A", *hook, "-j", chain])
 
 
 def _prepare_cgroups(layout: Layout) -> None:
