@@ -615,7 +615,8 @@ class Reconciler:
             for request in wanted:
                 owner = (installation.metadata.namespace, installation.metadata.name)
                 mine = self._rendered.setdefault(owner, {})
-                mine[request.revision] = await _render(request, (installation.spec.listing, owner[0]))
+                party, pinned = (installation.spec.listing, owner[0]), self._settings.require_image_digests
+                mine[request.revision] = await _render(request, party, pinned)
                 if len(mine) > _REVISIONS_AT_MOST:
                     del mine[next(iter(mine))]
             while len(self._rendered) > _RENDERED_AT_MOST:
@@ -813,9 +814,11 @@ def _seed(known: DataSourceStatus | None) -> Observation | None:
     return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, looked_at)
 
 
-async def _render(request: RenderRequest, party: Party) -> tuple[Manifest, ...] | TemplateError:
+async def _render(request: RenderRequest, party: Party, pinned: bool) -> tuple[Manifest, ...] | TemplateError:
     try:
         objects = await render_in_sandbox(request.templates, request.context, party)
-        return tuple(admit(objects, prefix=request.prefix, namespace=request.namespace, taken=request.taken))
+        return tuple(
+            admit(objects, prefix=request.prefix, namespace=request.namespace, taken=request.taken, pinned=pinned)
+        )
     except TemplateError as error:
         return error

@@ -439,3 +439,46 @@ STANDARD_BOX = "containers.0"
 def test_each_rule_of_the_standard(path: str, value: object, violation: str) -> None:
     found = restricted_violations(changed(minimal(), path, value))
     assert any(violation in item for item in found), found
+
+
+# ---- images with a digest ----
+
+DIGEST = f"@sha256:{'0' * 64}"
+
+
+def pinned(image: str, group: str) -> str:
+    """What is said of a Deployment where one container of a group has that image."""
+    made = deployment()
+    spec = made["spec"]["template"]["spec"]
+    for one in (*spec["initContainers"], *spec["containers"]):
+        one["image"] += DIGEST
+    spec[group][0]["image"] = image
+    try:
+        admit([made], prefix=PREFIX, namespace="delft", pinned=True)
+    except TemplateError as error:
+        return error.message
+    return ""
+
+
+@pytest.mark.parametrize("group", ["containers", "initContainers"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        "ghcr.example/web:1.0",
+        "web",
+        "web@sha256:0",
+        f"web@sha512:{'0' * 64}",
+        f"web@sha256:{'G' * 64}",
+        f" web{DIGEST}",
+        1,
+    ],
+)
+def test_where_the_store_asks_for_digests_each_image_of_a_template_has_one(image: str, group: str) -> None:
+    said = pinned(image, group)
+    assert f"spec.template.spec.{group}[0].image must be an image with its digest" in said
+
+
+@pytest.mark.parametrize("group", ["containers", "initContainers"])
+def test_an_image_with_a_digest_is_let_in(group: str) -> None:
+    assert pinned(f"ghcr.example/web{DIGEST}", group) == ""
+    assert pinned(f"ghcr.example:5000/web:1.0{DIGEST}", group) == ""

@@ -30,6 +30,7 @@ def admit(
     prefix: str,
     namespace: str,
     taken: Collection[tuple[str, str]] = (),
+    pinned: bool = False,
 ) -> list[dict[str, Any]]:
     """The same objects, once each has proved to be one that an app may have.
 
@@ -38,11 +39,12 @@ def admit(
         prefix: what each name begins with, followed by a hyphen.
         namespace: the only one that the objects may name; they need not.
         taken: (kind, name) of the children that the operator makes itself.
+        pinned: the store asks for images with a digest.
 
     Raises:
         TemplateError: TemplateForbidden, with the first three violations.
     """
-    kinds = _kinds(prefix, namespace)
+    kinds = _kinds(prefix, namespace, pinned)
     seen = set(taken)
     violations: list[str] = []
     for item in objects:
@@ -181,13 +183,17 @@ _QUANTITY = _value(
     ),
     "a quantity, such as 500m or 128Mi",
 )
+_PINNED_IMAGE = _value(
+    lambda value: isinstance(value, str) and re.fullmatch(r"[^\s@]+@sha256:[a-f0-9]{64}", value) is not None,
+    "an image with its digest (…@sha256:…): the store asks for it",
+)
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 # Annotations steer controllers: a DNS record, an ingress, an injected sidecar. Only these are harmless.
 _ANNOTATIONS = frozenset(f"prometheus.io/{name}" for name in ("scrape", "port", "path", "scheme"))
 
 
-def _kinds(prefix: str, namespace: str) -> dict[tuple[str, str], Check]:
+def _kinds(prefix: str, namespace: str, pinned: bool) -> dict[tuple[str, str], Check]:
     """All that is allowed: for each (apiVersion, kind), its fields."""
     own = _value(
         lambda value: (
@@ -206,7 +212,10 @@ def _kinds(prefix: str, namespace: str) -> dict[tuple[str, str], Check]:
     selector = _fields({"app": own})
     head: dict[str, Check] = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata}
     pod = _fields(
-        {"metadata": _fields({"labels": selector}, {"annotations": annotations}), "spec": _pod(own)},
+        {
+            "metadata": _fields({"labels": selector}, {"annotations": annotations}),
+            "spec": _pod(own, _PINNED_IMAGE if pinned else _TEXT),
+        },
     )
     return {
         ("v1", "ConfigMap"): _fields(head, {"data": _map(lambda _: True, _TEXT, ""), "immutable": _FLAG}),
@@ -247,7 +256,7 @@ def _service(selector: Check) -> Check:
     )
 
 
-def _pod(own: Check) -> Check:
+def _pod(own: Check, image: Check) -> Check:
     volume = _fields(
         {"name": _TEXT},
         {
@@ -268,7 +277,7 @@ def _pod(own: Check) -> Check:
         "runAsGroup": _ID,
         "seccompProfile": _fields({"type": _one_of("RuntimeDefault")}),
     }
-    containers = _list(_container(own, security))
+    containers = _list(_container(own, security, image))
     return _fields(
         {"containers": containers, "automountServiceAccountToken": _one_of(False)},
         {
@@ -290,7 +299,7 @@ def _pod(own: Check) -> Check:
     )
 
 
-def _container(own: Check, security: Mapping[str, Check]) -> Check:
+def _container(own: Check, security: Mapping[str, Check], image: Check) -> Check:
     reference = {"name": own}
     env = _fields(
         {"name": _TEXT},
@@ -314,7 +323,7 @@ def _container(own: Check, security: Mapping[str, Check]) -> Check:
     return _fields(
         {
             "name": _TEXT,
-            "image": _TEXT,
+            "image": image,
             "resources": _fields({"requests": amounts, "limits": amounts}),
             "securityContext": _fields(
                 {
