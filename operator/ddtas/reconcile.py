@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from ddtas import geometry, metrics, names, redaction
+from ddtas import comparison, metrics, names, redaction
 from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, InstallationStatus, Removal, VolumePolicy
 from ddtas.api.listing import AppListing, AppListingStatus
@@ -35,7 +35,7 @@ from ddtas.cluster.resources import APP_LISTING, INSTALLATION, PLATFORM, Resourc
 from ddtas.cluster.world import Collection, Name, Unreadable, World
 from ddtas.confined.turns import Later, Party
 from ddtas.errors import ClusterError, NotFound, TemplateError, trail
-from ddtas.plan import dependencies, offers, space, volumes
+from ddtas.plan import dependencies, offers, questions, volumes
 from ddtas.plan.admission import admit
 from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered, unjudged
 from ddtas.plan.clusters import blocked_removal, judge
@@ -44,11 +44,11 @@ from ddtas.plan.network import Surroundings
 from ddtas.plan.offers import Check
 from ddtas.plan.preview import Preview, preview
 from ddtas.plan.products import Product, Ref
+from ddtas.plan.questions import Question
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.rules import review_refusal
 from ddtas.plan.snapshot import Manifest, Secret, Snapshot, SourceObservation
-from ddtas.plan.space import Question
 from ddtas.plan.status import (
     ChangeSet,
     Status,
@@ -171,7 +171,7 @@ class Reconciler:
         started = time.perf_counter()
         outcome = "error"
         try:
-            with space.elsewhere():  # whatever is asked about places, it is not worked out in this process
+            with questions.elsewhere():  # whatever takes long is not worked out in this process
                 again_after = await work((key.namespace, key.name))
             outcome = "ok"
         except Later as later:  # for its turn at a confined process
@@ -720,16 +720,16 @@ async def _by_turns(turns: Turns[T]) -> T:
 
 
 async def _settled(namespace: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Work something out; what that asks about places is answered first, in another process, once each."""
+    """Work something out; what that asks and takes long is answered first, in another process."""
     answered: set[Question] = set()
     while True:
-        with space.elsewhere() as asked:
+        with questions.elsewhere() as asked:
             found = await work()
         wanted = [question for question in asked if question not in answered]
         if not wanted:
             return found
         answered.update(wanted)
-        await geometry.answer_all(wanted, ("areas", namespace))
+        await comparison.answer_all(wanted, ("areas", namespace))
 
 
 async def _planned(snapshot: Snapshot) -> tuple[Plan, Preview | None]:

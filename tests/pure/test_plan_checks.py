@@ -13,7 +13,7 @@ from ddtas.api.datasource import Area, Extent
 from ddtas.api.installation import Binding, Check, Windows
 from ddtas.api.listing import DataRequirement
 from ddtas.api.platform import DataSource, MeasuredField, SourceFacts, UnknownFact
-from ddtas.plan import periods, space, units
+from ddtas.plan import periods, questions, space, units
 from ddtas.plan.binding import Bound, bind, match, verdict
 from ddtas.plan.checks import Circumstances, within
 from ddtas.plan.snapshot import SourceObservation
@@ -510,19 +510,19 @@ def test_what_is_not_remembered_is_collected_and_not_worked_out() -> None:
     area = Area(crs="EPSG:28992", wkt="POLYGON((0 0, 10 10, 10 0, 0 0))")
     here, there = (Extent(crs="EPSG:28992", bbox=("0", "0", "9", side)) for side in ("8.75", "9.25"))
     asked = [space.Covered(area, here), space.SameCrs("EPSG:28992", "EPSG:7415"), space.Fault(area)]
-    space._answers.clear()
-    with space.elsewhere() as collected:
+    questions._answers.clear()
+    with questions.elsewhere() as collected:
         assert space.covered_percent(area, here) is None
         assert space.same_crs("EPSG:28992", "EPSG:7415") is None
         assert space.fault(area) is None
         assert list(collected) == asked
-        space.learn(asked[0], 42.0)
-        space.learn(asked[1], False)
+        questions.learn(asked[0], 42.0)
+        questions.learn(asked[1], False)
         assert space.covered_percent(area, here) == 42.0
         assert space.same_crs("EPSG:28992", "EPSG:7415") is False
         assert space.same_crs("EPSG:28992", "EPSG:28992") is True
     assert space.covered_percent(area, there) == pytest.approx(81.5, abs=20)
-    space.learn(asked[0], None)
+    questions.learn(asked[0], None)
 
 
 @pytest.mark.parametrize(

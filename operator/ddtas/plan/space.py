@@ -2,21 +2,17 @@
 
 x is the easting or longitude and y the northing or latitude everywhere, whatever order a CRS has its own axes in.
 
-What is asked is remembered. Within `elsewhere()` nothing is worked out here: what is not remembered is not known, and
-the question is collected, for a process that may break (`ddtas.geometry`).
+Worked out in another process, see `ddtas.plan.questions`.
 """
 
 import math
 import re
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ddtas.api.datasource import Area, Extent
+from ddtas.plan.questions import ask
 
 if TYPE_CHECKING:
     from pyproj import CRS, Transformer
@@ -25,38 +21,42 @@ if TYPE_CHECKING:
 MOST_POINTS = 1000  # of an area: the borders of a municipality, simplified
 _EDGE_POINTS = 16  # a straight edge in one CRS is a curve in another
 _CACHED = 512
-_REMEMBERED = 8192  # answers
 
 
 @dataclass(frozen=True)
 class SameCrs:
-    """Are two names of one CRS? bool, or None where it is not known."""
+    """Are two names of one CRS?"""
 
     name: str
     other: str
 
+    def answer(self) -> bool | None:
+        """None where one of them is not known."""
+        return _same_crs(self.name, self.other)
+
 
 @dataclass(frozen=True)
 class Covered:
-    """How much of an area lies within an extent? In percent, or None where it cannot be told."""
+    """How much of an area lies within an extent?"""
 
     area: Area | Extent
     extent: Extent
 
+    def answer(self) -> float | None:
+        """In percent; None where it cannot be told."""
+        return _covered_percent(self.area, self.extent)
+
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with an area? None where nothing is."""
+    """What is wrong with an area?"""
 
     area: Area
 
+    def answer(self) -> str | None:
+        """None where nothing is."""
+        return _fault(self.area)
 
-Question = SameCrs | Covered | Fault
-Answer = bool | float | str | None
-_T = TypeVar("_T", bound=Answer)
-
-_answers: "OrderedDict[Question, Answer]" = OrderedDict()
-_collected: ContextVar[dict[Question, None] | None] = ContextVar("questions", default=None)
 
 # An authority and its code. Whatever else there is in a name is looked for in all that PROJ knows, which takes long.
 _CODE = "[A-Za-z][A-Za-z0-9_]{0,15}%s[A-Za-z0-9.]{0,10}%s[A-Za-z0-9]{1,15}"
@@ -79,52 +79,11 @@ def _crs(name: str) -> "CRS | None":
         return None
 
 
-@contextmanager
-def elsewhere() -> Iterator[dict[Question, None]]:
-    """What is not remembered is not worked out here, but collected in the dictionary that is given."""
-    asked: dict[Question, None] = {}
-    token = _collected.set(asked)
-    try:
-        yield asked
-    finally:
-        _collected.reset(token)
-
-
-def learn(question: Question, answer: Answer) -> None:
-    """Remember an answer."""
-    _answers[question] = answer
-    if len(_answers) > _REMEMBERED:
-        _answers.popitem(last=False)
-
-
-def compute(question: Question) -> Answer:
-    """Work an answer out."""
-    match question:
-        case SameCrs(name, other):
-            return _same_crs(name, other)
-        case Covered(area, extent):
-            return _covered_percent(area, extent)
-        case Fault(area):
-            return _fault(area)
-
-
 def warm() -> None:
     """Have shapely and PROJ open all that they need to work anything out."""
     box = Extent(crs="OGC:CRS84", bbox=("4", "51", "5", "52"))
-    compute(Covered(Area(crs="EPSG:28992", wkt="POLYGON((80000 450000,90000 450000,90000 460000,80000 450000))"), box))
-    compute(Fault(Area(crs="EPSG:28992", wkt="POLYGON((0 0,1 1,1 0,0 1,0 0))")))
-
-
-def _asked(question: Question, kind: type[_T] | tuple[type[_T], ...]) -> _T | None:
-    if question in _answers:
-        _answers.move_to_end(question)
-    elif (collected := _collected.get()) is not None:
-        collected[question] = None
-        return None
-    else:
-        learn(question, compute(question))
-    answer = _answers[question]
-    return answer if isinstance(answer, kind) else None
+    _covered_percent(Area(crs="EPSG:28992", wkt="POLYGON((80000 450000,90000 450000,90000 460000,80000 450000))"), box)
+    _fault(Area(crs="EPSG:28992", wkt="POLYGON((0 0,1 1,1 0,0 1,0 0))"))
 
 
 def same_crs(name: str, other: str) -> bool | None:
@@ -133,7 +92,8 @@ def same_crs(name: str, other: str) -> bool | None:
     Returns:
         None when one of them is not known.
     """
-    return True if name == other else _asked(SameCrs(name, other), bool)
+    found = True if name == other else ask(SameCrs(name, other))
+    return found if isinstance(found, bool) else None
 
 
 def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
@@ -143,12 +103,14 @@ def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
         None when it cannot be told: an unknown CRS, an area with a fault or without a size, or an extent that has no
         place in the area's CRS.
     """
-    return _asked(Covered(area, extent), float)
+    found = ask(Covered(area, extent))
+    return found if isinstance(found, float) else None
 
 
 def fault(area: Area) -> str | None:
     """What is wrong with an area, after "spec.municipality.area"; None where nothing is."""
-    return _asked(Fault(area), str)
+    found = ask(Fault(area))
+    return found if isinstance(found, str) else None
 
 
 def _same_crs(name: str, other: str) -> bool | None:
