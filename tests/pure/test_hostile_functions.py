@@ -116,7 +116,7 @@ def test_recalibration_at_the_end_of_time() -> None:
         for text in (t for t in TEXTS if t.startswith("P")):
             policy = quietly(Recalibration, schedule="0 4 * * *", maximum_age=text, jitter=text)
             if policy is not None:
-                quietly(recalibration.due, policy, "uid", moment)
+                quietly(recalibration.due, policy, "uid", moment, None, moment)
 
 
 def test_versions() -> None:
