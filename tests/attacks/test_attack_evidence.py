@@ -81,9 +81,9 @@ def test_a_job_that_was_made_while_nobody_looked_is_no_evidence(city: City, acto
     actor = actors(Role.EDIT)
     operator = city.start()
     flood = city.everything(apps.version(calibration=apps.run("no result at all")), suspend=True)
+    revision = eventually("a revision", lambda: flood.body().get("status", {}).get("revision"))
     flood.wait_for("Ready", "False", "Suspended")
     city.settled()
-    revision = flood.body()["status"]["revision"]
     forged = make(actor, job_like_ours(flood, revision))["metadata"]["name"]
     complete(city, forged)
     operator.kill()
