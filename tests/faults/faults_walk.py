@@ -15,7 +15,7 @@ from faults_table import Result
 from ddtas import names
 
 PATIENCE_SECONDS = 200.0
-HELD_SECONDS = 50.0  # less than the operator waits for an answer
+HELD_SECONDS = 100.0
 
 
 @dataclass
@@ -89,7 +89,8 @@ class _Phase:
         def matches(call: Call) -> bool:
             return call.writes and is_of(call, name) and write_of(call, name) == course.write
 
-        return Rule(matches, FAULTS[course.fault])
+        # Who is to be killed may ask again before that.
+        return Rule(matches, FAULTS[course.fault], times=100 if course.kills else 1)
 
     def _trigger(self) -> None:
         street, mine = self._street, [w.name for w in self._walkers]

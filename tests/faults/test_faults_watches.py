@@ -17,7 +17,7 @@ from faults_table import Result
 from faults_watches import CREDENTIALS, Watch, listing_of, store
 
 FEW = 4
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 240.0
 CHOSEN = courses.chosen_lines(FEW)
 
 
