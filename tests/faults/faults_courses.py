@@ -118,7 +118,6 @@ ALL = [
     if not (fault == "409" and write.startswith("create"))  # that says that it is there already
 ]
 
-_OFTEN = ("422", "429", "500", "503", "reset", "lost", "504", "cut", "junk")
 SELECT = "DDTAS_TEST_FAULTS"
 SEED = "DDTAS_TEST_FAULTS_SEED"
 
@@ -143,14 +142,7 @@ def chosen(courses: Sequence[Course], few: int) -> list[Course]:
     chance = random.Random(seed())
     found = []
     for phase in PHASES:
-        mine = [
-            course
-            for course in courses
-            if course.phase == phase
-            and course.fault in _OFTEN
-            and "Event" not in course.write
-            and "status" not in course.write
-        ]
+        mine = [course for course in courses if course.phase == phase]
         found += chance.sample(mine, min(few, len(mine)))
     return found
 
@@ -225,7 +217,7 @@ def chosen_lines(few: int) -> list[str]:
         return list(LINES)
     if wanted:
         return [line for line in LINES if wanted in f"{WATCH_GROUP}: {line}"]
-    return random.Random(seed()).sample(["duplicated", "late"], min(few, 2))
+    return random.Random(seed()).sample(list(LINES), few)
 
 
 # ---- what is around an operator ----
@@ -273,7 +265,7 @@ def chosen_surroundings(few: int) -> list[tuple[str, str]]:
         return mine
     if wanted:
         return [(what, how) for what, how in mine if wanted in f"{AROUND}: {what}: {how}"]
-    return random.Random(seed()).sample([one for one in mine if one[0] == "ResourceQuota"], few)
+    return random.Random(seed()).sample(mine, few)
 
 
 def grids() -> dict[str, tuple[list[str], list[str]]]:

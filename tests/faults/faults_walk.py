@@ -54,6 +54,9 @@ def walk(street: Street, lives: Sequence[dict[str, Course]], told: Callable[[str
         worst = max((w.result.seconds or 0 for w in walkers), default=0)
         broken = sum(bool(w.result.violations) for w in walkers)
         told(f"{street.namespace} {phase}: {len(walkers)} courses, {broken} with violations, worst {worst:.1f} s")
+        for walker in walkers:
+            for text in walker.result.violations:
+                told(f"  {walker.name} {walker.course}: {text[:300]}")
     return results
 
 
@@ -109,7 +112,13 @@ class _Phase:
         held = [w for w in self._walkers if w.course.fault in (BEFORE, AFTER)]
         if not held:
             return
-        self._street.until(lambda: all(w.rule and w.rule.happened for w in held), HELD_SECONDS)
+
+        def all_wait() -> bool:
+            """Or have come through: the write that they were to wait at was not made."""
+            there = self._street.installations()
+            return all((w.rule and w.rule.happened) or self._is_well(w, there.get(w.name)) for w in held)
+
+        self._street.until(all_wait, HELD_SECONDS)
         self._street.proxy.calm()
         self._street.kill()
         now = time.monotonic()

@@ -16,7 +16,7 @@ from faults_street import Street
 from faults_table import Result
 from faults_watches import CREDENTIALS, Watch, listing_of, store
 
-FEW = 4
+FEW = 2
 PATIENCE_SECONDS = 240.0
 CHOSEN = courses.chosen_lines(FEW)
 

@@ -17,7 +17,7 @@ from faults_street import Street
 from faults_table import Result
 from faults_walk import walk
 
-SIDE_BY_SIDE = 32
+SIDE_BY_SIDE = 40
 STREETS = 2  # at once
 ATTEMPTS = 3  # what a write is may depend on haste: where a status is written with the next one, it never comes by
 FEW = 10  # of each phase, in each run

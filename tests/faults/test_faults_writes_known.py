@@ -14,6 +14,8 @@ def test_the_tables_have_each_write(cluster: ApiServer, store: None, data: Suppl
     written: dict[str, set[str]] = {}
 
     def heard(text: str) -> None:
+        if len(written) == len(PHASES) or not text.startswith(street.namespace):
+            return
         calls = [call for call, _ in street.proxy.calls if call.writes and is_of(call, "c00")]
         street.proxy.calls.clear()
         written[PHASES[len(written)]] = {write_of(call, "c00") for call in calls}
