@@ -263,7 +263,8 @@ class Operator:
     # ---- news of children, credentials and data sources ----
 
     def _on_child(self, resource: ResourceType, body: JsonObject) -> None:
-        self._on_installation(self._children.put(resource, body))
+        for owner in self._children.put(resource, body):
+            self._on_installation(owner)
 
     def _on_child_gone(self, resource: ResourceType, namespace: str, name: str, version: str) -> None:
         owner = self._children.remove(resource.kind, namespace, name, version)

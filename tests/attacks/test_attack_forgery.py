@@ -253,6 +253,29 @@ def test_children_that_are_changed_in_our_name_are_put_right(city: City, actors:
     flood.served()
 
 
+def test_a_child_given_to_another_installation_comes_back(city: City, actors: Actors) -> None:
+    """By its label it would be another's, to be removed there: the owner says whose it is."""
+    city.start()
+    flood = city.everything()
+    flood.served()
+    other = city.install("other")
+    other.served()
+    city.settled()
+    editor = actors(Role.EDIT).server
+    before = {r.kind: {c["metadata"]["uid"] for c in flood.children(r)} for r in (DEPLOYMENT, SERVICE)}
+    for resource in (DEPLOYMENT, SERVICE):
+        (child,) = flood.children(resource)
+        theirs = {"metadata": {"labels": {names.LABEL_INSTALLATION: "other"}}}
+        editor.merge(resource, city.namespace, child["metadata"]["name"], theirs)
+
+    def back() -> bool:
+        return all({c["metadata"]["uid"] for c in flood.children(r)} == before[r.kind] for r in (DEPLOYMENT, SERVICE))
+
+    eventually("children with their label", back)
+    flood.served()
+    other.served()
+
+
 def test_a_finalizer_that_is_taken_away_comes_back(city: City, actors: Actors) -> None:
     city.start()
     flood = city.everything(removal="Wait")

@@ -10,6 +10,7 @@ from ddtas.api.installation import Installation
 from ddtas.api.platform import ClusterStatus, MunicipalityPlatform
 from ddtas.cluster.children import Children
 from ddtas.cluster.facts import NOBODY
+from ddtas.cluster.ownership import Ownership, Seal
 from ddtas.cluster.resources import BY_KIND
 from ddtas.plan.clusters import CONNECTING, ClusterObservation, blocked_removal, judge, namespace_of
 from ddtas.plan.reasons import Reason
@@ -227,37 +228,45 @@ def config_map_body(name: str, labels: dict[str, str]) -> dict[str, Any]:
     return child(name, OURS | labels)
 
 
+def own(view: Children, owner: tuple[str, str]) -> set[tuple[str, str]]:
+    """What is that Installation's own, of what carries its label; its status knows the Job."""
+    return set(Ownership(UID, "twins", {("Job", "j"): "job"}, Seal(b"k" * 32)).of(view.there(owner)))
+
+
 def test_a_remote_child_belongs_to_the_installation_at_home() -> None:
     view = Children("voorbeeldstad")
     owner = ("voorbeeldstad", "flood")
-    assert view.put(CONFIG_MAP, child("a", OURS)) == owner
-    assert set(view.of(owner, UID)) == {("ConfigMap", "a")}
+    assert view.put(CONFIG_MAP, child("a", OURS)) == (owner,)
+    assert own(view, owner) == {("ConfigMap", "a")}
     assert view.remove("ConfigMap", "twins", "a") == owner
-    assert view.of(owner, UID) == {}
+    assert own(view, owner) == set()
 
 
 def test_what_a_namesake_left_is_not_this_ones() -> None:
     view = Children("voorbeeldstad")
-    owner = view.put(CONFIG_MAP, child("a", OURS | {names.LABEL_OWNER: "another"}))
-    assert view.of(owner, UID) == {}
+    (owner,) = view.put(CONFIG_MAP, child("a", OURS | {names.LABEL_OWNER: "another"}))
+    assert own(view, owner) == set()
     assert view.child(owner, ("ConfigMap", "a")) is not None
 
 
 def test_at_home_what_another_operator_made_is_nobodys() -> None:
     """The city may run an operator itself, in the very namespace, with an Installation of that name."""
     view = Children()
-    assert view.put(CONFIG_MAP, child("a", OURS)) == NOBODY
+    assert view.put(CONFIG_MAP, child("a", OURS)) == (NOBODY,)
     assert [*view.there(NOBODY)] == [("ConfigMap", "a")]
     assert view.child(("twins", "flood"), ("ConfigMap", "a")) is None
-    assert view.put(CONFIG_MAP, child("b", LOCAL)) == ("twins", "flood")
-    assert Children("voorbeeldstad").put(CONFIG_MAP, child("b", LOCAL)) == NOBODY
+    assert view.put(CONFIG_MAP, child("b", LOCAL)) == (("twins", "flood"),)
+    theirs = LOCAL | {names.LABEL_INSTALLATION: "other"}
+    given = child("b", theirs)
+    assert view.put(CONFIG_MAP, given) == (("twins", "other"), ("twins", "flood")), "who lost it hears of it too"
+    assert Children("voorbeeldstad").put(CONFIG_MAP, child("b", LOCAL)) == (NOBODY,)
 
 
 def test_a_pod_of_a_remote_run_is_its_jobs() -> None:
     view = Children("voorbeeldstad")
     job = child("j", OURS, uid="job")
-    owner = view.put(BY_KIND["Job"], job)
+    (owner,) = view.put(BY_KIND["Job"], job)
     reference = {"kind": "Job", "uid": "job"}
     view.put(BY_KIND["Pod"], child("p", OURS, uid="pod", ownerReferences=[reference]))
     view.put(BY_KIND["Pod"], child("r", OURS, uid="web", ownerReferences=[{"kind": "ReplicaSet", "uid": "rs"}]))
-    assert set(view.of(owner, UID)) == {("Job", "j"), ("Pod", "p"), ("Pod", "r")}
+    assert own(view, owner) == {("Job", "j"), ("Pod", "p"), ("Pod", "r")}

@@ -41,8 +41,8 @@ class Children:
         self._gone: OrderedDict[str, int] = OrderedDict()  # uid → version at which it was gone
         self._data = 0  # characters of records
 
-    def put(self, resource: ResourceType, body: JsonObject) -> Name:
-        """Take in a child; returns the Installation that it belongs to.
+    def put(self, resource: ResourceType, body: JsonObject) -> tuple[Name, ...]:
+        """Take in a child; returns the Installations that it concerns: whose it is by its label, and whose it was.
 
         Raises:
             Garbled: it has no name, uid or resourceVersion.
@@ -51,18 +51,19 @@ class Children:
         owner = facts.owner(body, self._home)
         place = (resource.kind, intern(found.namespace), intern(found.name))
         if self._gone.get(found.uid, -1) >= answers.number(found.version):
-            return owner  # it went since
+            return (owner,)  # it went since
         child = facts.child(resource.kind, body)
         if child.data and self._home and self._data + len(child.data) > _MOST_DATA:
             child = replace(child, data="")
-        if self._owner_of.setdefault(place, owner) != owner:  # its label was edited
+        former = self._owner_of.setdefault(place, owner)
+        if former != owner:  # its label was edited
             self._drop(place)
             self._owner_of[place] = owner
         known = self._children[owner].get(child.key)
         if known is None or known.uid != child.uid or answers.is_newer(found.version, str(known.resource_version)):
             self._children[owner][child.key] = child
             self._data += len(child.data) - (len(known.data) if known is not None else 0)
-        return owner
+        return (owner,) if former == owner else (owner, former)
 
     def remove(self, kind: str, namespace: str, name: str, version: str = "") -> Name | None:
         """Forget a child, which was gone at that version; returns the Installation that it belonged to."""

@@ -236,7 +236,8 @@ class _Connection:
         children = Children(self._key[0])
 
         def on_object(resource: ResourceType, body: JsonObject) -> None:
-            hooks.on_child(children.put(resource, body))
+            for owner in children.put(resource, body):
+                hooks.on_child(owner)
 
         def on_gone(resource: ResourceType, namespace: str, name: str, version: str) -> None:
             owner = children.remove(resource.kind, namespace, name, version)
