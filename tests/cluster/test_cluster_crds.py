@@ -473,7 +473,9 @@ SCHEMAS = [
 @pytest.mark.parametrize(("part", "schema"), SCHEMAS)
 def test_no_default_and_nothing_that_forbids_a_newer_field(part: str, schema: JsonObject) -> None:
     for path, node in nodes(schema, part):
-        assert "default" not in node, f"{path}: GitOps tools would see drift"
+        # What was not seen yet is in progress, not done: kstatus takes an object without a status for current.
+        unseen = {"observedGeneration": -1} if path == "status" else None
+        assert node.get("default") == unseen, f"{path}: GitOps tools would see drift"
         assert "additionalProperties" not in node, path
         assert not {"exclusiveMinimum", "exclusiveMaximum"} & node.keys(), path
         assert node["type"] in ("object", "array", "string", "integer", "boolean"), f"{path}: no floats, no unknowns"

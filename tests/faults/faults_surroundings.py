@@ -48,7 +48,7 @@ def all_ready(street: Street) -> None:
 
 def some_way(street: Street) -> None:
     """Wait until the operator has begun."""
-    street.until(lambda: any("status" in body for body in street.installations().values()), 60.0)
+    street.until(lambda: any("conditions" in body.get("status", {}) for body in street.installations().values()), 60.0)
 
 
 # ---- the API server ----
@@ -220,7 +220,9 @@ def _quota(what: str) -> Callable[[Street], None]:
         street.until(lambda: "used" in street.cluster.request("GET", f"{path}/full").get("status", {}), 60.0)
         street.start()
         settle(street)
-        street.until(lambda: all("status" in body for body in street.installations().values()), 60.0)
+        street.until(
+            lambda: all("conditions" in body.get("status", {}) for body in street.installations().values()), 60.0
+        )
         street.pause(8.0)
         assert not any(street.is_ready(body) for body in street.installations().values())
         street.cluster.request("DELETE", f"{path}/full")
