@@ -15,7 +15,7 @@ from typing import Any
 import kopf
 from pythonjsonlogger.json import JsonFormatter
 
-from ddtas import __version__, redaction
+from ddtas import __version__, garbage, redaction
 from ddtas.runtime import Operator
 from ddtas.settings import Settings
 
@@ -73,6 +73,7 @@ def run() -> int:
     settings = Settings()
     _configure_logging(settings.log_level)
     log.info("DDTAs operator", extra={"version": __version__})
+    garbage.keep_looks_short()
     with contextlib.suppress(KeyboardInterrupt):
         kopf.run(
             registry=registry(settings),

@@ -9,7 +9,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
-from ddtas import confined, metrics, names
+from ddtas import confined, garbage, metrics, names
 from ddtas.cluster.access import open_client
 from ddtas.cluster.bounds import LEASE
 from ddtas.cluster.children import Children
@@ -150,6 +150,7 @@ class Operator:
         await _insist(lambda: self._seal.load(self._client, self._settings.lease_namespace))
         self._greeted = True
         await asyncio.gather(*(informer.synced.wait() for informer in self._informers))
+        garbage.set_aside()  # what has been read
         log.info("caches are filled", extra={"kubernetes": self._world.kubernetes_version})
         if not self._settings.leader_election:
             self._on_leading()

@@ -12,6 +12,8 @@ from urllib.request import urlopen
 
 import yaml
 from cluster_kit import OURS, REPO, SESSION, ApiServer, JsonObject, eventually
+from resolver import loop_holds
+from resolver.loop_holds import Hold
 
 _RESOLVER = Path(__file__).parent / "resolver"
 GRACE_SECONDS = 120  # Kubernetes gives a pod 30; this machine may be slow
@@ -86,8 +88,10 @@ class Operator:
             "DDTAS_PROBE_ALLOWED_RANGES": "127.0.0.0/8",
             "DDTAS_CLUSTER_ALLOWED_RANGES": "127.0.0.0/8",
             "DDTAS_CLUSTER_INTERVAL_SECONDS": "1",
+            "LOOP_HOLDS": str(folder / f"{self.name}.holds"),
         } | {f"DDTAS_{name.upper()}": value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        self._held_before = 0
 
     def start(self, *, ready: bool = True) -> "Operator":
         """Start it, and wait until its caches are filled."""
@@ -97,6 +101,7 @@ class Operator:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
         if ready:
             eventually(f"readiness of {self.name}", lambda: self.running and self.get("/readyz")[0] == 200)
+            self._held_before = len(self.holds())
         return self
 
     @property
@@ -120,6 +125,10 @@ class Operator:
     def records(self) -> list[JsonObject]:
         """Its log, line by line; every line is JSON."""
         return [json.loads(line) for line in self.output.splitlines()]
+
+    def holds(self) -> list[Hold]:
+        """What held its event loop for more than 20 ms of processor time, since it was ready."""
+        return loop_holds.read_from(self._environment["LOOP_HOLDS"])[self._held_before :]
 
     def get(self, path: str) -> tuple[int, str]:
         """A GET to its own port; 0 when nothing listens."""

@@ -349,3 +349,6 @@ def _without_times(status: JsonObject | None) -> Any:
         return None
     bare = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]
     return status | {"conditions": bare}
+
+
+BODIES = {"AppListing": listing_body, "MunicipalityPlatform": platform_body, "Installation": installation_body}

@@ -7,6 +7,7 @@ from typing import Any
 
 import hostile
 import pytest
+from builders import BODIES
 from hostile import CLOCK, HALF, TEXTS
 from pydantic import TypeAdapter, ValidationError
 
@@ -230,21 +231,21 @@ NAMES = ["a.b", "x" * 64, "-a", "a-", "A", "", "a_b", "a\n", "é"]
 @pytest.mark.parametrize("model", [AppListing, MunicipalityPlatform, Installation])
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_can_be_no_label(model: Any, name: str) -> None:
-    body = hostile.BODIES[model.__name__]()
+    body = BODIES[model.__name__]()
     body["metadata"]["name"] = name
     with pytest.raises(InvalidObject, match=r"metadata\.name must have at most \d+ characters and no dot"):
         model.parse(body)
 
 
 def test_an_installations_name_begins_others() -> None:
-    body = hostile.BODIES["Installation"]()
+    body = BODIES["Installation"]()
     body["metadata"]["name"] = "x" * 31
     with pytest.raises(InvalidObject, match="at most 30 characters"):
         Installation.parse(body)
 
 
 def test_what_is_wrong_is_said_in_few_words() -> None:
-    body = hostile.BODIES["AppListing"]()
+    body = BODIES["AppListing"]()
     body["spec"] = {f"{n}" * 1000: None for n in range(100)} | {"versions": [{"version": HALF}] * 20}
     with pytest.raises(InvalidObject) as caught:
         AppListing.parse(body)

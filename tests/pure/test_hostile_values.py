@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import hostile
-from builders import NOW, REACHABLE, City, listing_body, platform_body
+from builders import BODIES, NOW, REACHABLE, City, listing_body, platform_body
 from hostile import CLOCK, HOLD_SECONDS, Place
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,7 +105,7 @@ ASKS = ("spec", "versions", 0, "dataRequirements")
 
 
 def all_places() -> list[Place]:
-    return [p for kind in hostile.BODIES for p in hostile.places(kind)]
+    return [p for kind in BODIES for p in hostile.places(kind)]
 
 
 MUTATIONS = st.lists(

@@ -9,7 +9,7 @@ and its shape is checked. Whatever goes wrong is a ClusterError.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -45,7 +45,7 @@ class _Request(NamedTuple):
     resource: ResourceType
     path: str
     query: Mapping[str, str] = {}
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | Sequence[JsonObject] | None = None
     method: str = "GET"
     content_type: str = "application/json"
 
@@ -204,6 +204,23 @@ class Client:
         metadata = manifest["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"])
         request = _Request("update", resource, path, {"fieldManager": FIELD_MANAGER}, manifest, "PUT")
+        return await self._object(request, metadata["name"])
+
+    async def overwrite_status(
+        self, resource: ResourceType, metadata: Mapping[str, Any], status: JsonObject
+    ) -> JsonObject:
+        """Replace the whole status of an object, whoever wrote what into it.
+
+        Raises:
+            Conflict: it changed since it was read.
+        """
+        path = resource.path(metadata.get("namespace"), metadata["name"], "status")
+        patch: list[JsonObject] = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        query = {"fieldManager": FIELD_MANAGER}
+        request = _Request("patch", resource, path, query, patch, "PATCH", "application/json-patch+json")
         return await self._object(request, metadata["name"])
 
     async def delete(

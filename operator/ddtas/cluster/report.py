@@ -24,8 +24,9 @@ JsonObject = dict[str, Any]
 _NEWER_SECONDS = 0.5
 # It is gone, by what the API server says. If the watch does not bring that, it was not so.
 GONE_SECONDS = 15.0
+_INVALID = 422
 # It must not be written, or not like this: no attempt will mend that.
-_REFUSALS = (403, 413, 422)
+_REFUSALS = (403, 413, _INVALID)
 
 
 class Outdated(Exception):
@@ -47,15 +48,39 @@ async def write_status(client: Client, resource: ResourceType, metadata: Metadat
         Outdated: the object is gone, or has changed since.
         ClusterError: the API server did not take it.
     """
-    manifest = _named(resource, metadata) | {"status": status}
     try:
-        return await _current(
-            client, resource, metadata, client.apply(resource, manifest, force=True, subresource="status")
-        )
+        return await _current(client, resource, metadata, _written(client, resource, metadata, status))
     except ClusterError as error:
         if error.status in _REFUSALS:
             await tell(client, resource, metadata, [_refused(metadata, error)])
         raise
+
+
+async def _written(client: Client, resource: ResourceType, metadata: Metadata, status: JsonObject) -> JsonObject:
+    """Apply a status; write it over what is there, where that is not enough.
+
+    What somebody else has written into it is theirs as well. It stays, or leaves a list that is null, which the API
+    server refuses.
+    """
+    manifest = _named(resource, metadata) | {"status": status}
+    try:
+        live = await client.apply(resource, manifest, force=True, subresource="status")
+    except ClusterError as error:
+        if error.status != _INVALID:
+            raise
+        return await client.overwrite_status(resource, manifest["metadata"], status)
+    if not _exceeds(live.get("status"), status):
+        return live
+    return await client.overwrite_status(resource, live["metadata"], status)
+
+
+def _exceeds(live: Any, applied: Any) -> bool:
+    """Whether there is more than was applied."""
+    if isinstance(live, dict) and isinstance(applied, dict):
+        return any(key not in applied or _exceeds(value, applied[key]) for key, value in live.items())
+    if isinstance(live, list) and isinstance(applied, list):
+        return len(live) != len(applied) or any(map(_exceeds, live, applied))
+    return False
 
 
 async def write_finalizers(

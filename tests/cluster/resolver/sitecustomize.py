@@ -1,5 +1,5 @@
 """For the operator's process: Services have no pods on a fake node, so their names lead to this machine. And its clock
-may go wrong, by the seconds that the file DDTAS_TEST_CLOCK has.
+may go wrong, by the seconds that the file DDTAS_TEST_CLOCK has. What holds its event loop is written to LOOP_HOLDS.
 """
 
 import datetime as module
@@ -44,3 +44,7 @@ if "DDTAS_TEST_CLOCK" in os.environ:
 from ddtas.confined import client  # noqa: E402
 
 client._BOOT = client._BOOT.replace("from ddtas", "import sitecustomize; from ddtas")
+if "LOOP_HOLDS" in os.environ:
+    import loop_holds
+
+    loop_holds.write_to(os.environ["LOOP_HOLDS"])

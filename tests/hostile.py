@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 import pytest
-from builders import installation_body, listing_body, platform_body
 
 from ddtas.api.crd import KINDS, crd
 from ddtas.plan import space, units
@@ -237,6 +236,3 @@ def put(body: JsonObject, place: Place, value: Any) -> JsonObject:
     else:
         here[place.path[-1]] = value
     return body
-
-
-BODIES = {"AppListing": listing_body, "MunicipalityPlatform": platform_body, "Installation": installation_body}

@@ -1,0 +1,39 @@
+"""Keeps the collector of garbage in cycles from holding the process: it stops everything while it looks.
+
+It looks at all objects that live, and an operator holds a few hundred thousand for as long as it runs: modules, models,
+what it knows of the cluster. Those are set aside, where the collector does not look again; each is still freed as soon
+as nothing refers to it. What is set aside and later becomes garbage in a cycle stays, which is why it is done only when
+a look has taken long.
+"""
+
+import gc
+import time
+from typing import Literal
+
+_LONG_SECONDS = 0.01  # of processor time
+_EVERYTHING = 2  # the generation of a look at all objects
+
+_began = 0.0
+
+
+def keep_looks_short() -> None:
+    """Set aside what lives now, and after each look that takes long what lives then."""
+    gc.collect()
+    set_aside()
+    if _after not in gc.callbacks:
+        gc.callbacks.append(_after)
+
+
+def set_aside() -> None:
+    """Have no look at what lives now. It takes no time."""
+    gc.freeze()
+
+
+def _after(phase: Literal["start", "stop"], info: dict[str, int]) -> None:
+    global _began
+    if info["generation"] != _EVERYTHING:
+        return
+    if phase == "start":
+        _began = time.thread_time()
+    elif time.thread_time() - _began > _LONG_SECONDS:
+        set_aside()
