@@ -76,7 +76,7 @@ JUNK: tuple[Any, ...] = (None, [], {}, "", 0, True, 1e999, [[]], {"a": None}, [N
 class Clock:
     """The longest processor time of one step, of those that the event loop would have to sit out.
 
-    Comparisons of places are not counted: they are made in a process of their own.
+    Comparisons of places are not counted: another process makes them, as it does those of units.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Clock:
 
 
 CLOCK = Clock()
-units.same("m", "km")  # what takes long the first time is made at the start of the process
+units.same("m", "km")  # what takes long the first time is made in another process
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,9 @@ def test_recalibration_at_the_end_of_time() -> None:
         for text in (t for t in TEXTS if t.startswith("P")):
             policy = quietly(Recalibration, schedule="0 4 * * *", maximum_age=text, jitter=text)
             if policy is not None:
-                quietly(recalibration.due, policy, "uid", moment, None, moment)
+                for round_ in (None, *TEXTS):
+                    for now in MOMENTS:
+                        quietly(recalibration.due, policy, "uid", moment, round_, now)
 
 
 def test_versions() -> None:

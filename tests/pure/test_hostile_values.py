@@ -62,7 +62,7 @@ def judge(snapshot: Snapshot) -> list[Any]:
     """All that is worked out of a snapshot."""
     installation, listing, platform = snapshot.installation, snapshot.listing, snapshot.platform
     plan = CLOCK.of("decide", lambda: decide(snapshot))
-    shown = CLOCK.of("preview", lambda: preview(snapshot)).status
+    shown = CLOCK.of("preview", lambda: preview(snapshot))
     said: list[Any] = [
         CLOCK.of("status", lambda: installation_status(snapshot, plan, ChangeSet(), shown)),
         held_status(installation, Reason.APPLY_FAILED, "held", snapshot.now),
