@@ -43,6 +43,9 @@ class Server:
     async def apply(self, resource: ResourceType, manifest: Any, *, force: bool, subresource: str = "") -> Any:
         return await self._next(f"apply {subresource}".strip(), manifest)
 
+    async def overwrite_status(self, resource: ResourceType, metadata: Any, status: Any) -> Any:
+        return await self._next("overwrite status", {"metadata": metadata, "status": status})
+
     async def create(self, resource: ResourceType, manifest: Any) -> Any:
         return await self._next("create", manifest)
 
@@ -100,14 +103,35 @@ async def test_an_object_that_is_gone_or_another_one_is_decided_on_anew(refusal:
 
 @pytest.mark.parametrize("code", [403, 413, 422])
 async def test_a_status_that_is_refused_is_told_once(code: int) -> None:
-    server = Server(ClusterError(code, "denied"))
+    server = Server()
     for _ in range(2):
+        server.answers = [ClusterError(code, "denied")] * (2 if code == 422 else 1)
         with pytest.raises(ClusterError):
             await write_status(server, INSTALLATION, METADATA, STATUS)  # type: ignore[arg-type]
-        server.answers = [ClusterError(code, "denied")]
     told = [m for verb, m in zip(server.asked, server.sent, strict=True) if verb == "create"]
     assert {m["reason"] for m in told} == {"StatusRefused"}
     assert len({m["metadata"]["name"] for m in told}) == 1
+
+
+@pytest.mark.parametrize(
+    ("applied", "version"),
+    [
+        (ClusterError(422, "status.revisions: must be of type array"), "7"),
+        (live(version="8") | {"status": STATUS | {"url": "http://strange"}}, "8"),
+        (live(version="8") | {"status": STATUS | {"bindings": [{"requirement": "strange"}]}}, "8"),
+    ],
+)
+async def test_what_others_have_written_into_a_status_is_overwritten(applied: Any, version: str) -> None:
+    server = Server(applied, live(version="9"))
+    assert await write_status(server, INSTALLATION, METADATA, STATUS) == live(version="9")  # type: ignore[arg-type]
+    assert server.asked == ["apply status", "overwrite status"]
+    assert server.sent[1]["metadata"]["resourceVersion"] == version
+
+
+async def test_a_status_that_is_as_it_was_applied_is_written_once() -> None:
+    server = Server(live(version="8") | {"status": STATUS})
+    await write_status(server, INSTALLATION, METADATA, STATUS)  # type: ignore[arg-type]
+    assert server.asked == ["apply status"]
 
 
 # ---- Events ----

@@ -71,7 +71,9 @@ async def _written(client: Client, resource: ResourceType, metadata: Metadata, s
         return await client.overwrite_status(resource, manifest["metadata"], status)
     if not _exceeds(live.get("status"), status):
         return live
-    return await client.overwrite_status(resource, live["metadata"], status)
+    return await client.overwrite_status(
+        resource, manifest["metadata"] | {"resourceVersion": live["metadata"]["resourceVersion"]}, status
+    )
 
 
 def _exceeds(live: Any, applied: Any) -> bool:
