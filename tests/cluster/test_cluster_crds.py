@@ -29,6 +29,9 @@ PRODUCT = {"name": "forecast", "title": "A forecast", "component": "web", "path"
 
 VOLUME = {"name": "data", "mountPath": "/data", "size": "1Gi"}
 
+CALL = {"host": "api.weather.example", "ports": [443], "reason": "The forecast."}
+PERMITTED = {"name": "centre", "ports": [443]}
+
 # The objects that are then made wrong.
 GOOD = {
     "AppListing": apps.listing(
@@ -36,6 +39,7 @@ GOOD = {
         apps.version(
             dataProducts=[{"name": "forecast", "title": "A forecast", "component": "web", "path": "/"}],
             templates=[{"name": "extra", "manifest": "kind: ConfigMap"}],
+            egress=[CALL],
             components=[*apps.version()["components"], {"name": "batch", **apps.container("batch")}],
         ),
         serviceLevel={"availabilityPercent": "99.5", "responseTimeHours": 24},
@@ -45,6 +49,9 @@ GOOD = {
         apps.source("https://data.example/series.csv", credentials={"secretName": "gauge", "scheme": "Basic"}),
         name=STORE,
         limits={"cpu": "2", "memory": "2Gi"},
+        egress=[PERMITTED | {"cidr": "10.1.2.3/8"}, {"name": "any", "host": "*", "ports": [443]}],
+        ingress=[{"name": "gateway", "namespace": "gateways"}, {"name": "six", "cidr": "fd00::/8"}],
+        nameServers=["169.254.20.10", "fd00::10"],
     ),
     "Installation": apps.installation(
         "default",
@@ -105,6 +112,27 @@ def test_each_example_is_accepted(cluster: ApiServer, space: str, body: JsonObje
 
 WRONG: list[tuple[str, str, Any, str]] = [
     # kind, field, wrong value, what the API server must say
+    ("AppListing", f"{VERSION}.egress", [CALL | {"host": "API.example"}], "must be a host name in lower case"),
+    ("AppListing", f"{VERSION}.egress", [CALL | {"host": "*.example"}], "must be a host name in lower case"),
+    ("AppListing", f"{VERSION}.egress", [CALL | {"host": "web"}], "must be a host name in lower case"),
+    ("AppListing", f"{VERSION}.egress", [CALL | {"ports": []}], "should have at least 1 items"),
+    ("AppListing", f"{VERSION}.egress", [CALL | {"ports": [0]}], "should be greater than or equal to 1"),
+    ("AppListing", f"{VERSION}.egress", [{k: v for k, v in CALL.items() if k != "reason"}], "reason: Required value"),
+    ("AppListing", f"{VERSION}.egress", [CALL, CALL], "Duplicate value"),
+    ("MunicipalityPlatform", "spec.egress", [PERMITTED], "either a host or a cidr"),
+    (
+        "MunicipalityPlatform",
+        "spec.egress",
+        [PERMITTED | {"host": "*", "cidr": "10.0.0.0/8"}],
+        "either a host or a cidr",
+    ),
+    ("MunicipalityPlatform", "spec.egress", [PERMITTED | {"host": "*.*.example"}], "*. and the end of one"),
+    ("MunicipalityPlatform", "spec.egress", [PERMITTED | {"cidr": "10.0.0.0"}], "must be a range of addresses"),
+    ("MunicipalityPlatform", "spec.egress", [PERMITTED | {"cidr": "10.0.0.0/99"}], "must be a range of addresses"),
+    ("MunicipalityPlatform", "spec.ingress", [{"name": "gateway"}], "either a namespace or a cidr"),
+    ("MunicipalityPlatform", "spec.ingress", [{"name": "g", "cidr": "10.300.0.0/16"}], "must be a range of addresses"),
+    ("MunicipalityPlatform", "spec.nameServers", ["1.2.3"], "nameServers must be IP addresses"),
+    ("MunicipalityPlatform", "spec.nameServers", ["dns"], "must be an IP address"),
     ("AppListing", f"{VERSION}.version", "1.0", "must be a version of three numbers"),
     ("AppListing", f"{VERSION}.version", "v1.0.0", "must be a version of three numbers"),
     ("AppListing", f"{VERSION}.channels", [], "should have at least 1 items"),

@@ -155,6 +155,7 @@ class MunicipalityPlatformSpec(Model):
                 "!has(self.dataSources) || self.dataSources.all(s, !s.endpoint.matches('^[a-z]+://[^/?#]*@'))",
                 "an endpoint must not hold a user name or password: name a Secret in credentials",
             ),
+            ("!has(self.nameServers) || self.nameServers.all(a, isIP(a))", "nameServers must be IP addresses"),
             (
                 "!has(self.accepts) || !has(self.dataSources)"
                 " || self.accepts.all(a, !self.dataSources.exists(s, s.name == a.name))",

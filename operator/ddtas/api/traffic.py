@@ -9,8 +9,7 @@ from ddtas.api.base import LIST_SET, Line, Model, Name, PartName, cel, says
 
 
 def _range(value: str) -> str:
-    ip_network(value)
-    return value
+    return str(ip_network(value, strict=False))
 
 
 def _address(value: str) -> str:
