@@ -17,7 +17,8 @@ from aiohttp import encode_basic_auth, web
 from ddtas.api.datasource import Credentials, DataContract, DataKind, Extent, FieldType, GeometryType
 from ddtas.api.platform import MeasuredField
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 CONTRACT = DataContract.model_validate({"version": "1.0.0"})
@@ -97,7 +98,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_reads_geojson(folder: Path) -> None:
     async with files(folder) as url:
         look = look_for(DataKind.HTTP_GEOJSON, f"{url}/pumps.geojson")
-        facts = await REGISTRY[look.target.kind](look)
+        facts = await CONFINED[look.target.kind](look)
     assert facts.fields == (
         MeasuredField(name="placed", type=FieldType.DATE),
         MeasuredField(name="power", type=FieldType.NUMBER),
@@ -115,7 +116,7 @@ async def test_reads_a_part_of_geojson(folder: Path) -> None:
     async with files(folder) as url:
         limits = Limits(max_bytes=32 * 1024)
         look = look_for(DataKind.HTTP_GEOJSON, f"{url}/pumps.geojson", limits=limits)
-        facts = await REGISTRY[look.target.kind](look)
+        facts = await CONFINED[look.target.kind](look)
     assert (look.requests, look.received, facts.size_bytes) == (1, limits.max_bytes, len(geojson()))
     assert {unknown.fact for unknown in facts.unknown} == {"extent", "first", "last", "records"}
 
@@ -123,7 +124,7 @@ async def test_reads_a_part_of_geojson(folder: Path) -> None:
 async def test_reads_the_footer_of_parquet(folder: Path) -> None:
     async with files(folder) as url:
         look = look_for(DataKind.HTTP_PARQUET, f"{url}/levels.parquet")
-        facts = await REGISTRY[look.target.kind](look)
+        facts = await CONFINED[look.target.kind](look)
     size = (folder / "levels.parquet").stat().st_size
     assert size > 256 * 1024
     assert facts.fields == (
@@ -154,6 +155,6 @@ async def test_tells_what_is_wrong(folder: Path, kind: DataKind, file: str, pass
     async with files(folder) as url:
         look = look_for(kind, f"{url}/{file}", password)
         with pytest.raises(ProbeError) as caught:
-            await REGISTRY[kind](look)
+            await CONFINED[kind](look)
     assert caught.value.reason in reason
     assert look.requests == 1

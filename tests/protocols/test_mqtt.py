@@ -12,7 +12,8 @@ from servers.mosquitto import MosquittoServer
 from ddtas.api.datasource import Credentials, DataContract, DataKind
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 BRIEF = Limits(deadline_seconds=6)  # listens for half of it
@@ -40,7 +41,7 @@ def certificate(pair: Pair, server: MosquittoServer) -> dict[str, str]:
 
 
 async def probe(look: Look) -> SourceFacts:
-    return await REGISTRY[look.target.kind](look)
+    return await CONFINED[look.target.kind](look)
 
 
 async def refusal(look: Look) -> str:

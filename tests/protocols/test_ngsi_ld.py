@@ -14,6 +14,7 @@ from ddtas.api.datasource import DataContract, DataKind, Extent
 from ddtas.api.platform import MeasuredField
 from ddtas.errors import ProbeError
 from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
@@ -27,7 +28,7 @@ def look_at(server: NgsiLdServer, entity_type: str, endpoint: str | None = None)
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_the_facts_of_a_type(ngsi_ld: NgsiLdServer, prefix: str, slash: str) -> None:
     look = look_at(ngsi_ld, prefix + ngsi_ld.entity_type, ngsi_ld.api + slash)
-    facts = await REGISTRY[DataKind.NGSI_LD](look)
+    facts = await CONFINED[DataKind.NGSI_LD](look)
     assert facts.fields == (
         MeasuredField(name="level", type="number", unit="m"),
         MeasuredField(name="observedAt", type="timestamp"),
@@ -49,7 +50,7 @@ async def test_the_facts_of_a_type(ngsi_ld: NgsiLdServer, prefix: str, slash: st
 async def test_a_type_that_is_not_there(ngsi_ld: NgsiLdServer, name: str) -> None:
     look = look_at(ngsi_ld, name)
     with pytest.raises(ProbeError) as caught:
-        await REGISTRY[DataKind.NGSI_LD](look)
+        await CONFINED[DataKind.NGSI_LD](look)
     assert caught.value.reason == "EntityNotFound"
     assert "(it has WaterLevelObserved)" in caught.value.message
     assert look.requests == 2
@@ -59,7 +60,7 @@ async def test_a_type_that_is_not_there(ngsi_ld: NgsiLdServer, name: str) -> Non
 async def test_another_endpoint_than_the_base_of_the_api(ngsi_ld: NgsiLdServer, path: str) -> None:
     look = look_at(ngsi_ld, ngsi_ld.entity_type, ngsi_ld.url + path)
     with pytest.raises(ProbeError) as caught:
-        await REGISTRY[DataKind.NGSI_LD](look)
+        await CONFINED[DataKind.NGSI_LD](look)
     assert caught.value.reason == "HttpError"
     assert "ends in /ngsi-ld/v1" in caught.value.message
 
@@ -76,5 +77,5 @@ async def test_a_page_is_not_all(ngsi_ld: NgsiLdServer, monkeypatch: pytest.Monk
 async def test_a_document_that_is_too_long_is_asked_for_shorter(ngsi_ld: NgsiLdServer) -> None:
     look = look_at(ngsi_ld, ngsi_ld.entity_type)
     look = replace(look, limits=Limits(max_document_bytes=4_000))
-    facts = await REGISTRY[DataKind.NGSI_LD](look)
+    facts = await CONFINED[DataKind.NGSI_LD](look)
     assert (facts.records, facts.sampled, look.requests) == (25, 10, 2)

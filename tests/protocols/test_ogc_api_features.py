@@ -9,7 +9,8 @@ from servers.pygeoapi import PygeoapiServer
 
 from ddtas.api.datasource import DataContract, DataKind
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
@@ -26,7 +27,7 @@ def look_at(server: PygeoapiServer, collection: str, path: str = "") -> Look:
 
 async def test_a_collection_of_more_than_one_page(pygeoapi: PygeoapiServer) -> None:
     look = look_at(pygeoapi, features.LEVELS)
-    facts = await REGISTRY[look.target.kind](look)
+    facts = await CONFINED[look.target.kind](look)
     rows = dataset.rows(pygeoapi.newest)
     seen = rows[: features.MAX_ITEMS]
     assert {(f.name, f.type, f.empty) for f in facts.fields} == {
@@ -52,7 +53,7 @@ async def test_a_collection_of_more_than_one_page(pygeoapi: PygeoapiServer) -> N
 
 async def test_a_collection_of_one_page(pygeoapi: PygeoapiServer) -> None:
     look = look_at(pygeoapi, features.STATIONS, "/")
-    facts = await REGISTRY[look.target.kind](look)
+    facts = await CONFINED[look.target.kind](look)
     assert (facts.records, facts.sampled) == (dataset.STATIONS, dataset.STATIONS)
     assert facts.crs[0] == "OGC:CRS84"
     assert set(facts.crs) == {"OGC:CRS84", "EPSG:4326", "EPSG:28992"}
@@ -66,7 +67,7 @@ async def test_a_collection_of_one_page(pygeoapi: PygeoapiServer) -> None:
 async def test_a_wrong_name_is_told_with_the_right_ones(pygeoapi: PygeoapiServer) -> None:
     look = look_at(pygeoapi, "level")
     with pytest.raises(ProbeError) as caught:
-        await REGISTRY[look.target.kind](look)
+        await CONFINED[look.target.kind](look)
     assert caught.value.reason == "EntityNotFound"
     assert f"there are {features.LEVELS}, {features.STATIONS}" in caught.value.message
     assert look.requests == 2
@@ -76,6 +77,6 @@ async def test_a_wrong_name_is_told_with_the_right_ones(pygeoapi: PygeoapiServer
 async def test_another_address_than_the_landing_page_is_told(pygeoapi: PygeoapiServer, path: str) -> None:
     look = look_at(pygeoapi, features.LEVELS, path)
     with pytest.raises(ProbeError) as caught:
-        await REGISTRY[look.target.kind](look)
+        await CONFINED[look.target.kind](look)
     assert caught.value.reason == "HttpError"
     assert "landing page" in caught.value.message

@@ -16,8 +16,9 @@ from servers.postgresql import PostgreSQLServer
 from ddtas.api.datasource import Credentials, DataContract, DataKind, Extent, GeometryType
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.postgresql import SAMPLE_ROWS, SMALL_ROWS
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 LEVELS = f"{database.SCHEMA}.{database.TABLE}"
@@ -48,7 +49,7 @@ def certificate(pair: Pair) -> dict[str, str]:
 
 
 async def probe(look: Look) -> SourceFacts:
-    return await REGISTRY[look.target.kind](look)
+    return await CONFINED[look.target.kind](look)
 
 
 async def refusal(look: Look) -> ProbeError:

@@ -15,7 +15,8 @@ from servers.s3 import Keys, S3Server
 from ddtas.api.datasource import Credentials, DataContract, DataKind, FieldType
 from ddtas.api.platform import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 CONTRACT = DataContract.model_validate({"version": "1.0.0"})
@@ -44,7 +45,7 @@ def look_for(
 
 
 async def facts_of(look: Look) -> SourceFacts:
-    return await REGISTRY[DataKind.S3](look)
+    return await CONFINED[DataKind.S3](look)
 
 
 async def error_of(look: Look) -> ProbeError:

@@ -13,7 +13,8 @@ from servers.sensorthings import Basic, SensorThingsServer
 from ddtas.api.datasource import Credentials, DataContract, DataKind
 from ddtas.api.platform import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
@@ -39,7 +40,7 @@ def look_at(server: SensorThingsServer, name: str | None, password: str | None =
 
 
 async def facts(look: Look) -> SourceFacts:
-    found = await REGISTRY[look.target.kind](look)
+    found = await CONFINED[look.target.kind](look)
     print(f"FROST-Server, {look.target.physical_name}: {look.requests} requests, {look.received} bytes")
     return found
 

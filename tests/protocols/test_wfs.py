@@ -11,7 +11,8 @@ from servers.mapserver import MapServer
 
 from ddtas.api.datasource import Credentials, DataContract, DataKind
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
+from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 SHOWN = base64.b64encode(b"city:right").decode()
@@ -44,7 +45,7 @@ def look_at(server: MapServer, feature_type: str, query: str = "", password: str
 
 async def test_more_features_than_are_looked_at(mapserver: MapServer) -> None:
     look = look_at(mapserver, "ms:levels")
-    facts = await REGISTRY[look.target.kind](look)
+    facts = await CONFINED[look.target.kind](look)
     rows = dataset.rows(mapserver.newest)
     # The newest 50, four hours and a bit: of the stations of the fifth hour, MapServer chooses.
     assert {(f.name, f.type.value) for f in facts.fields} == {
@@ -75,7 +76,7 @@ async def test_more_features_than_are_looked_at(mapserver: MapServer) -> None:
 
 async def test_all_features_in_one_answer(mapserver: MapServer) -> None:
     look = look_at(mapserver, "stations", "?service=WFS&REQUEST=GetCapabilities&version=1.1.0")
-    facts = await REGISTRY[look.target.kind](look)
+    facts = await CONFINED[look.target.kind](look)
     rows = dataset.stations(dataset.rows(mapserver.newest))
     assert (facts.records, facts.sampled) == (dataset.STATIONS, dataset.STATIONS)
     assert (facts.first, facts.last) == (dataset.iso(mapserver.newest), dataset.iso(mapserver.newest))
@@ -92,7 +93,7 @@ async def test_all_features_in_one_answer(mapserver: MapServer) -> None:
 async def test_a_feature_type_that_is_not_there(mapserver: MapServer) -> None:
     look = look_at(mapserver, "ms:nothing")
     with pytest.raises(ProbeError, match="ms:levels, ms:stations") as caught:
-        await REGISTRY[look.target.kind](look)
+        await CONFINED[look.target.kind](look)
     assert caught.value.reason == "EntityNotFound"
     assert look.requests == 1
 
@@ -100,17 +101,17 @@ async def test_a_feature_type_that_is_not_there(mapserver: MapServer) -> None:
 async def test_a_map_that_is_not_there(mapserver: MapServer) -> None:
     look = look_at(mapserver, "ms:levels", "?map=/no/such.map")
     with pytest.raises(ProbeError) as caught:
-        await REGISTRY[look.target.kind](look)
+        await CONFINED[look.target.kind](look)
     assert caught.value.reason in ("ErrorReported", "UnexpectedContent", "HttpError")
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])
 async def test_wrong_credentials(guarded: MapServer, password: str | None) -> None:
     with pytest.raises(ProbeError) as caught:
-        await REGISTRY[DataKind.WFS](look_at(guarded, "ms:levels", password=password))
+        await CONFINED[DataKind.WFS](look_at(guarded, "ms:levels", password=password))
     assert caught.value.reason == "Unauthorized"
 
 
 async def test_right_credentials_are_sent_with_each_request(guarded: MapServer) -> None:
     look = look_at(guarded, "ms:levels", password="right")
-    assert (await REGISTRY[look.target.kind](look)).records == dataset.ROWS
+    assert (await CONFINED[look.target.kind](look)).records == dataset.ROWS
