@@ -11,7 +11,8 @@ from ddtas.confined.turns import COMPUTING, Party
 from ddtas.errors import TemplateError
 from ddtas.plan.template import MAX_MESSAGE, MAX_OBJECTS, TemplateContext, render
 
-JOB = Job(module=__name__, memory=64 * MIB, processor_seconds=5, wall_seconds=5)
+# The templates make at most 64 KiB of text.
+JOB = Job(module=__name__, memory=64 * MIB, processor_seconds=5, wall_seconds=5, answer_bytes=MIB // 4)
 
 
 async def render_in_sandbox(
