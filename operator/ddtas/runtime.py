@@ -112,11 +112,17 @@ class Operator:
             party=lambda key: key.namespace,
         )
         self._informers = [
-            Informer(client, resource, namespace, selector, on_object, on_gone)
-            for resource, selector, on_object, on_gone in (
-                *((r, "", self._on_object, self._on_object_gone) for r in (APP_LISTING, PLATFORM, INSTALLATION)),
-                *((r, names.LABEL_INSTALLATION, self._on_child, self._on_child_gone) for r in CHILDREN),
-                (SECRET, names.LABEL_CREDENTIALS, self._on_secret, self._on_secret_gone),
+            Informer(client, resource, namespace, selector, on_object, on_gone, held)
+            for resource, selector, on_object, on_gone, held in (
+                *(
+                    (r, "", self._on_object, self._on_object_gone, _nothing)
+                    for r in (APP_LISTING, PLATFORM, INSTALLATION)
+                ),
+                *(
+                    (r, names.LABEL_INSTALLATION, self._on_child, self._on_child_gone, self._children.held)
+                    for r in CHILDREN
+                ),
+                (SECRET, names.LABEL_CREDENTIALS, self._on_secret, self._on_secret_gone, _nothing),
             )
             for namespace in ((None,) if resource is APP_LISTING else settings.namespaces or (None,))
         ]
@@ -230,8 +236,8 @@ class Operator:
             metadata = body["metadata"]
             self._concerns(resource.kind, (metadata.get("namespace", ""), metadata["name"]))
 
-    def _on_object_gone(self, resource: ResourceType, namespace: str, name: str, _: str) -> None:
-        self._collections[resource.kind].bury((namespace, name))
+    def _on_object_gone(self, resource: ResourceType, namespace: str, name: str, version: str) -> None:
+        self._collections[resource.kind].bury((namespace, name), version)
         self._concerns(resource.kind, (namespace, name))
 
     def _concerns(self, kind: str, key: Name) -> None:
@@ -338,6 +344,11 @@ async def _insist(request: Callable[[], Awaitable[T]]) -> T:
             log.warning("waiting for the API server: %s", error)
             await asyncio.sleep(max(pause, error.retry_after))
             pause = min(15.0, pause * 2)
+
+
+def _nothing(_: ResourceType, __: str | None) -> tuple[Name, ...]:
+    """What is made by others is heard of by watches alone."""
+    return ()
 
 
 def _count_request(verb: str, kind: str, status: int) -> None:

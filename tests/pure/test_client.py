@@ -43,6 +43,8 @@ ASKS: dict[str, Ask] = {
     "delete": lambda client: client.delete(THINGS, "city", "a", "uid-a"),
 }
 asks = pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
+FEW = ("get", "list", "watch")
+few = pytest.mark.parametrize("ask", [ASKS[name] for name in FEW], ids=FEW)
 bounded = pytest.mark.parametrize("bounds", [HOME, CITY], ids=["home", "city"])
 
 
@@ -60,7 +62,7 @@ async def test_an_endless_answer_is_left_at_its_bound(ask: Ask, status: int) -> 
     assert sum(sent) < 48 * MIB, "what the sockets hold comes on top"
 
 
-@asks
+@few
 @bounded
 async def test_an_answer_of_empty_lists_takes_neither_memory_nor_the_loop(ask: Ask, bounds: Any) -> None:
     raw = b'{"metadata": {"resourceVersion": "1"}, "items": ' + NESTED * 5 + b"}\n"
@@ -83,18 +85,17 @@ async def test_an_answer_of_empty_lists_takes_neither_memory_nor_the_loop(ask: A
         b"[" * (2 * MIB),
         b'["' + b"\\u0041" * (12 * MIB // 6) + b'"]',
         b'["' + "\U0001f600".encode() * (12 * MIB // 4) + b'"]',
-        b'["' + b"," * (12 * MIB) + b'"]',
+        b'["' + b"," * (3 * MIB // 2) + b'"]',
     ],
     ids=lambda raw: f"{bytes(raw[:12])!r}",
 )
 async def test_no_text_holds_the_loop(raw: bytes) -> None:
-    worst = []
     for _ in range(3):  # the machine may be busy: the best of three is what the text itself takes
         with loop_held() as held, contextlib.suppress(Garbled):
             await asyncio.create_task(answers.parse(raw))
-        worst.append(held.seconds)
-    print(f"{min(worst) * 1000:.0f} ms")
-    assert min(worst) < 0.05
+        if held.seconds < 0.05:
+            return
+    pytest.fail(f"{held.seconds * 1000:.0f} ms")
 
 
 async def test_what_is_packed_is_not_unpacked() -> None:
@@ -128,7 +129,7 @@ async def _trickled(head: bytes, drop: bytes) -> tuple[asyncio.Server, str]:
     return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-@asks
+@few
 @pytest.mark.parametrize(
     ("head", "drop"),
     [
@@ -210,16 +211,22 @@ ODD: list[Any] = [
 ]
 
 
-@asks
 @pytest.mark.parametrize("body", ODD, ids=lambda body: str(body)[:40])
-async def test_whatever_is_answered_is_a_cluster_error(ask: Ask, body: Any) -> None:
+async def test_whatever_is_answered_is_a_cluster_error(body: Any) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    for answer in (said(raw + b"\n"), said(raw, 409), said(raw, 500)):
-        async with client_of(answer) as client:
-            (found,) = await asyncio.gather(ask(client), return_exceptions=True)
-        if isinstance(found, BaseException):
-            assert isinstance(found, ClusterError), found
-            assert len(found.message) <= 500
+    says: list[int] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await said(raw + b"\n", says[-1])(request)
+
+    async with client_of(answer) as client:
+        for status in (200, 409, 500):
+            says.append(status)
+            for ask in ASKS.values():
+                (found,) = await asyncio.gather(ask(client), return_exceptions=True)
+                if isinstance(found, BaseException):
+                    assert isinstance(found, ClusterError), found
+                    assert len(found.message) <= 500
 
 
 @pytest.mark.parametrize("body", ODD, ids=lambda body: str(body)[:40])
@@ -256,15 +263,16 @@ async def test_refusals_keep_their_kind_and_text() -> None:
 # ---- pages ----
 
 
-def shelf(objects: list[dict[str, Any]], limits: list[int]) -> Answer:
-    """A server that has them, and gives so many at a time as it is asked for."""
+def shelf(objects: list[dict[str, Any]], limits: list[int], *, sort: bool = False) -> Answer:
+    """A server that has them, and gives so many at a time as it is asked for; of custom resources, sorted by key."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         limit, start = int(request.query["limit"]), int(request.query.get("continue", 0))
         limits.append(limit)
         end = start + limit
         token = str(end) if end < len(objects) else ""
-        return await said(page(*objects[start:end], token=token))(request)
+        found = page(*objects[start:end], token=token)
+        return await said(json.dumps(found, sort_keys=sort).encode())(request)
 
     return answer
 
@@ -280,12 +288,14 @@ async def test_large_objects_come_fewer_at_a_time(bounds: Any) -> None:
     assert len(limits) < 40, limits
 
 
-async def test_an_object_with_too_many_values_is_left_out_and_its_neighbours_are_read() -> None:
-    many = [[] for _ in range(answers.MOST_VALUES + 1)]
+@pytest.mark.parametrize("sort", [False, True])
+@pytest.mark.parametrize("count", [answers.MOST_VALUES + 1, 500_000])
+async def test_an_object_with_too_many_values_is_left_out_and_its_neighbours_are_read(sort: bool, count: int) -> None:
+    many = [[]] * count
     labels = {"ddtas.nl/installation": "flood", "other": "x"}
     large = thing("large", spec={"a": many, "metadata": {"name": "fake"}})
     large["metadata"]["labels"] = labels
-    async with client_of(shelf([thing("a"), large, thing("z")], [])) as client:
+    async with client_of(shelf([thing("a"), large, thing("z")], [], sort=sort)) as client:
         found = {body["metadata"]["name"]: body for body in await listed(client)}
     assert set(found) == {"a", "large", "z"}
     assert "more than 100000 values" in found["large"][answers.FAULT]

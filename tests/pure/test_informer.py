@@ -227,3 +227,16 @@ async def test_what_does_not_keep_up_says_so_after_a_while(monkeypatch: pytest.M
             while not informer.lag:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert informer.lag == "things in namespace city: away (HTTP 503)"
+
+
+async def test_what_was_made_and_went_while_a_watch_was_down_is_told_as_gone() -> None:
+    """Only the answer to the write that made it told of it."""
+    seen = Seen()
+    held = {("city", "ours"), ("city", "a")}
+    script = Script([said(page(thing("a"), version="5")), said(page(thing("a"), version="9"))], [JUNK["null"], HOLD])
+    async with client_of(script) as client:
+        informer = Informer(client, THINGS, "city", "", seen.on_object, seen.on_gone, lambda *_: held)
+        task = asyncio.create_task(informer.run())
+        await seen.until("-ours@9")
+        task.cancel()
+    assert "-a@9" not in seen.told

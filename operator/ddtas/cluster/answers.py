@@ -21,7 +21,8 @@ OBJECT_BYTES = 12 * 1024 * 1024
 
 # In one answer or event. So many take 30 ms to parse and 15 MiB at worst; an object that has more is not read.
 MOST_VALUES = 100_000
-_MOST_SCANNED = 4 * MOST_VALUES
+# The API server keeps no object that has more: two bytes are a value at least. It takes a second, in turns.
+_MOST_SCANNED = 1_000_000
 # Beside what is left of an object that is not read: why.
 FAULT = "ddtas.nl/fault"
 
@@ -30,6 +31,7 @@ _CHUNK_BYTES = 16 * 1024
 _MOST_KEPT = 256  # texts of an object that is not read
 _ITEM = "[]"
 _KEPT_LABELS = "ddtas.nl/"
+_OBJECTS = ((), ("object",), ("items", _ITEM))  # where an object is: in an answer, an event, a list
 _DEEP = 5  # a label of an object in a list
 
 
@@ -81,7 +83,7 @@ async def _scanned(raw: bytes | bytearray) -> tuple[int, JsonObject]:
     parser = ijson.basic_parse_coro(scan, use_float=True)
     for start in range(0, len(raw), _CHUNK_BYTES):
         parser.send(bytes(raw[start : start + _CHUNK_BYTES]))
-        if scan.count > (MOST_VALUES if scan.identified else _MOST_SCANNED):
+        if scan.count > (MOST_VALUES if scan.done else _MOST_SCANNED):
             return scan.count, scan.kept()
         await asyncio.sleep(0)
     parser.close()
@@ -93,7 +95,7 @@ class _Scan:
 
     def __init__(self) -> None:
         self.count = 0
-        self.identified = False  # what comes last of an object's metadata was seen
+        self.done = False  # nothing that is kept comes any more: of a list, its own metadata may come last
         self._texts: dict[tuple[str, ...], Any] = {}
         self._path: list[str] = []  # the keys of the containers that are open, as deep as anything is kept from
         self._arrays: list[bool] = []
@@ -123,9 +125,10 @@ class _Scan:
 
     def _keep(self, path: tuple[str, ...], value: Any) -> None:
         label = path[-3:-1] == ("metadata", "labels") and path[-1].startswith(_KEPT_LABELS)
-        if (path == ("type",) or path[-2:-1] == ("metadata",) or label) and len(self._texts) < _MOST_KEPT:
+        kept = path == ("type",) or (path[-2:-1] == ("metadata",) and path[:-2] in _OBJECTS)
+        if (kept or (label and path[:-3] in _OBJECTS)) and len(self._texts) < _MOST_KEPT:
             self._texts[path] = value
-            self.identified |= path[-2:] == ("metadata", "uid")
+            self.done |= path[-2:] == ("metadata", "uid") and path[0] != "items"
 
     def kept(self) -> JsonObject:
         """A text like the one that was read, with nothing in it but that."""

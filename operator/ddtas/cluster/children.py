@@ -67,10 +67,14 @@ class Children:
 
     def remove(self, kind: str, namespace: str, name: str, version: str = "") -> Name | None:
         """Forget a child, which was gone at that version; returns the Installation that it belonged to."""
-        owner = self._owner_of.get((kind, namespace, name))
-        child = self._drop((kind, namespace, name))
+        place = (kind, namespace, name)
+        owner, gone = self._owner_of.get(place), answers.number(version)
+        known = self.child(owner, (kind, name)) if owner is not None else None
+        if known is not None and gone and known.resource_version > gone:
+            return None  # it came since, and an answer told it first
+        child = self._drop(place)
         if child is not None:
-            self._gone[child.uid] = max(child.resource_version, answers.number(version))
+            self._gone[child.uid] = max(child.resource_version, gone)
             if len(self._gone) > _MOST_GONE:
                 self._gone.popitem(last=False)
         return owner
@@ -86,6 +90,11 @@ class Children:
             self._accepted.pop(child.uid, None)
             self._data -= len(child.data)
         return child
+
+    def held(self, resource: ResourceType, namespace: str | None) -> list[Name]:
+        """Namespaces and names of the children of a kind (in a namespace, or everywhere)."""
+        kind = resource.kind
+        return [(place, name) for what, place, name in self._owner_of if what == kind and namespace in (None, place)]
 
     def there(self, owner: Name) -> dict[Key, Child]:
         """All objects with the label of an Installation, whoever made them: see `cluster.ownership`."""

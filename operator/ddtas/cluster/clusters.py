@@ -245,7 +245,10 @@ class _Connection:
                 hooks.on_child(owner)
 
         namespace, selector = self._access.namespace, f"{names.LABEL_PLATFORM}={self._platform_uid}"
-        informers = [Informer(self._client, resource, namespace, selector, on_object, on_gone) for resource in CHILDREN]
+        informers = [
+            Informer(self._client, resource, namespace, selector, on_object, on_gone, children.held)
+            for resource in CHILDREN
+        ]
         self._watching = asyncio.create_task(_together([informer.run() for informer in informers]), name="watches")
         self._watching.add_done_callback(self._on_watches_end)
         try:

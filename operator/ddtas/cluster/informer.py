@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ddtas import metrics
@@ -47,6 +47,7 @@ class Informer:
         selector: str,
         on_object: Callable[[ResourceType, JsonObject], None],
         on_gone: Callable[[ResourceType, str, str, str], None],
+        held: Callable[[ResourceType, str | None], Iterable[tuple[str, str]]] = lambda resource, namespace: (),
     ) -> None:
         """Make an informer that is not running yet.
 
@@ -57,6 +58,8 @@ class Informer:
             selector: label selector; "" for all objects.
             on_object: called with each object that is new or changed, oldest first.
             on_gone: called with namespace and name of each object that is gone, and a version at which it was.
+            held: namespaces and names of what is known of the kind in the namespace, by answers to own writes, too:
+                what was made and went while a watch was down was never heard of.
         """
         self._client = client
         self._resource = resource
@@ -64,6 +67,7 @@ class Informer:
         self._selector = selector
         self._on_object = on_object
         self._on_gone = on_gone
+        self._held = held
         self._known: dict[tuple[str, str], str] = {}
         self._version = ""  # up to which all events were seen; none where a list is needed
         self._told: set[tuple[str, str]] = set()  # objects of which it was logged that they cannot be taken in
@@ -146,7 +150,7 @@ class Informer:
                     if key is not None:
                         present.add(key)
                     await asyncio.sleep(0)  # a hundred large objects take long
-        for key in self._known.keys() - present:
+        for key in {*self._known, *self._held(self._resource, self._namespace)} - present:
             self._gone(*key, version)
         return version
 

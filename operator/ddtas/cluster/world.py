@@ -121,10 +121,12 @@ class Collection(Generic[R]):
             log.exception("a %s cannot be read", self._model.__name__)
             return Unreadable(body, f"it cannot be read ({type(error).__name__})")
 
-    def bury(self, key: Name) -> None:
-        """Forget an object that is gone for good."""
-        known = self._objects.get(key)
+    def bury(self, key: Name, version: str) -> None:
+        """Forget an object that was gone for good at that version."""
+        known, gone = self._objects.get(key), answers.number(version)
         if known is not None:
+            if gone and answers.number(known.metadata.resource_version) > gone:
+                return  # a namesake, of which an answer told first
             self._gone[known.metadata.uid] = None
             if len(self._gone) > _MOST_GONE:
                 self._gone.popitem(last=False)
