@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cluster_kit import JsonObject
-from faults_courses import AFTER, BEFORE, PHASES, Course
+from faults_courses import PHASES, Course
 from faults_judge import Judge
 from faults_plan import FAULTS
 from faults_proxy import Call, Rule
@@ -15,7 +15,7 @@ from faults_table import Result
 from ddtas import names
 
 PATIENCE_SECONDS = 200.0
-HELD_SECONDS = 100.0
+KILLING_SECONDS = 200.0
 
 
 @dataclass
@@ -92,8 +92,7 @@ class _Phase:
         def matches(call: Call) -> bool:
             return call.writes and is_of(call, name) and write_of(call, name) == course.write
 
-        # Who is to be killed may ask again before that.
-        return Rule(matches, FAULTS[course.fault], times=100 if course.kills else 1)
+        return Rule(matches, FAULTS[course.fault])
 
     def _trigger(self) -> None:
         street, mine = self._street, [w.name for w in self._walkers]
@@ -109,21 +108,23 @@ class _Phase:
                     street.cluster.delete(INSTALLATION, street.namespace, name)
 
     def _kill_those_who_wait(self) -> None:
-        held = [w for w in self._walkers if w.course.fault in (BEFORE, AFTER)]
-        if not held:
-            return
+        """At once: an operator that waits for an answer does other things meanwhile. The others are killed with it."""
+        waiting = [w for w in self._walkers if w.course.kills and w.rule]
 
-        def all_wait() -> bool:
-            """Or have come through: the write that they were to wait at was not made."""
-            there = self._street.installations()
-            return all((w.rule and w.rule.happened) or self._is_well(w, there.get(w.name)) for w in held)
+        def all_were() -> bool:
+            """Or have come through: the write that they were to be killed at was not made."""
+            hit = [w for w in waiting if w.rule and w.rule.happened and not w.since]
+            if hit:
+                self._street.proxy.drop(*(w.rule for w in hit if w.rule))
+                self._street.kill()
+            for walker in hit:
+                walker.since = time.monotonic()
+            left = [w for w in waiting if not w.since]
+            there = self._street.installations() if left else {}
+            return all(self._is_well(w, there.get(w.name)) for w in left)
 
-        self._street.until(all_wait, HELD_SECONDS)
-        self._street.proxy.calm()
-        self._street.kill()
-        now = time.monotonic()
-        for walker in held:
-            walker.since = now
+        if waiting:
+            self._street.until(all_were, KILLING_SECONDS)
 
     def _come_to_rest(self, began: float) -> None:
         """Wait until each is where it should be, or patience ends."""
