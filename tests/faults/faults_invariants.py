@@ -11,6 +11,7 @@ from cluster_witness import ADDED, DELETED, Event
 
 from ddtas import names
 
+UNTOLD = "nobody was told"
 RUNS = ("calibrate", "validate")
 # Steps that take long enough for a person to wonder what is going on.
 WORK = ("Calibrating", "Validating", "RollingOut")
@@ -105,7 +106,7 @@ def _told(states: Sequence[JsonObject], told: Sequence[JsonObject]) -> Iterator[
     events = {(e["reason"], e["message"]) for e in told if e["involvedObject"].get("uid") in uids}
     for reason, message in transitions(states):
         if (reason, message) not in events:
-            yield f"nobody was told {reason}: {message[:120]}"
+            yield f"{UNTOLD} {reason}: {message[:120]}"
 
 
 def orphans(name: str, body: JsonObject | None, children: Sequence[tuple[str, JsonObject]]) -> list[str]:

@@ -66,6 +66,7 @@ class Street:
         self.restarts = 0  # of an operator that ended by itself
         self.forgives = ""  # the words of one that may do so
         self.shifts = False  # its clock goes wrong
+        self.tells = True  # Events can be made
         self.remembers = True  # what was seen counts; not where the kinds themselves went away
         self._operators: list[Operator] = []
 

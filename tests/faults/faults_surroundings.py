@@ -232,6 +232,7 @@ def _quota(what: str) -> Callable[[Street], None]:
 
 def _right(resource: str) -> Callable[[Street], None]:
     def work(street: Street) -> None:
+        street.tells = resource != "events"  # what happens meanwhile, nobody is told
         street.start()
         settle(street)
         some_way(street)

@@ -44,7 +44,7 @@ DDTAS_TEST_FAULTS=all ./dev test faults -- -q
 
 The number is the time in seconds from the fault until all was well again, the Jobs of the app included: on a machine
 of two cores, with some twenty Installations beside it. ✗: something did not hold that must
-An empty cell was not tried in the run that wrote this page, or is none: a create that is answered by 409 is done
+An empty cell was not tried in the run that wrote this page
 ([decision 0090](decisions/0090-faults-of-the-way.md)).
 
 """

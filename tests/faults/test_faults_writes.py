@@ -35,8 +35,9 @@ class Walks:
     def all(self, wanted: Sequence[Course]) -> dict[Course, Result]:
         """Walk them; those whose fault did not happen again, a few times."""
         found: dict[Course, Result] = {}
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             left = [course for course in wanted if course not in found or not found[course].reached]
+            left = [course for course in left if not attempt or not course.fleeting]
             with ThreadPoolExecutor(STREETS) as pool:
                 for results in pool.map(self._street, courses.lives(left, SIDE_BY_SIDE)):
                     found |= {Course(r.group, r.row, r.fault): r for r in results}

@@ -159,9 +159,14 @@ async def test_an_event_that_is_refused_is_logged_and_the_next_one_is_made(
     code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    server = Server(ClusterError(code, "the namespace is being terminated"))
-    assert await told(server, PIECE, PIECE._replace(name="01def")) == ["create"] * 2
+    server = Server(*(ClusterError(code, "the namespace is being terminated") for _ in range(3)))
+    assert await told(server, PIECE, PIECE._replace(name="01def")) == ["create"] * 4
     assert "being terminated" in caplog.text
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 422])
+async def test_one_refusal_of_an_event_proves_nothing(code: int) -> None:
+    assert await told(Server(ClusterError(code, "by mistake"))) == ["create"] * 2
 
 
 async def test_an_event_that_is_there_is_told() -> None:

@@ -29,6 +29,7 @@ _KSTATUS = frozenset({"Ready", "Reconciling", "Stalled"})
 # How long a status waits for its Events, in all and for one request; and the pauses between two attempts.
 _TOGETHER_SECONDS = 20.0
 _ATTEMPT_SECONDS = 5.0
+_REFUSALS_BELIEVED = 3
 _PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -103,7 +104,8 @@ def transitions(metadata: Metadata, old: Sequence[Condition], new: Sequence[Cond
 async def tell(client: Client, resource: ResourceType, metadata: Metadata, told: Iterable[News]) -> None:
     """Make Events; those that are there already stay.
 
-    What the API server refuses is logged. What may work in a moment is tried again, for twenty seconds in all.
+    What may work in a moment is tried again, for twenty seconds in all. What the API server refuses is tried a few
+    times, since one answer proves nothing, and then logged.
     """
     try:
         async with asyncio.timeout(_TOGETHER_SECONDS):
@@ -115,6 +117,7 @@ async def tell(client: Client, resource: ResourceType, metadata: Metadata, told:
 
 async def _make(client: Client, event: JsonObject) -> None:
     about = f"Event {event['reason']} for {event['involvedObject']['kind']} {event['involvedObject']['name']}"
+    refused = 0
     for pause in itertools.chain(_PAUSES_SECONDS, itertools.repeat(_PAUSES_SECONDS[-1])):
         asked = 0.0
         try:
@@ -127,8 +130,10 @@ async def _make(client: Client, event: JsonObject) -> None:
             if isinstance(error, Conflict) and "already exists" in error.message:
                 return
             if error.status not in (0, 409, 429) and error.status < 500:
-                log.warning("%s: %s", about, error)
-                return
+                refused += 1
+                if refused >= _REFUSALS_BELIEVED:
+                    log.warning("%s: %s", about, error)
+                    return
             asked = error.retry_after
             log.warning("%s: %s; it is tried again", about, error)
         await asyncio.sleep(max(pause, asked))
