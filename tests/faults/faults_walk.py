@@ -47,6 +47,8 @@ def walk(street: Street, lives: Sequence[dict[str, Course]], told: Callable[[str
     standing = {f"c{n:02}": life for n, life in enumerate(lives)}
     for phase in PHASES:
         walkers = [_Walker.of(name, life[phase]) for name, life in standing.items() if phase in life]
+        if not walkers:
+            continue
         _Phase(street, phase, walkers, judge).walk()
         results += [w.result for w in walkers]
         well = {w.name for w in walkers if w.result.seconds is not None}
