@@ -37,7 +37,16 @@ from ddtas.confined.turns import Later, Party
 from ddtas.errors import ClusterError, NotFound, TemplateError, trail
 from ddtas.plan import dependencies, offers, questions, volumes
 from ddtas.plan.admission import admit
-from ddtas.plan.catalogue import MOST_LISTINGS, fit, hypothetical, installable, offered, unjudged
+from ddtas.plan.catalogue import (
+    MOST_LISTINGS,
+    fit,
+    hypothetical,
+    installable,
+    of_the_city,
+    offered,
+    unjudged,
+    with_what_serves,
+)
 from ddtas.plan.clusters import blocked_removal, judge
 from ddtas.plan.decide import Finding, Plan, RenderRequest, decide
 from ddtas.plan.network import Surroundings
@@ -120,6 +129,7 @@ class Reconciler:
         now: Callable[[], datetime] = _now,
         on_published: Callable[[], None] = lambda: None,
         surroundings: Callable[[], Surroundings] = Surroundings,
+        on_served: Callable[[Name], None] = lambda platform: None,
     ) -> None:
         """Wire the parts.
 
@@ -133,6 +143,7 @@ class Reconciler:
             now: the clock.
             on_published: called when a status was written: its own event will bring nothing new.
             surroundings: the network of the cluster at home.
+            on_served: called with the platform of an Installation where another version serves than before.
         """
         self._surroundings = surroundings
         self._client = client
@@ -145,11 +156,12 @@ class Reconciler:
         self._offered = offered
         self._now = now
         self._on_published = on_published
+        self._on_served = on_served
         # By Installation, then revision: two Installations may have the same revision, but never the same names.
         self._rendered: OrderedDict[Name, dict[str, tuple[Manifest, ...] | TemplateError]] = OrderedDict()
         # By platform: the digests of its sources, for one generation of it; and which apps could run there.
         self._digests: dict[Name, tuple[str, int, dict[str, str]]] = {}
-        self._catalogues: dict[Name, tuple[object, datetime, tuple[tuple[ListingFit, ...], Finding | None]]] = {}
+        self._catalogues: dict[Name, tuple[object, float, tuple[tuple[ListingFit, ...], Finding | None]]] = {}
         # What Installations that are gone left behind, as it was told.
         self._left: dict[Name, list[str]] = {}
 
@@ -296,6 +308,7 @@ class Reconciler:
         """
         key = (platform.metadata.namespace, platform.metadata.name)
         listings = sorted(self._world.listings.readable(), key=lambda known: known.metadata.name)
+        tenants = [i for user in self._world.users_of_platform(key) if (i := self._world.installations.find(user))]
         question = (
             platform.metadata.uid,
             platform.metadata.generation,
@@ -304,18 +317,20 @@ class Reconciler:
             tuple((listing.metadata.uid, listing.metadata.generation) for listing in listings),
             tuple((name, seen.state, steady_facts(seen.facts)) for name, seen in observations.items()),
             tuple(products.items()),
+            tuple((i.metadata.uid, i.metadata.generation, i.status.serving_version) for i in tenants),
         )
         known = self._catalogues.get(key)
-        now = self._now()
-        if known is not None and known[0] == question and (now - known[1]).total_seconds() < _CATALOGUE_SECONDS:
+        now = time.monotonic()
+        if known is not None and known[0] == question and now - known[1] < _CATALOGUE_SECONDS:
             return known[2]
-        answer = await _settled(key[0], lambda: self._fits(listings, platform, products, observations))
+        answer = await _settled(key[0], lambda: self._fits(listings, tenants, platform, products, observations))
         self._catalogues[key] = (question, now, answer)
         return answer
 
     async def _fits(
         self,
         listings: list[AppListing],
+        tenants: list[Installation],
         platform: MunicipalityPlatform,
         products: dict[str, Product],
         observations: dict[str, SourceObservation],
@@ -330,10 +345,11 @@ class Reconciler:
                 continue
             about = f"{listing.metadata.name} {version.version}"
             try:
-                candidate = hypothetical(listing.metadata.name, version.version, name, namespace)
+                like = of_the_city(tenants, listing.metadata.name)
+                candidate = hypothetical(listing.metadata.name, version.version, name, namespace, like)
                 snapshot = self._snapshot(candidate, listing, platform, products, observations)
                 asked = offers.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
-                fits.append(await _by_turns(fit.turns(snapshot, version)))
+                fits.append(with_what_serves(await _by_turns(fit.turns(snapshot, version)), like))
                 checks[about] = asked
             except Exception as error:  # a fault of ours is this listing's trouble, and no other's
                 log.exception("listing cannot be judged", extra={"object": about})
@@ -366,8 +382,9 @@ class Reconciler:
             self._probes.ensure(key, digest, target, _seed(remembered.get(source.name)))
             seen = self._probes.observation(key, digest)
             if seen is not None:
+                current = seen.target == target if seen.target is not None else None
                 found[source.name] = SourceObservation(
-                    seen.state, seen.reason, seen.message or "", seen.facts, seen.looked_at
+                    seen.state, seen.reason, seen.message or "", seen.facts, seen.looked_at, current=current
                 )
         return found
 
@@ -429,6 +446,8 @@ class Reconciler:
         begins = _begins(installation.status, status)
         if await self._publish(INSTALLATION.kind, installation, status, _more_news(installation, status)) and begins:
             metrics.RECALIBRATIONS.labels(begins).inc()
+        if status.serving_version != installation.status.serving_version:
+            self._on_served((installation.metadata.namespace, installation.spec.platform))
         failed = [fault for fault in changes.faults if fault.reason is Reason.APPLY_FAILED]
         if failed:
             raise ClusterError(0, failed[0].message, max(fault.retry_after for fault in failed))

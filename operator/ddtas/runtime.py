@@ -107,6 +107,7 @@ class Operator:
                 self._surveyor.of,
                 on_published=self._pass_on,
                 surroundings=lambda: self._scout.surroundings,
+                on_served=lambda platform: self._queue.add(ObjectKey("MunicipalityPlatform", *platform), urgent=False),
             ),
             settings.workers,
             party=lambda key: key.namespace,

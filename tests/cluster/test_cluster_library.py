@@ -131,7 +131,7 @@ def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
         renderer.evidence(evidence, evidence),
         renderer.job(CALIBRATE, inputs.version.calibration),
         renderer.job(VALIDATE, inputs.version.validation),
-        *(renderer.deployment(component, wiring) for component in inputs.version.components),
+        *(renderer.deployment(component, "digest") for component in inputs.version.components),
         *renderer.services(),
     ]
 

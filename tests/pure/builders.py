@@ -95,7 +95,7 @@ FACTS = SourceFacts(
     time_resolution="P1D",
     size_bytes=60_000,
 )
-REACHABLE = SourceObservation("Reachable", "Read", "", FACTS)
+REACHABLE = SourceObservation("Reachable", "Read", "", FACTS, current=True)
 UNREACHABLE = SourceObservation("Unreachable", "TooSlow", "no answer within 20 s")
 
 

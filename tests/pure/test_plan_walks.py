@@ -297,6 +297,11 @@ class Life(RuleBasedStateMachine):
         self.city.edit(recalibration={"maximumAge": "P30D"})
         self.city.tick(days * 86400)
 
+    @rule(hours=st.sampled_from([-(366 * 24), -24, -1, 1, 24]))
+    def the_clock_is_put(self, hours: int) -> None:
+        """Ahead, or back."""
+        self.city.tick(hours * 3600)
+
     @rule(there=st.booleans())
     def the_listing(self, there: bool) -> None:
         self.city.listing = web_and_tiles(**self.listed) if there else None

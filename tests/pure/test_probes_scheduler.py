@@ -40,6 +40,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.time = START
+        self.jump = timedelta()  # by how much the clock was put ahead
         self.random = 0.5  # the middle: no jitter
         self.looks: list[Target] = []
         self.changes: list[SourceKey] = []
@@ -58,6 +59,7 @@ class Bench:
             on_probe=lambda look, reason, seconds: self.counted.append((look.target.kind, reason, look.received)),
             registry={DataKind.HTTP_CSV: self.probe},
             now=lambda: self.time,
+            steady=lambda: self.time - self.jump,
             random=lambda: self.random,
             **kwargs,  # type: ignore[arg-type]
         )
@@ -113,7 +115,7 @@ async def test_a_new_source_is_looked_at_at_once_and_then_every_interval(bench: 
     assert bench.scheduler.observation(LEVELS, "d1") is None
     assert await bench.ensure() == 1
     assert bench.scheduler.observation(LEVELS, "d1") == Observation(
-        "d1", "Reachable", "Reachable", None, FACTS, START, START
+        "d1", "Reachable", "Reachable", None, FACTS, START, START, target()
     )
     assert bench.changes == [LEVELS]
     assert [await bench.after(seconds) for seconds in (299, 1, 299, 1)] == [0, 1, 0, 1]
@@ -173,7 +175,7 @@ async def test_a_new_source_is_unreachable_at_the_first_failure(bench: Bench) ->
     bench.result = DOWN
     await bench.ensure()
     assert bench.scheduler.observation(LEVELS, "d1") == Observation(
-        "d1", "Unreachable", "Unreachable", "down", None, START, START
+        "d1", "Unreachable", "Unreachable", "down", None, START, START, target()
     )
     assert bench.changes == [LEVELS]
     assert bench.counted == [(DataKind.HTTP_CSV, "Unreachable", 0)]
@@ -201,7 +203,7 @@ async def test_the_third_failure_in_a_row_counts(bench: Bench) -> None:
         assert await bench.after(pause) == 1
     seen = bench.scheduler.observation(LEVELS, "d1")
     then = START + timedelta(seconds=315)
-    assert seen == Observation("d1", "Unreachable", "Unreachable", "down", None, then, then)
+    assert seen == Observation("d1", "Unreachable", "Unreachable", "down", None, then, then, target())
     assert bench.changes == [LEVELS, LEVELS]
     bench.result = FACTS
     await bench.after(20)
@@ -360,11 +362,38 @@ async def test_new_credentials_are_tried_at_once_when_the_old_ones_failed(bench:
     assert bench.state() == ("Reachable", "Reachable")
 
 
-async def test_new_credentials_wait_when_the_old_ones_work(bench: Bench) -> None:
+async def test_new_credentials_are_tried_at_once_and_it_is_told_with_which_it_was_looked(bench: Bench) -> None:
+    """Apps get them as soon as a look has succeeded with them."""
     await bench.ensure(to=target(token="old"))
-    assert await bench.ensure(to=target(token="new")) == 0
-    assert await bench.after(300) == 1
-    assert bench.looks[-1].secret == {"token": "new"}
+    assert bench.changes == [LEVELS]
+    assert await bench.ensure(to=target(token="new")) == 1
+    seen = bench.scheduler.observation(LEVELS, "d1")
+    assert seen is not None
+    assert seen.target == target(token="new")
+    assert bench.changes == [LEVELS, LEVELS]
+    assert "new" not in repr(seen)
+
+
+async def test_a_look_that_fails_with_new_credentials_tells_nothing_of_them_until_it_counts(bench: Bench) -> None:
+    await bench.ensure(to=target(token="old"))
+    bench.result = ProbeError("AccessDenied", "HTTP 401")
+    await bench.ensure(to=target(token="new"))
+    seen = bench.scheduler.observation(LEVELS, "d1")
+    assert seen is not None
+    assert (seen.state, seen.target) == ("Reachable", target(token="old"))
+    for seconds in (5, 10):
+        await bench.after(seconds)
+    seen = bench.scheduler.observation(LEVELS, "d1")
+    assert seen is not None
+    assert (seen.state, seen.target) == ("Unreachable", target(token="new"))
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 24 * 365, -24 * 365])
+async def test_a_clock_that_is_put_ahead_or_back_moves_no_look(bench: Bench, hours: int) -> None:
+    await bench.ensure()
+    bench.jump = timedelta(hours=hours)
+    bench.time += bench.jump
+    assert [await bench.after(seconds) for seconds in (299, 1, 299, 1)] == [0, 1, 0, 1]
 
 
 async def test_new_credentials_during_a_look_are_tried_after_it(bench: Bench) -> None:
@@ -553,8 +582,9 @@ async def test_after_a_restart_what_was_known_stands_and_looks_are_spread(bench:
     assert bench.scheduler.observation(LEVELS, "d1") is known
     assert [await bench.after(74), await bench.after(1)] == [0, 1]
     seen = bench.scheduler.observation(LEVELS, "d1")
-    assert seen == replace(known, looked_at=START + timedelta(seconds=75))  # `since` stays
-    assert bench.changes == []
+    looked_at = START + timedelta(seconds=75)
+    assert seen == replace(known, looked_at=looked_at, target=target())  # `since` stays
+    assert bench.changes == [LEVELS], "with which credentials it was read is news"
     bench.result = DOWN
     await bench.after(300)
     assert bench.state() == ("Reachable", "Reachable")  # a blip, also after a restart

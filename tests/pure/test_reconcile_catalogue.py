@@ -63,3 +63,50 @@ async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytes
     assert found["a"].missing == found["c"].missing
     bad = found["bad"]
     assert (bad.verdict, bad.missing) == ("Unknown", ("it could not be judged (RuntimeError): see the operator's log",))
+
+
+def with_windows_of_long_ago(store: World) -> None:
+    """An app whose own windows no data of the city reaches."""
+    body = copy.deepcopy(listing_body())
+    body["metadata"] |= {"name": "a", "uid": "uid-a", "resourceVersion": "2"}
+    version = body["spec"]["versions"][0]
+    version["calibration"]["window"] = {"start": "1990-01-01", "end": "1991-12-31"}
+    version["validation"]["window"] = {"start": "1992-01-01", "end": "1993-12-31"}
+    store.listings.put(body)
+
+
+def installed(store: World, status: dict[str, Any], **spec: Any) -> None:
+    """The city has the app, with windows of its own."""
+    body = City().installation
+    windows = {
+        "calibration": {"start": "2013-01-01", "end": "2014-12-31"},
+        "validation": {"start": "2015-01-01", "end": "2016-12-31"},
+    }
+    body["spec"] |= {"listing": "a", "windows": windows} | spec
+    body["status"] = status
+    store.installations.put(body)
+
+
+async def test_an_app_is_tried_with_the_citys_own_windows() -> None:
+    store = world("b")
+    store.put_secret(
+        {
+            "metadata": {"namespace": "voorbeeldstad", "name": "water-board", "uid": "s", "resourceVersion": "1"},
+            "data": {"username": "", "password": ""},
+        }
+    )
+    store.kubernetes_version = "1.36"
+    with_windows_of_long_ago(store)
+    assert (await catalogue(store))["a"].verdict == "NotMet"
+    installed(store, {})
+    assert (await catalogue(store))["a"].verdict == "Met"
+
+
+async def test_what_serves_can_run_whatever_the_newest_version_lacks() -> None:
+    store = world("b")
+    with_windows_of_long_ago(store)
+    installed(store, {"servingRevision": "0123456789", "servingVersion": "0.9.0"}, windows=None)
+    found = (await catalogue(store))["a"]
+    assert (found.verdict, found.version) == ("Met", "0.9.0")
+    assert found.missing
+    assert all(text.startswith("version 1.0.0: ") for text in found.missing)

@@ -175,7 +175,7 @@ class World:
         found, data = answers.identity(body), body.get("data")
         texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, dict) else {}
         key = (found.namespace, found.name)
-        self._secrets[key] = Secret(texts)
+        self._secrets[key] = Secret(texts, found.uid)
         redaction.known.put(*key, _credentials(self._secrets[key]))
         return key
 

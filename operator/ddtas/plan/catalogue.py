@@ -1,6 +1,7 @@
 """Which apps of the store could run on a platform, and what is missing for the others.
 
-It is asked of the very rules that an Installation has to pass, with an Installation that nobody has made.
+It is asked of the very rules that an Installation has to pass, with an Installation that nobody has made. Where the
+city has one of that app, its own windows, parameters and choices are tried; and what serves there can run there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,10 +27,49 @@ def installable(listing: AppListing) -> Version | None:
     return versions.newest(versions.active(listing, versions.STABLE))
 
 
-def hypothetical(listing: str, version: str, platform: str, namespace: str) -> Installation:
-    """An Installation that nobody has made: without parameters, bindings or windows of its own."""
-    spec = InstallationSpec(listing=listing, version=version, platform=platform)
-    return Installation(metadata=Metadata(name=listing, namespace=namespace), spec=spec)
+def hypothetical(
+    listing: str, version: str, platform: str, namespace: str, like: Installation | None = None
+) -> Installation:
+    """An Installation that nobody has made: without parameters, bindings or windows of its own.
+
+    Args:
+        listing: the app.
+        version: of it.
+        platform: where it would run.
+        namespace: of the platform.
+        like: the one that the city has; its own values are taken, and it does not get its own products.
+    """
+    if like is None:
+        spec = InstallationSpec(listing=listing, version=version, platform=platform)
+        return Installation(metadata=Metadata(name=listing, namespace=namespace), spec=spec)
+    own = like.spec
+    spec = InstallationSpec(
+        listing=listing,
+        version=version,
+        platform=platform,
+        parameters=own.parameters,
+        bindings=own.bindings,
+        windows=own.windows,
+        recalibration=own.recalibration,
+    )
+    return like.model_copy(update={"spec": spec})
+
+
+def of_the_city(installations: Iterable[Installation], listing: str) -> Installation | None:
+    """The Installation of an app that a city goes by: one that serves before one that does not."""
+    mine = (i for i in installations if i.spec.listing == listing and i.metadata.deletion_timestamp is None)
+    return min(mine, key=lambda i: (i.status.serving_revision is None, i.metadata.name), default=None)
+
+
+def with_what_serves(found: ListingFit, like: Installation | None) -> ListingFit:
+    """What is said of an app: the version that serves can run, whatever the newest one lacks."""
+    serving = like.status.serving_version if like is not None and like.status.serving_revision else None
+    if serving is None or found.verdict is Verdict.MET:
+        return found
+    lacks = (
+        tuple(f"version {found.version}: {text}"[:500] for text in found.missing) if found.version != serving else ()
+    )
+    return found.model_copy(update={"version": serving, "verdict": Verdict.MET, "missing": lacks})
 
 
 def unjudged(name: str, version: str, error: Exception) -> ListingFit:

@@ -42,6 +42,7 @@ from ddtas.plan import (
 )
 from ddtas.plan.binding import bounded
 from ddtas.plan.checks import Circumstances
+from ddtas.plan.diff import desired_digest
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.last_words import Hidden, hidden
 from ddtas.plan.policy import Reached, Traffic
@@ -49,8 +50,8 @@ from ddtas.plan.products import Ref, moved
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.recalibration import Cause
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
-from ddtas.plan.revision import BoundSource, RevisionInputs
-from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot
+from ddtas.plan.revision import BoundSource, RevisionInputs, digest
+from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot, SourceObservation
 from ddtas.plan.template import BindingContext, TemplateContext
 from ddtas.plan.turns import Turns, in_turns
 
@@ -59,7 +60,9 @@ CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
 STEPS = (ACCEPTED, DATA_BOUND, PROVISIONED, CALIBRATED, VALIDATED, SERVING)
 UP_TO_DATE = "UpToDate"
 OFFERS_REACHABLE = "OffersReachable"
+CREDENTIALS_PASSED_ON = "CredentialsPassedOn"
 
+_UNTRIED = "they have not been tried yet"
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
 _LOOK_AGAIN_SECONDS = 15.0
@@ -226,7 +229,8 @@ class _Revision:
 
     def base(self) -> list[Desired]:
         r = self.renderer
-        return [r.record(), r.config(), *r.bindings(self.wiring or ()), r.network_policy(self.traffic())]
+        bindings = [wanted for w, wanted in self._bindings() if not self._keeps(w, wanted)]
+        return [r.record(), r.config(), *bindings, r.network_policy(self.traffic())]
 
     def traffic(self) -> Traffic:
         """Who may reach its pods, and whom they may reach, as it is now."""
@@ -244,17 +248,51 @@ class _Revision:
             recipients=snapshot.recipients,
         )
 
+    def _bindings(self) -> list[tuple[Wiring, Desired]]:
+        wiring = self.wiring or ()
+        return list(zip(wiring, self.renderer.bindings(wiring), strict=True))
+
+    def _keeps(self, wiring: Wiring, wanted: Desired) -> bool:
+        """Whether a binding stays as it is, because it is to have credentials with which no probe has succeeded.
+
+        What it has is known by its digest alone, so this needs no memory, and survives a restart.
+        """
+        child = self.snapshot.children.get(wanted.key)
+        return bool(wiring.doubt) and child is not None and child.asked != desired_digest(wanted.manifest)
+
+    def keeps(self) -> list[Wiring]:
+        """The bindings that keep the credentials that they have."""
+        return [w for w, wanted in self._bindings() if self._keeps(w, wanted)]
+
+    def untried(self) -> Wiring | None:
+        """A binding that is still to be made, and whose credentials are tried first."""
+        children = self.snapshot.children
+        return next((w for w, wanted in self._bindings() if w.changed and wanted.key not in children), None)
+
+    def bindings_digest(self) -> str:
+        """Changes when an address or a credential that is passed on changes.
+
+        Whoever may read Deployments may not read Secrets, and must not be able to try passwords on it: the uid of the
+        credentials' Secret, which is told nowhere, makes it another one for each.
+        """
+        found = []
+        for w, wanted in self._bindings():
+            child = self.snapshot.children.get(wanted.key)
+            asked = child.asked if child is not None and self._keeps(w, wanted) else desired_digest(wanted.manifest)
+            found.append([w.requirement, w.secret.uid if w.secret is not None else "", asked])
+        return digest(found)[:16]
+
     def workloads(self) -> list[Desired]:
         """What serves; needs both runs' evidence."""
         assert self.calibration is not None  # noqa: S101 - only called when both have passed
         assert self.validation is not None  # noqa: S101
-        r = self.renderer
+        r, bindings = self.renderer, self.bindings_digest()
         rendered = self.rendered()
         return [
             r.calibrated(self.calibration),
             r.evidence(self.calibration, self.validation),
             *r.adopted(rendered if isinstance(rendered, tuple) else ()),
-            *(r.deployment(c, self.wiring or ()) for c in r.inputs.version.components),
+            *(r.deployment(c, bindings) for c in r.inputs.version.components),
         ]
 
     def serving(self) -> list[Desired]:
@@ -387,8 +425,19 @@ def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[Wiring, 
                 return Refusal(Reason.CREDENTIALS_MISSING, text)
         product = snapshot.products.get(bound.data_source)
         ours = product is not None and product.source is source
-        wiring.append(Wiring(bound.requirement, source, secret, product.upstream if product and ours else None))
+        upstream = product.upstream if product and ours else None
+        seen = snapshot.observations.get(source.name) if secret is not None else None
+        doubt = _doubt(seen) if secret is not None else ""
+        changed = seen is not None and seen.current is False
+        wiring.append(Wiring(bound.requirement, source, secret, upstream, doubt, changed))
     return tuple(wiring)
+
+
+def _doubt(seen: SourceObservation | None) -> str:
+    """Why nobody knows that a source can be read with the credentials that there are now; "" where somebody does."""
+    if seen is None or not seen.current:
+        return _UNTRIED
+    return f"{seen.reason}: {seen.message}" if seen.state != "Reachable" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,6 +600,11 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
         return [_not_yet(PROVISIONED, Reason.PROVISIONING, "the listing's templates are being rendered")]
     if isinstance(rendered, TemplateError):
         return [_not_yet(PROVISIONED, Reason.named(rendered.reason), rendered.message[:2000])]
+
+    untried = revision.untried() if revision.id != serving else None
+    if untried is not None:
+        text = f"data source {untried.source.name}: its credentials were changed, and are tried first"
+        return [_not_yet(PROVISIONED, Reason.PROBING, text)]
 
     claims, base = revision.claim(), revision.base()
     if claims.refusal is not None:
@@ -788,6 +842,21 @@ def _offers(snapshot: Snapshot) -> tuple[Finding, ...]:
     return (Finding(OFFERS_REACHABLE, "False", Reason.OTHER_CLUSTER, text),)
 
 
+def _credentials(revisions: Iterable[_Revision]) -> tuple[Finding, ...]:
+    """That apps keep the credentials that they have; nothing where they have those that there are."""
+    kept = {w.source.name: w for revision in revisions for w in revision.keeps()}
+    if not kept:
+        return ()
+    said = "; ".join(
+        f"data source {name}, Secret {w.source.credentials.secret_name if w.source.credentials else ''}: {w.doubt}"
+        for name, w in sorted(kept.items())
+    )
+    text = f"changed credentials are not passed on, and those of before stay in use: {said}"
+    if all(w.doubt == _UNTRIED for w in kept.values()):
+        return (Finding(CREDENTIALS_PASSED_ON, "Unknown", Reason.CREDENTIALS_UNTRIED, text),)
+    return (Finding(CREDENTIALS_PASSED_ON, "False", Reason.CREDENTIALS_REFUSED, text),)
+
+
 def _up_to_date(
     standing: versions.Standing, findings: Iterable[Finding], held_up: Finding | None, served: str | None
 ) -> Finding:
@@ -865,7 +934,7 @@ def decide(snapshot: Snapshot) -> Turns[Plan]:
     return Plan(
         findings=complete,
         held_up=held_up,
-        notices=(_up_to_date(standing, complete, held_up, served), *_offers(snapshot)),
+        notices=(_up_to_date(standing, complete, held_up, served), *_offers(snapshot), *_credentials(revisions)),
         desired=tuple(d for key, d in desired.items() if key not in anew),
         prune=(*_prune(snapshot, alive, {r.id for r in remembered}, watched), *anew) if asks else (),
         render=tuple(r.render_request() for r in revisions if r.rendered() is None and r.wiring is not None),

@@ -119,6 +119,7 @@ def _carried_out(world: Snapshot, plan: Plan, difference: Diff) -> Snapshot:
     status = _with(
         world.installation.status,
         revision=plan.revision,
+        last_retry=plan.retry,
         serving_revision=plan.serving,
         recalibration=plan.recalibration,
         revisions=tuple(_passed(r, running, world) for r in plan.revisions),

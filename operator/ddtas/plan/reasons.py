@@ -120,6 +120,17 @@ class Reason(StrEnum):
         "The credentials Secret is missing, is not labelled ddtas.nl/credentials, or lacks a key.",
     )
 
+    CREDENTIALS_UNTRIED = (
+        "CredentialsUntried",
+        Course.WORKING,
+        "Credentials were changed, and are tried by a probe before apps get them.",
+    )
+    CREDENTIALS_REFUSED = (
+        "CredentialsRefused",
+        Course.STALLED,
+        "No probe has succeeded with the changed credentials: apps keep those that they have.",
+    )
+
     UPSTREAM_NOT_SERVING = (
         "UpstreamNotServing",
         Course.WAITING,

@@ -23,7 +23,7 @@ from ddtas.plan.offers import ARCHITECTURE_LABEL
 from ddtas.plan.policy import Traffic, policy
 from ddtas.plan.products import Ref, of_version
 from ddtas.plan.quantity import canonical
-from ddtas.plan.revision import RevisionInputs, digest
+from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.snapshot import Key, Manifest, Secret
 
 _PRE_STOP_SECONDS = 5
@@ -59,6 +59,10 @@ class Wiring:
     source: DataSource
     secret: Secret | None = field(default=None, repr=False)
     upstream: Ref | None = None  # whose product it is
+    # Why nobody knows that the source can be read with these credentials; "" where a probe just did.
+    doubt: str = ""
+    # They are others than the source was read with, and are not tried yet.
+    changed: bool = False
 
     def entries(self) -> dict[str, str]:
         """The servicebinding.io entries, base64: where the source is, what is asked of it, and with which credentials.
@@ -281,8 +285,8 @@ class Renderer:
         }
         return Desired(self._object("batch/v1", "Job", self.name(part or phase), labels, spec=spec), once=True)
 
-    def deployment(self, component: Component, wiring: Sequence[Wiring]) -> Desired:
-        """The Deployment of a component."""
+    def deployment(self, component: Component, bindings: str) -> Desired:
+        """The Deployment of a component; its pods are replaced when the digest of its bindings changes."""
         labels = self.labels(component=component.name)
         pod = self._pod(component, component.name, SERVE, ("calibrated", "evidence"))
         container = pod["containers"][0]
@@ -306,7 +310,7 @@ class Renderer:
             "progressDeadlineSeconds": 300,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {
-                "metadata": {"labels": labels, "annotations": {names.ANNOTATION_BINDINGS: wiring_digest(wiring)}},
+                "metadata": {"labels": labels, "annotations": {names.ANNOTATION_BINDINGS: bindings}},
                 "spec": pod,
             },
         }
@@ -491,11 +495,6 @@ class Renderer:
                 {"key": d.name, "operator": "Exists", "effect": "NoSchedule"} for d in container.devices
             ]
         return found
-
-
-def wiring_digest(wiring: Sequence[Wiring]) -> str:
-    """Changes when an address or a credential changes; says nothing about either."""
-    return digest([[w.requirement, w.entries()] for w in wiring])[:16]
 
 
 def _quantities(resources: ResourceList) -> dict[str, str]:

@@ -143,6 +143,8 @@ class SourceObservation:
     looked_at: datetime | None = None
     # Of a data product: what validation showed of the twin that makes it. None with any other source.
     metrics: Mapping[str, float] | None = None
+    # Whether it was made with the credentials that there are now; None where that is not known, as after a restart.
+    current: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Secret:
     """A credentials Secret: base64 values by key. Its repr shows no value."""
 
     data: Mapping[str, str] = field(repr=False)
+    uid: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import logging
 import random as chance
+import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,7 @@ from ddtas.probes.slots import Agenda, Place, Slots, Standing
 
 log = logging.getLogger(__name__)
 
+_AT_THE_START = datetime(1970, 1, 1, tzinfo=UTC)
 State = Literal["Reachable", "Unreachable", "Unknown"]
 
 FAILURES_THAT_COUNT = 3  # in a row, before a Reachable source is anything else: blips must not flap
@@ -53,6 +55,7 @@ class Observation:
         facts: of the last successful look, as long as the source counts as Reachable.
         since: since when state and reason are what they are.
         looked_at: when it was looked at last.
+        target: what was looked at; in memory only.
     """
 
     digest: str
@@ -62,6 +65,8 @@ class Observation:
     facts: SourceFacts | None
     since: datetime
     looked_at: datetime
+    # What was looked at, and with which credentials; None of what was known before a restart.
+    target: Target | None = field(default=None, repr=False)
 
     def differs(self, other: "Observation | None") -> bool:
         """True when the other one does not say the same; how quick the answer was, and when, is no news."""
@@ -75,7 +80,7 @@ def _host(target: Target) -> str:
 def _steady(observation: Observation) -> tuple[object, ...]:
     facts = observation.facts
     steady = facts.model_copy(update={"latency_milliseconds": None}) if facts else None
-    return (observation.digest, observation.state, observation.reason, observation.message, steady)
+    return (observation.digest, observation.state, observation.reason, observation.message, steady, observation.target)
 
 
 class _Watch:
@@ -132,6 +137,7 @@ class ProbeScheduler:
         concurrency: int = CONCURRENCY,
         registry: Mapping[DataKind, Probe] = CONFINED,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steady: Callable[[], datetime] = lambda: _AT_THE_START + timedelta(seconds=time.monotonic()),
         random: Callable[[], float] = chance.random,
     ) -> None:
         """Make a scheduler that is not started yet.
@@ -145,6 +151,7 @@ class ProbeScheduler:
             concurrency: looks at once.
             registry: the probe of each kind; each in a process of its own unless given.
             now: the clock; aware datetimes.
+            steady: a clock that nobody puts ahead or back: when looks are due.
             random: numbers in [0, 1).
         """
         self.policy = policy  # replaced as a whole when addresses of the cluster move
@@ -154,6 +161,7 @@ class ProbeScheduler:
         self._interval = interval_seconds
         self._registry = registry
         self._now = now
+        self._steady = steady
         self._random = random
         self._watches: dict[SourceKey, _Watch] = {}
         # An item whose watch is gone, or due at another moment, is skipped when it comes up.
@@ -169,8 +177,7 @@ class ProbeScheduler:
         Args:
             key: which source.
             digest: of the part of the spec that the target was made from; a new one is looked at at once.
-            target: what to look at. New credentials under the same digest count from the next look on, and that is
-                at once when the last one failed.
+            target: what to look at. New credentials under the same digest are tried at once.
             seed: what was known before a restart; under the same digest and with a state other than Unknown it
                 stands, and the first look is at a random moment within the interval.
         """
@@ -179,8 +186,7 @@ class ProbeScheduler:
             self._begin(key, digest, target, seed)
         elif watch.target != target:
             watch.target = target
-            if watch.failures:
-                self._schedule(key, watch, 0)
+            self._schedule(key, watch, 0)
 
     def observation(self, key: SourceKey, digest: str) -> Observation | None:
         """What is known under that digest; None when that is nothing."""
@@ -219,7 +225,7 @@ class ProbeScheduler:
         self._drop(key)
         if seed is not None and (seed.digest != digest or seed.state == "Unknown"):
             seed = None
-        self._watches[key] = watch = _Watch(digest, target, seed, self._now())
+        self._watches[key] = watch = _Watch(digest, target, seed, self._steady())
         self._schedule(key, watch, self._interval * self._random() if seed else 0)
 
     def _drop(self, key: SourceKey) -> None:
@@ -228,7 +234,7 @@ class ProbeScheduler:
             task.cancel()
 
     def _schedule(self, key: SourceKey, watch: _Watch, seconds: float) -> None:
-        watch.due = self._now() + timedelta(seconds=seconds)
+        watch.due = self._steady() + timedelta(seconds=seconds)
         self._agenda.add(key.namespace, watch.due, key)
         self._wake.set()
 
@@ -242,8 +248,8 @@ class ProbeScheduler:
 
     def _start_due(self) -> float | None:
         """Start what is due; seconds until the next is, None when only an event can bring that."""
-        following = self._agenda.take(self._now(), self._begin_look)
-        return None if following is None else max(0.0, (following - self._now()).total_seconds())
+        following = self._agenda.take(self._steady(), self._begin_look)
+        return None if following is None else max(0.0, (following - self._steady()).total_seconds())
 
     def _begin_look(self, due: datetime, key: SourceKey) -> bool | None:
         watch = self._watches.get(key)
@@ -314,7 +320,7 @@ class ProbeScheduler:
             state, reason = "Unknown", Reason.INTERNAL_ERROR
             message = f"the probe of {target.place} failed unexpectedly: report it, with the operator's log"
         now = self._now()
-        return Observation(digest, state, str(reason), message, facts, now, now)
+        return Observation(digest, state, str(reason), message, facts, now, now, target)
 
     def _note(self, key: SourceKey, watch: _Watch, seen: Observation) -> None:
         """Take over what was seen, unless it may be a blip."""
