@@ -272,6 +272,38 @@ def test_rotated_credentials_roll_the_app_within_its_revision(city: City) -> Non
     assert {job["metadata"]["uid"] for job in flood.children(JOB)} == jobs, "no new calibration"
 
 
+def test_credentials_that_the_source_refuses_roll_nothing(city: City) -> None:
+    """What serves goes on with those of before, and says why; the right ones are passed on by themselves."""
+    secured(city, "/refused.csv")
+    city.cluster.apply(apps.credentials(city.namespace, "gauge", username="me", password="right"))
+    city.store()
+    city.start()
+    flood = city.install()
+    before = flood.served()["status"]["revision"]
+    template = only(flood.children(DEPLOYMENT))["spec"]["template"]
+
+    city.cluster.apply(apps.credentials(city.namespace, "gauge", username="me", password="mistyped"))
+    said = flood.wait_for("CredentialsPassedOn", "False", "CredentialsRefused")["message"]
+    assert "Secret gauge: " in said
+    assert "mistyped" not in said
+    city.settled_but_for_looks()
+    assert only(flood.children(DEPLOYMENT))["spec"]["template"] == template
+    assert base64.b64decode(only(flood.children(SECRET))["data"]["password"]) == b"right"
+    assert condition(flood.body(), "Serving")["status"] == "True"
+
+    city.supplier.passwords["/refused.csv"] = "new"
+    city.cluster.apply(apps.credentials(city.namespace, "gauge", username="me", password="new"))
+
+    def passed_on() -> bool:
+        return base64.b64decode(only(flood.children(SECRET))["data"]["password"]) == b"new"
+
+    city.cluster.wait("the new password", passed_on, city.namespace)
+    body = flood.served()
+    assert body["status"]["revision"] == before
+    assert "CredentialsPassedOn" not in {c["type"] for c in body["status"]["conditions"]}
+    assert only(flood.children(DEPLOYMENT))["spec"]["template"] != template
+
+
 def test_credentials_that_come_later(city: City) -> None:
     secured(city, "/later.csv")
     city.store()
