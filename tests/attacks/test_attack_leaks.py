@@ -3,6 +3,7 @@
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attacks_servers as servers
@@ -14,6 +15,11 @@ from attacks_servers import EchoServer, HostileCluster, RawServer
 from cluster_city import City
 from cluster_kit import KINDS, JsonObject, condition, eventually
 from protocols.servers.certificates import Authority
+from protocols.servers.mosquitto import READER as READER_OF_BROKER
+from protocols.servers.mosquitto import mosquitto
+from protocols.servers.postgresql import READER as READER_OF_DATABASE
+from protocols.servers.postgresql import postgresql
+from protocols.servers.s3 import s3
 
 PLATFORM = KINDS["MunicipalityPlatform"]
 
@@ -202,3 +208,41 @@ def test_a_citys_api_server_can_neither_redirect_nor_repeat_the_token(
     assert stranger.heard == [], "a redirect was followed"
     assert all(cluster.heard for cluster in clusters.values())
     assert leaks(canaries.values(), [*written(city, operator), *processes.seen()]) == []
+
+
+def test_real_servers_learn_and_tell_nothing_either(city: City, tmp_path: Path) -> None:
+    """PostgreSQL, mosquitto and an S3 server: with the credentials that they know, and with others."""
+    with (
+        postgresql(tmp_path / "postgresql") as database,
+        mosquitto(tmp_path / "mosquitto") as broker,
+        s3(tmp_path / "s3") as store,
+    ):
+        wrong = Canary.of("a password that nobody has")
+        known = {
+            "mqtt": Canary("the broker's password", READER_OF_BROKER.password),
+            "postgresql": Canary("the database's password", READER_OF_DATABASE.password),
+            "s3": Canary("the store's key", store.reader.secret_key),
+        }
+        places = {
+            "mqtt": (broker.url, "city/#"),
+            "postgresql": (f"{database.url}?sslmode=disable", "waterdata.levels"),
+            "s3": (f"{store.url}/{store.bucket}/", None),
+        }
+        sources = []
+        for kind, canary in known.items():
+            for way, value in (("right", canary.value), ("wrong", wrong.value)):
+                user = {"s3": store.reader.access_key}.get(kind, "reader")
+                keys = ("access-key-id", "secret-access-key") if kind == "s3" else ("username", "password")
+                name = f"{kind}-{way}"
+                city.cluster.apply(
+                    apps.credentials(city.namespace, name, **dict(zip(keys, (user, value), strict=True)))
+                )
+                given = {"secretName": name, "scheme": "SigV4" if kind == "s3" else "Basic"}
+                given |= {"region": store.region} if kind == "s3" else {}
+                endpoint, physical = places[kind]
+                more = {"physicalName": physical} if physical else {}
+                sources.append(apps.source(endpoint, name, kind=kind, credentials=given, **more))
+        said = attack(city, {**known, "wrong": wrong}, *sources)
+    for kind in known:
+        assert said[f"{kind}-right"]["state"] == "Reachable", said[f"{kind}-right"]
+        assert said[f"{kind}-wrong"]["reason"] == "Unauthorized", said[f"{kind}-wrong"]
