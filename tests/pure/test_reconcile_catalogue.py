@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from builders import City, listing_body
+from builders import City, installation_body, listing_body
 
 from ddtas import reconcile
 from ddtas.api.listing import AppListing
@@ -110,3 +110,21 @@ async def test_what_serves_can_run_whatever_the_newest_version_lacks() -> None:
     assert (found.verdict, found.version) == ("Met", "0.9.0")
     assert found.missing
     assert all(text.startswith("version 1.0.0: ") for text in found.missing)
+
+
+def test_a_listings_status_is_nothing_to_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, body = world("flood-twin"), copy.deepcopy(listing_body())
+    store.installations.put(installation_body())
+    renewed: list[Any] = []
+    monkeypatch.setattr(store, "_renew", renewed.append)
+    for generation, version, times in ((1, "2", 0), (2, "3", 1), (2, "4", 1)):
+        body["metadata"] |= {
+            "name": "flood-twin",
+            "uid": "uid-0",
+            "generation": generation,
+            "resourceVersion": version,
+        }
+        assert store.listings.put(copy.deepcopy(body))
+        assert len(renewed) == times
+    store.listings.remove(("", "flood-twin"))
+    assert len(renewed) == 2

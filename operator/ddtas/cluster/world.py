@@ -162,6 +162,7 @@ class World:
         self._interfaces: dict[Ref, Interface] = {}
         self._linked: defaultdict[str, set[Ref]] = defaultdict(set)  # those that have one, by namespace
         self._news: dict[Ref, Interface | None] = {}
+        self._listed: dict[Name, tuple[str, int]] = {}  # uid and generation of each listing
         self.listings = Collection(AppListing, self._renew_users)
         self._clusters: dict[Name, str | None] = {}  # where the workloads of each platform are
         self._moved: set[Name] = set()  # platforms of which that is news
@@ -325,5 +326,13 @@ class World:
             self._renew(user)
 
     def _renew_users(self, listing: Name) -> None:
+        """A listing has many users, and most news of it is of its status, which is nothing to them."""
+        found = self.listings.find(listing)
+        now = (found.metadata.uid, found.metadata.generation) if found is not None else None
+        if self._listed.get(listing) == now:
+            return
+        self._listed.pop(listing, None)
+        if now is not None:
+            self._listed[listing] = now
         for user in self.users_of_listing(listing[1]):
             self._renew(user)
