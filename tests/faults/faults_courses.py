@@ -36,7 +36,7 @@ _REVISION = (
     "apply controllerrevisions",
     "apply configmaps config",
     "apply secrets series",
-    "apply networkpolicies ingress",
+    "apply networkpolicies network",
     *_RUN,
     "apply deployments web",
     "apply services web",
@@ -51,7 +51,7 @@ _OLD = (
     "delete configmaps calibrated",
     "delete configmaps evidence",
     "delete secrets series",
-    "delete networkpolicies ingress",
+    "delete networkpolicies network",
     "delete jobs calibrate",
     "delete jobs validate",
     "delete deployments web",
@@ -84,7 +84,14 @@ WRITES: dict[str, tuple[str, ...]] = {
 }
 
 # Whether these are made depends on haste: what two statuses would say is written as one where both come at once.
-FLEETING = ("status Probing", "status Provisioning", "status RollingOut", "Event Probing", "Event RollingOut")
+FLEETING = (
+    "Event UpToDate",
+    "status Probing",
+    "status Provisioning",
+    "status RollingOut",
+    "Event Probing",
+    "Event RollingOut",
+)
 
 
 @dataclass(frozen=True)
