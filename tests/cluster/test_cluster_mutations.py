@@ -214,3 +214,28 @@ def test_a_name_that_an_older_crd_let_in_harms_nobody_else(city: City) -> None:
         assert [r for r in operator.records() if r["level"] == "ERROR"] == []
     finally:
         cluster.delete(KINDS["AppListing"], None, name)
+
+
+def test_the_largest_objects_hold_nobody(city: City) -> None:
+    """Sixteen requirements of two dozen fields each, and five hundred sources that nearly have them."""
+    operator = city.start()
+    fields = [{"name": f"f{n}", "type": "number", "unit": "mm"} for n in range(24)]
+    asked = {"name": "series", "description": "A series.", "kinds": ["http-csv"], "fields": fields}
+    city.store(apps.version(dataRequirements=[asked | {"name": f"r{n}"} for n in range(16)]))
+    away = {"secretName": "away", "scheme": "Basic"}  # which is not there, so that nobody looks at them
+    source = apps.source("https://data.example/series.csv", credentials=away)
+    source["contract"]["fields"] = [{"name": f"f{n}", "type": "number", "unit": "cm"} for n in range(16)]
+    city.platform(*(source | {"name": f"s{n}"} for n in range(500)))
+    app = city.install()
+    app.wait_for("DataBound", "False", "RequirementNotMet")
+    city.cluster.merge(KINDS["Installation"], city.namespace, "flood", {"spec": {"mode": "Plan"}})
+    neighbour = apps.platform(city.namespace, apps.source(city.supplier.url()), name="small")
+    city.cluster.apply(neighbour)
+    city.cluster.apply(apps.listing(f"{city.app}-small"))
+    city.cluster.apply(apps.installation(city.namespace, "small", f"{city.app}-small", platform="small"))
+    city.known("small").served()
+    city.settled_but_for_looks()
+    holds = operator.holds()
+    print(longest(holds), operator.get("/healthz"))
+    city.cluster.delete(KINDS["AppListing"], None, f"{city.app}-small")
+    assert not [h for h in holds if h.seconds > LIMIT_SECONDS]

@@ -23,6 +23,7 @@ from ddtas.plan import (
     kubeconfig,
     parameters,
     periods,
+    products,
     quantity,
     recalibration,
     schedule,
@@ -156,6 +157,12 @@ def test_places() -> None:
             if extent is not None:
                 quietly(space.covered_percent, known, extent)
                 quietly(space.covered_percent, extent, known)
+
+
+def test_addresses() -> None:
+    for text in TEXTS:
+        assert quietly(products.port_of, text) in (None, *range(65536))
+    assert products.port_of("http://a:99999/") is None
 
 
 def test_another_planet_has_no_place_here() -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from ddtas import names
 from ddtas.api.base import Recalibration, Verdict, Window
@@ -46,7 +45,7 @@ from ddtas.plan.diff import desired_digest
 from ddtas.plan.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.last_words import Hidden, hidden
 from ddtas.plan.policy import Reached, Traffic
-from ddtas.plan.products import Ref, moved
+from ddtas.plan.products import Ref, moved, port_of
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.recalibration import Cause
 from ddtas.plan.render import Desired, Owner, Renderer, Wiring
@@ -236,7 +235,7 @@ class _Revision:
         """Who may reach its pods, and whom they may reach, as it is now."""
         snapshot, rendered = self.snapshot, self.rendered()
         platform = snapshot.platform.spec if isinstance(snapshot.platform, MunicipalityPlatform) else None
-        products = (urlsplit(p.source.endpoint).port for p in self.products())
+        products = (port_of(p.source.endpoint) for p in self.products())
         return Traffic(
             surroundings=snapshot.surroundings,
             namespace=self.renderer.owner.namespace,

@@ -131,6 +131,14 @@ def _host(service: str, namespace: str) -> str:
     return f"{service}.{namespace}.svc"
 
 
+def port_of(endpoint: str) -> int | None:
+    """The port of an address; None where it names none, or is no address: anybody may have written it into a status."""
+    try:
+        return urlsplit(endpoint).port
+    except ValueError:
+        return None
+
+
 def moved(product: ProductStatus, namespace: str) -> ProductStatus:
     """What was published, at its address in the namespace where the workloads are now."""
     try:
