@@ -1,5 +1,6 @@
 """A street: a namespace with many Installations, one operator for them, and a proxy between it and the cluster."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -8,7 +9,7 @@ from typing import Any
 
 import cluster_apps as apps
 import yaml
-from cluster_kit import KINDS, SESSION, ApiServer, JsonObject
+from cluster_kit import KINDS, SESSION, ApiServer, JsonObject, Refused
 from cluster_operator import Operator, Rights
 from cluster_remote import authority_of, server_of
 from cluster_supplier import Supplier
@@ -212,8 +213,10 @@ class Street:
         for operator in self._operators:
             operator.kill()
         for name in self.installations():  # what waits for an operator would keep its namespace
-            self.edit(name, {"metadata": {"finalizers": None}})
-        self.witness.dismiss()
+            with contextlib.suppress(Refused):  # it is gone by now
+                self.edit(name, {"metadata": {"finalizers": None}})
+        with contextlib.suppress(Exception):  # a watch of a kind that went away has ended by itself
+            self.witness.dismiss()
         self.proxy.close()
         self.cluster.delete(KINDS["Namespace"], None, self.namespace)
         for name in self.baits:
