@@ -30,7 +30,7 @@ def forms(value: str) -> frozenset[str]:
         quote(value, safe=""),
         quote_plus(value),
     }
-    raw = value.encode()
+    raw = value.encode(errors="replace")
     for before in range(3):
         digits = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")[-(-before * 8 // 6) : -1]
         found |= {digits, digits.translate(str.maketrans("+/", "-_"))}

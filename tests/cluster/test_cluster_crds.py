@@ -449,7 +449,7 @@ def test_explain(cluster: ApiServer, short: str) -> None:
     assert "-required-" in cluster.kubectl("explain", f"{short}.spec")
 
 
-@pytest.mark.parametrize(("field", "value"), [("listing", STORE), ("platform", "oup")])
+@pytest.mark.parametrize(("field", "value"), [("listing", STORE), ("platform", "oup")], ids=["listing", "platform"])
 def test_installations_can_be_selected(store: ApiServer, field: str, value: str) -> None:
     name = GOOD["Installation"]["metadata"]["name"]
     assert name in store.kubectl("get", "inst", "-o", "name", "--field-selector", f"spec.{field}={value}")

@@ -50,7 +50,7 @@ def hidden(snapshot: Snapshot, sources: Iterable[str]) -> Hidden:
 
 def last_words(text: str, hide: Hidden) -> str:
     """The last lines of a text from a container, as one line; "" where there are none."""
-    if len(text.encode()) >= _KEPT_BYTES:
+    if len(text.encode(errors="replace")) >= _KEPT_BYTES:
         text = text.partition("\n")[2] or text.partition(" ")[2]
     lines = [line for line in hide(text).splitlines() if line.strip()]
     return printable(" | ".join(" ".join(line.split()) for line in lines[-_LINES:]))
@@ -60,7 +60,7 @@ def _values(secret: Secret) -> list[str]:
     values = [_decoded(value) for value in secret.data.values()]
     # HTTP's Basic authentication: one text of two values.
     pairs = [f"{one}:{other}" for one in values for other in values if one is not other and len(values) <= 4]
-    return [*values, *(b64encode(pair.encode()).decode() for pair in pairs)]
+    return [*values, *(b64encode(pair.encode(errors="replace")).decode() for pair in pairs)]
 
 
 def _decoded(value: str) -> str:
