@@ -1,12 +1,13 @@
 """Tests side by side: which belong together, and which API servers each of pytest's processes has.
 
 Layers that wait (for a node, for Jobs, for watches) leave the machine idle, so `./dev test` runs several processes
-(pytest-xdist). One process is never in another one's way: each has an API server of its own, and what shares more than
-that (the one real node, the one cluster of a city) is one group, which stays in one process.
+(pytest-xdist). One process is never in another one's way: each has API servers of its own, and what needs the one real
+node stays in one process.
 """
 
 import json
 import os
+from typing import Any
 
 import pytest
 
@@ -19,34 +20,37 @@ _ORDER = ("e2e", "faults", "cluster", "attacks", "protocols", "pure")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this process its API server: `DDTAS_TEST_CLUSTERS` has one for each."""
+    """Give this process its API servers: `DDTAS_TEST_CLUSTERS` has some for each."""
     clusters = json.loads(os.environ.get("DDTAS_TEST_CLUSTERS", "[]"))
     if clusters:
         number = int(os.environ.get(_WORKER, "gw0").removeprefix("gw"))
         os.environ.update(clusters[number % len(clusters)])
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together in one process what belongs together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        """A file is one piece of work; all end-to-end tests together are one."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return "e2e" if _layer(nodeid) == "e2e" else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests in groups and, where there are several processes, the long ones first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Begin with what takes long, where there are several processes."""
     if _WORKER in os.environ:
         items.sort(key=_rank)
 
 
-def _layer(item: pytest.Item) -> str:
-    return item.nodeid.split("/")[1] if item.nodeid.startswith("tests/") else ""
-
-
-def _group(item: pytest.Item) -> str:
-    if _layer(item) == "e2e":
-        return "e2e"
-    if "second" in getattr(item, "fixturenames", ()):
-        return "two clusters"
-    return item.nodeid.partition("::")[0]
+def _layer(nodeid: str) -> str:
+    return nodeid.split("/")[1] if nodeid.startswith("tests/") else ""
 
 
 def _rank(item: pytest.Item) -> tuple[int, bool]:
-    layer = _layer(item)
+    layer = _layer(item.nodeid)
     return (_ORDER.index(layer) if layer in _ORDER else len(_ORDER), "machine" not in item.nodeid)

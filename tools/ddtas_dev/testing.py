@@ -14,7 +14,7 @@ from ddtas_dev.paths import REPO
 LAYERS = ("pure", "protocols", "cluster", "attacks", "faults", "e2e")
 ON_TEST_SERVERS = frozenset({"cluster", "attacks", "faults"})  # API servers without a node
 ON_A_CLUSTER = ON_TEST_SERVERS | {"e2e"}
-# Processes of pytest: tests mostly wait, so there may be more of them than cores. Each has an API server of its own.
+# Processes of pytest: tests mostly wait, so there may be more of them than cores. Each has API servers of its own.
 SIDE_BY_SIDE = 3
 
 
@@ -39,7 +39,7 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         environment |= _start(started, chosen, workers, keep)
         command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
         if workers > 1:
-            command += ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"]
+            command += ["-n", str(workers), "--no-loadscope-reorder"]
         # What is stopped afterwards is stopped silently: pytest's summary is the last thing to read.
         return subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
 
@@ -53,12 +53,8 @@ def _start(started: contextlib.ExitStack, chosen: Sequence[str], workers: int, k
     """Start the clusters that these layers need; the variables that tell the tests where they are."""
     environment = {}
     if set(chosen) & ON_TEST_SERVERS:
-        names = [cluster.TEST, *(f"{cluster.TEST}-{number}" for number in range(2, workers + 1))]
-        running = [started.enter_context(_running(name, node=False, keep=keep)) for name in names]
-        environment["DDTAS_TEST_CLUSTERS"] = json.dumps([_access("DDTAS_TEST", one) for one in running])
-        if running[0].backend != "given":  # another one, for what runs on a city's own cluster
-            city = started.enter_context(_running(cluster.TEST_CITY, node=False, keep=keep))
-            environment |= _access("DDTAS_TEST_CITY", city)
+        of_each = [_start_servers(started, number, keep) for number in range(1, workers + 1)]
+        environment["DDTAS_TEST_CLUSTERS"] = json.dumps(of_each)
     if "e2e" in chosen:
         demo = started.enter_context(_running(cluster.DEMO, node=True, keep=keep))
         built = images.build_all()
@@ -66,6 +62,17 @@ def _start(started: contextlib.ExitStack, chosen: Sequence[str], workers: int, k
         environment |= _access("DDTAS_E2E", demo)
         environment["DDTAS_IMAGES"] = json.dumps({name: image.reference for name, image in built.items()})
     return environment
+
+
+def _start_servers(started: contextlib.ExitStack, number: int, keep: bool) -> dict[str, str]:
+    """Start the API servers of one of pytest's processes: home, and a city's own cluster."""
+    suffix = f"-{number}" if number > 1 else ""
+    home = started.enter_context(_running(f"{cluster.TEST}{suffix}", node=False, keep=keep))
+    access = _access("DDTAS_TEST", home)
+    if home.backend != "given":
+        city = started.enter_context(_running(f"{cluster.TEST_CITY}{suffix}", node=False, keep=keep))
+        access |= _access("DDTAS_TEST_CITY", city)
+    return access
 
 
 def _has_tests(layer: str) -> bool:
