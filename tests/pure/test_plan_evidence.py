@@ -224,7 +224,7 @@ FAILURES: dict[str, tuple[JobFacts, list[PodFacts], Reason, str]] = {
         'exit code 1: {"error": {"a": 1}}',
     ),
     "a JSON that is no object": (CRASHED, [ended(1, '["error"]')], Reason.RUN_CRASHED, 'exit code 1: ["error"]'),
-    "deep JSON": (CRASHED, [ended(1, "[" * 4000)], Reason.RUN_CRASHED, "exit code 1: [["),
+    "deep JSON": (CRASHED, [ended(1, "[" * 2000)], Reason.RUN_CRASHED, "exit code 1: [["),
     "the last pod counts": (
         CRASHED,
         [ended(1, "first"), ended(2, "second")],
