@@ -71,6 +71,23 @@ def test_a_source_that_changes_shows_everywhere_and_what_serves_keeps_serving(lo
     wait_for_oup(city, "SourcesConformant", "True", "SourcesConformant")
 
 
+def test_a_source_of_another_kind_leaves_what_serves_as_it_is(city: City) -> None:
+    """The type of a Secret cannot be changed: what serves keeps its binding, and nobody tries for ever to change it."""
+    operator = city.start(**SETTINGS)
+    flood = city.everything()
+    before = flood.served()["status"]["servingRevision"]
+    secrets = flood.children(KINDS["Secret"])
+    city.platform(apps.source(city.supplier.url(), kind="http-geojson"))
+    flood.wait_for("DataBound", "False", "RequirementNotMet")
+    flood.wait_for("Serving", "True", "KeepsServing")
+    city.settled_but_for_looks()
+    assert flood.children(KINDS["Secret"]) == secrets
+    city.platform()
+    assert flood.served()["status"]["servingRevision"] == before
+    assert flood.children(KINDS["Secret"]) == secrets
+    assert [r["message"] for r in operator.records() if r["level"] == "ERROR"] == []
+
+
 def test_which_apps_could_run_here_without_an_installation(looking: City) -> None:
     city = looking
     city.store()

@@ -209,6 +209,26 @@ def test_a_removal_waits_for_its_consumers_and_ends(systems: Systems) -> None:
     district.wait_for("Serving", "True", "KeepsServing")
 
 
+def test_a_product_of_another_kind_gets_a_secret_of_another_type(systems: Systems) -> None:
+    """An edit of products takes effect within a revision, and the type of a Secret cannot be changed."""
+    city = systems.city
+    operator = city.start()
+    flood = systems.install("flood", systems.app("flood", makes="Stream"))
+    before = flood.served()["status"]["servingRevision"]
+
+    def secret() -> JsonObject:
+        return city.cluster.get(KINDS["Secret"], city.namespace, "flood-forecast")
+
+    first = secret()
+    assert first["type"] == "servicebinding.io/http-csv"
+    systems.app("flood", makes="Stream", dataProducts=[product("Stream") | {"kind": "http-geojson"}])
+    city.cluster.wait("type", lambda: secret()["type"] == "servicebinding.io/http-geojson", city.namespace)
+    assert secret()["metadata"]["uid"] != first["metadata"]["uid"]
+    assert flood.served()["status"]["servingRevision"] == before
+    city.settled_but_for_looks()
+    assert [r["message"] for r in operator.records() if r["level"] == "ERROR"] == []
+
+
 def test_a_platform_gets_a_product_when_both_sides_name_each_other(systems: Systems) -> None:
     city, namespace = systems.city, systems.city.namespace
     city.start()

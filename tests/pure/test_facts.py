@@ -1,11 +1,14 @@
 """From objects as the API server sends them to facts."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from builders import City
 
+from ddtas import metrics
 from ddtas.cluster.facts import child, owner
 from ddtas.names import ANNOTATION_DATA_VERSION, FIELD_MANAGER, LABEL_LISTING
 from ddtas.plan.snapshot import ClaimFacts, DeploymentFacts, JobFacts, PodFacts
@@ -58,6 +61,28 @@ JOBS: dict[str, tuple[Json | None, JobFacts]] = {
 @pytest.mark.parametrize(("status", "facts"), JOBS.values(), ids=JOBS)
 def test_job(status: Json | None, facts: JobFacts) -> None:
     assert child("Job", body(status)).facts == facts
+
+
+def test_a_job_that_cannot_be_read_is_told_and_counted() -> None:
+    def count() -> float:
+        return metrics.REGISTRY.get_sample_value("ddtas_unreadable_objects_total", {"kind": "Job"}) or 0
+
+    before = count()
+    found = child("Job", body({"conditions": ["Complete"]}))
+    assert found.facts == JobFacts("Running", trouble="cannot be read: conditions has what is no object")
+    assert count() == before + 1
+    city = City()
+    city.settle()
+    job = city.job("calibrate")
+    city.children[job.key] = replace(job, facts=found.facts)
+    city.settle()
+    said = city.condition("Calibrated")
+    assert (said["status"], said["reason"]) == ("Unknown", "Calibrating")
+    assert said["message"] == (
+        f"Job {job.name} cannot be read: conditions has what is no object, so nobody knows whether it has ended;"
+        f" see `kubectl get job/{job.name} -o yaml`"
+    )
+    assert said["message"] in city.condition("Ready")["message"]
 
 
 GOOD = {"observedGeneration": 3, "updatedReplicas": 2, "availableReplicas": 2, "replicas": 2}

@@ -289,7 +289,7 @@ def test_what_a_kept_revision_published_moves_along(pair: tuple[System, Twin, Tw
 def test_where_nothing_moves_what_was_published_stays_as_it_is(pair: tuple[System, Twin, Twin]) -> None:
     _, up, _ = pair
     (published,) = up.snapshot().installation.status.products
-    assert moved(published, "twins") == published
+    assert moved(published, up.installation["metadata"]["name"], "twins") == published
 
 
 # ---- on other platforms ----

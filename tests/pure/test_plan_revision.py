@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from ddtas.plan.revision import RevisionInputs, digest
 
 # The id of `held_inputs`. Were it to change, an upgrade of the operator would calibrate every running app anew.
-HELD_ID = "2f07ac56cc"
+HELD_ID = "33fcfbab8b"
+# That of the record of an operator that did not keep the kind of a bound source.
+WITHOUT_KIND_ID = "2f07ac56cc"
+BOUND = {"requirement": "d", "dataSource": "gauge", "contractVersion": "1.0.0"}
 
 
 def revision_of(city: City) -> str | None:
@@ -40,7 +43,7 @@ def held_inputs(**changes: Any) -> RevisionInputs:
         },
         "municipality": {"name": "Voorbeeldstad", "code": "GM9999"},
         "parameters": {"seed": 1, "area": 1.5, "objective": "NSE", "debug": False},
-        "bindings": [{"requirement": "d", "dataSource": "gauge", "contractVersion": "1.0.0"}],
+        "bindings": [BOUND | {"kind": "http-csv"}],
         "windows": windows,
     }
     return RevisionInputs.model_validate(body | changes)
@@ -93,6 +96,11 @@ def rename_version(city: City) -> None:
     city.edit(version="1.0.1")
 
 
+def read_otherwise(city: City) -> None:
+    version_edit("dataRequirements.0.kinds", ["http-csv", "http-geojson"])(city)
+    source_edit(kind="http-geojson")(city)
+
+
 DECISIVE = {
     "a parameter of the installation": lambda c: c.edit(parameters={"seed": 2}),
     "a city parameter": platform_edit(lambda spec: spec["parameters"].update(catchmentAreaKm2=1.784)),
@@ -115,6 +123,7 @@ DECISIVE = {
     "a template": version_edit("templates", [{"name": "t", "manifest": "a: 1"}]),
     "the contract's version": contract_edit(version="1.1.0"),
     "the source's name": rename_source,
+    "the source's kind": read_otherwise,
     "the municipality": platform_edit(lambda spec: spec["municipality"].update(code="GM9998")),
 }
 
@@ -196,6 +205,33 @@ def test_what_decides_nothing_keeps_the_revision(change: Any) -> None:
 
 def test_the_id_is_the_one_that_it_always_was() -> None:
     assert held_inputs().id == HELD_ID
+    assert held_inputs(bindings=[BOUND]).id == WITHOUT_KIND_ID
+
+
+def test_what_serves_keeps_its_binding_when_its_source_is_of_another_kind() -> None:
+    """The type of a Secret cannot be changed, and the app was calibrated on what it could read before."""
+    city = City()
+    before = city.serving().revision
+    secrets = {key: child for key, child in city.children.items() if key[0] == "Secret"}
+    source_edit(kind="http-geojson")(city)
+    plan = city.settle()
+    assert (plan.revision, plan.serving) == (None, before)
+    assert {key: child for key, child in city.children.items() if key[0] == "Secret"} == secrets
+    version_edit("dataRequirements.0.kinds", ["http-csv", "http-geojson"])(city)
+    plan = city.settle()
+    assert plan.serving == before != plan.revision
+    assert {key: city.children[key] for key in secrets} == secrets
+    recalibration = city.installation["status"]["recalibration"]
+    assert recalibration["trigger"] == "DataContract"
+    assert recalibration["reason"] == "data source river-gauge: kind http-csv, now http-geojson"
+    city.edit(rollbackTo=before)
+    city.reconcile()
+    message = city.condition("DataBound")["message"]
+    assert message.endswith("needs it: data source river-gauge was of kind http-csv, and is http-geojson now")
+    source_edit(kind="http-csv")(city)
+    city.edit(rollbackTo=None)
+    assert city.settle().serving == before
+    assert city.condition("Ready")["reason"] == "Serving"
 
 
 def test_the_same_inputs_always_have_the_same_id() -> None:

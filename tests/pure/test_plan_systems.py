@@ -103,6 +103,21 @@ def test_fields_of_the_product_count_where_its_contract_names_none() -> None:
     assert up.installation["status"]["products"][0]["source"]["contract"]["fields"] == fields
 
 
+def test_the_secret_of_a_product_has_its_own_name_whatever_the_status_says() -> None:
+    """A status can be edited: what is not this Installation's is not written to for it."""
+    system = System()
+    up = flood(system)
+    up.serving()
+    up.edit(parameters={"seed": 2})  # from here on, what was published of the revision that is kept stands
+    up.settle()
+    up.installation["status"]["products"][0]["secretName"] = "somebody-elses"
+    plan = up.settle()
+    assert ("Secret", "somebody-elses") not in up.children
+    assert ("Secret", FLOOD) in {d.key for d in plan.desired}
+    assert up.installation["status"]["products"][0]["secretName"] == FLOOD
+    assert up.installation["status"]["binding"] == {"name": FLOOD}
+
+
 # ---- a consumer ----
 
 

@@ -17,7 +17,7 @@ from ddtas.cluster.fields import marked
 from ddtas.cluster.ownership import Ownership, Seal
 from ddtas.cluster.place import Place
 from ddtas.cluster.report import GONE_SECONDS, Outdated
-from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION, ResourceType
+from ddtas.cluster.resources import BY_KIND, CHILDREN, INSTALLATION, SECRET, ResourceType
 from ddtas.cluster.world import Name
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.decide import PRUNABLE, Plan
@@ -208,8 +208,7 @@ async def _create(site: _Site, resource: ResourceType, manifest: JsonObject) -> 
     if not _is_own(site, resource, live):
         return None
     # Its label was taken away, and the watches do not see it without; perhaps its owner as well.
-    same = manifest | {"metadata": metadata | {"uid": live["metadata"]["uid"]}}
-    return await client.apply(resource, same, force=True)
+    return await _change(site, resource, manifest, live["metadata"]["uid"])
 
 
 def _is_own(site: _Site, resource: ResourceType, live: JsonObject) -> bool:
@@ -225,10 +224,27 @@ def _is_own(site: _Site, resource: ResourceType, live: JsonObject) -> bool:
 async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, uid: str) -> JsonObject | None:
     """Put an object right; make it anew where it is gone, and the news has not come yet."""
     try:
-        same = manifest | {"metadata": manifest["metadata"] | {"uid": uid}}
-        return await site.place.client.apply(resource, same, force=True)
+        return await _change(site, resource, manifest, uid)
     except Conflict:
         return await _create(site, resource, manifest)
+
+
+async def _change(site: _Site, resource: ResourceType, manifest: JsonObject, uid: str) -> JsonObject:
+    """Change an object; a Secret that is to have another type, which cannot be changed, is made anew."""
+    client, metadata = site.place.client, manifest["metadata"]
+    try:
+        return await client.apply(resource, manifest | {"metadata": metadata | {"uid": uid}}, force=True)
+    except ClusterError as error:
+        if resource is not SECRET or error.status != 422:
+            raise
+        live = await client.get(resource, site.namespace, metadata["name"])
+        if live.get("type") == manifest.get("type", "Opaque"):
+            raise error from None
+    await client.delete(resource, site.namespace, metadata["name"], uid)
+    log.info("removed %s", resource.kind, extra={"object": f"{site.namespace}/{metadata['name']}"})
+    return await client.apply(
+        resource, manifest | {"metadata": metadata | {"resourceVersion": _OF_NO_OBJECT}}, force=False
+    )
 
 
 async def _send(site: _Site, send: Send, now: datetime, uids: dict[Key, str]) -> Fault | None:

@@ -1,4 +1,6 @@
-"""From an object as an API server sends it to the few facts that the decision needs. Pure, and raises nothing.
+"""From an object as an API server sends it to the few facts that the decision needs.
+
+Pure but for a count of what cannot be read, and raises nothing.
 
 Of a field that is absent or null, the meaning is that of Kubernetes. An object with anything else in place of what
 belongs there has facts that say that it cannot be read: a city's API server may send anything.
@@ -12,7 +14,7 @@ from datetime import UTC, datetime
 from sys import intern
 from typing import Any, TypeVar
 
-from ddtas import names
+from ddtas import metrics, names
 from ddtas.cluster.answers import FAULT, number
 from ddtas.cluster.fields import asked_digest, owned_digest, owned_part
 from ddtas.errors import printable
@@ -113,11 +115,12 @@ def _child(kind: str, body: JsonObject) -> Child:
 
 def _unreadable(kind: str, body: JsonObject, why: str) -> Child:
     """What is left: nothing is taken for applied, finished or available."""
+    metrics.UNREADABLE.labels(kind).inc()
     metadata = body["metadata"]
     marks = metadata.get("labels")
     labels = {k: v for k, v in marks.items() if isinstance(v, str)} if isinstance(marks, dict) else {}
     facts: Mapping[str, JobFacts | DeploymentFacts | PodFacts | ClaimFacts] = {
-        "Job": JobFacts("Running", "Unreadable", why),
+        "Job": JobFacts("Running", trouble=why),
         "Deployment": DeploymentFacts(available=False, stuck=why),
         "Pod": PodFacts("Unknown"),
         "PersistentVolumeClaim": ClaimFacts("Pending", "0", trouble=why),

@@ -306,7 +306,7 @@ class _Revision:
         """
         status = self.snapshot.installation.status
         if self.kept and status.serving_revision == self.id:
-            return tuple(moved(p, self.renderer.owner.namespace) for p in status.products)
+            return tuple(moved(p, self.renderer.owner.name, self.renderer.owner.namespace) for p in status.products)
         return self.renderer.products(self.snapshot.me)
 
     def services_switched(self) -> bool:
@@ -403,13 +403,16 @@ class _Revision:
 
 
 def _wire(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[Wiring, ...] | Refusal:
-    """The bound sources with their credentials; or which one is gone, or lacks its credentials."""
+    """The bound sources with their credentials; or which one is gone, of another kind, or without its credentials."""
     wiring = []
     assert isinstance(snapshot.platform, MunicipalityPlatform)  # noqa: S101 - accepted, or checked by the caller
     for bound in bindings:
         source = snapshot.source(bound.data_source)
         if source is None:
             text = f"data source {bound.data_source} is gone from the platform"
+            return Refusal(Reason.REQUIREMENT_NOT_MET, text)
+        if bound.kind not in (None, source.kind):
+            text = f"data source {source.name} was of kind {bound.kind}, and is {source.kind} now"
             return Refusal(Reason.REQUIREMENT_NOT_MET, text)
         secret = None
         if source.credentials is not None:
@@ -447,7 +450,7 @@ class Bindings:
         finding: for the condition DataBound.
         shown: for the status.
         bound: for the revision; None where a requirement is not met.
-        wiring: the bound sources as they are now; None where one of them is gone or lacks its credentials.
+        wiring: the bound sources as they are now; None where one is gone, of another kind, or lacks its credentials.
         until: when this changes although nothing is heard, because the newest record has become too old.
     """
 
@@ -487,7 +490,10 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Turns[Bindings]:
             return Bindings(_not_yet(DATA_BOUND, answer.reason, answer.message[:2000]), shown)
     bindings = tuple(
         BoundSource(
-            requirement=b.requirement, data_source=b.data_source or "", contract_version=b.contract_version or ""
+            requirement=b.requirement,
+            data_source=b.data_source or "",
+            contract_version=b.contract_version or "",
+            kind=source.kind if (source := snapshot.source(b.data_source or "")) is not None else None,
         )
         for b in shown
     )
@@ -519,7 +525,7 @@ def _bound_as_recorded(snapshot: Snapshot, inputs: RevisionInputs) -> Bindings:
 
 def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | None) -> Finding:
     word = "calibration" if phase == CALIBRATE else "validation"
-    job = revision.renderer.name(phase)
+    job, child = revision.renderer.name(phase), revision.job(phase)
     if found is not None:
         reason = Reason.named(found.reason)
         text = f"{word} of revision {revision.id}: {found.message}"
@@ -530,6 +536,8 @@ def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | N
         return _not_yet(step, reason, text)
     waiting = [p for p in revision.pods(phase=phase) if p.unschedulable]
     detail = f"no node has room for it: {waiting[0].unschedulable}" if waiting else "is running"
+    if child is not None and isinstance(child.facts, JobFacts) and child.facts.trouble:
+        detail = f"{child.facts.trouble}, so nobody knows whether it has ended; see `kubectl get job/{job} -o yaml`"
     reason = Reason.CALIBRATING if phase == CALIBRATE else Reason.VALIDATING
     return _not_yet(step, reason, f"Job {job} {detail}")
 

@@ -139,8 +139,12 @@ def port_of(endpoint: str) -> int | None:
         return None
 
 
-def moved(product: ProductStatus, namespace: str) -> ProductStatus:
-    """What was published, at its address in the namespace where the workloads are now."""
+def moved(product: ProductStatus, installation: str, namespace: str) -> ProductStatus:
+    """What an Installation published, at its address in the namespace where the workloads are now.
+
+    Its Secret has the name that it always has: another one that stands in the status may be somebody else's.
+    """
+    product = product.model_copy(update={"secret_name": names.product(installation, product.name)})
     try:
         parts = urlsplit(product.source.endpoint)
         service = (parts.hostname or "").partition(".")[0]

@@ -259,13 +259,14 @@ def difference(
         return None
     if new.retry is not None and new.retry != old.retry:
         return Cause(Trigger.REQUEST, f"annotation {names.ANNOTATION_RETRY}: {new.retry}")
-    before = {(b.requirement, b.data_source): b.contract_version for b in old.bindings}
+    before = {(b.requirement, b.data_source): b for b in old.bindings}
     for b in new.bindings:
-        version = before.get((b.requirement, b.data_source), b.contract_version)
-        if version != b.contract_version:
-            return Cause(
-                Trigger.DATA_CONTRACT, f"data source {b.data_source}: contract {version}, now {b.contract_version}"
-            )
+        was = before.get((b.requirement, b.data_source), b)
+        if was.contract_version != b.contract_version:
+            text = f"contract {was.contract_version}, now {b.contract_version}"
+            return Cause(Trigger.DATA_CONTRACT, f"data source {b.data_source}: {text}")
+        if was.kind not in (None, b.kind):
+            return Cause(Trigger.DATA_CONTRACT, f"data source {b.data_source}: kind {was.kind}, now {b.kind}")
     # Only what was the city's can be changed by the city: of another value, a person changed where it comes from.
     city = {p.name: p.city_parameter for p in new.version.parameters if p.name in old.from_city and p.name not in own}
     for name, parameter in city.items():

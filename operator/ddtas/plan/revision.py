@@ -1,9 +1,9 @@
 """A revision: one immutable attempt to serve.
 
 Its id is a digest of everything that decides what runs and on what: the version's containers, templates and runs,
-the effective parameters, the bindings with their contract versions, the windows, the retry token and the round of
-recalibration. The same inputs always have the same id; so a Job that exists under that id is that revision's Job,
-whoever started it.
+the effective parameters, the bindings with their kinds and contract versions, the windows, the retry token and the
+round of recalibration. The same inputs always have the same id; so a Job that exists under that id is that revision's
+Job, whoever started it.
 
 What is *not* in the digest can change without a new calibration: the address of a source, its credentials, texts,
 and whom the app may call.
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from ddtas.api.base import Model, Name, Parameters, Scalar
+from ddtas.api.datasource import DataKind
 from ddtas.api.installation import RevisionId, Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import Municipality
@@ -23,11 +24,13 @@ from ddtas.names import REVISION_ID_LENGTH
 
 
 class BoundSource(Model):
-    """Which source a requirement is bound to, under which version of its contract."""
+    """Which source a requirement is bound to, under which version of its contract, and how it is read."""
 
     requirement: str
     data_source: Name
     contract_version: str
+    # None in a record of an operator that did not keep it.
+    kind: DataKind | None = None
 
 
 def _as_stored(parameters: dict[str, Scalar]) -> dict[str, Scalar]:

@@ -33,6 +33,7 @@ class JobFacts:
     reason: str = ""
     message: str = ""
     finished_at: datetime | None = None
+    trouble: str = ""  # why it cannot be told from Running
 
 
 @dataclass(frozen=True, slots=True)
