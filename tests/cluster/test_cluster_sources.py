@@ -105,7 +105,8 @@ def test_which_apps_could_run_here_without_an_installation(looking: City) -> Non
         answer = fits(city)[f"{city.app}-greedy"]
         assert (answer["version"], answer["verdict"]) == ("1.0.0", "NotMet")
         assert answer["missing"] == [
-            "series: gauge: needs rain_mm as number in mm; the contract has no such field, the data has no such field"
+            "series: gauge: needs rain_mm as number in mm; the contract has no such field (it has date, discharge_m3s),"
+            " the data has no such field (it has date, discharge_m3s)"
         ]
         applied = oup(city)["status"]["apps"]
         assert int(applied.partition("/")[0]) >= 1

@@ -19,8 +19,8 @@ VERSION_BYTES = ERROR_BYTES = 64 * 1024
 PAGE_BYTES = 2 * 1024 * 1024
 OBJECT_BYTES = 12 * 1024 * 1024
 
-# In one answer or event. So many take 30 ms to parse and 12 MiB at worst (distinct keys, numbers). The largest platform,
-# with five hundred sources, has some 90,000; an object that has more than this is not read.
+# In one answer or event. So many take 30 ms to parse and 12 MiB at worst (distinct keys, numbers). The largest platform
+# (500 sources) has some 90,000; an object that has more than this is not read.
 MOST_VALUES = 100_000
 # The API server keeps no object that has more: two bytes are a value at least. It takes a second, in turns.
 _MOST_SCANNED = 1_000_000
