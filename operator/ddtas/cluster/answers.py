@@ -8,8 +8,6 @@ import asyncio
 import json
 from typing import Any, NamedTuple, NoReturn
 
-import ijson
-
 from ddtas.errors import Garbled, TooLarge, printable
 
 JsonObject = dict[str, Any]
@@ -64,7 +62,7 @@ async def parse(raw: bytes | bytearray, *, outline: bool = True) -> Any:
             if count > MOST_VALUES:
                 return kept
         return json.loads(raw, parse_int=_integer, parse_constant=_refuse)
-    except (ValueError, RecursionError, ijson.JSONError) as error:
+    except (ValueError, RecursionError) as error:
         raise Garbled(0, f"an answer is no JSON ({type(error).__name__})") from None
 
 
@@ -80,14 +78,19 @@ def _refuse(constant: str) -> NoReturn:
 
 async def _scanned(raw: bytes | bytearray) -> tuple[int, JsonObject]:
     """How many values a text has, and what is kept of it; others get a turn meanwhile."""
+    import ijson  # late: such a text is rare
+
     scan = _Scan()
     parser = ijson.basic_parse_coro(scan, use_float=True)
-    for start in range(0, len(raw), _CHUNK_BYTES):
-        parser.send(bytes(raw[start : start + _CHUNK_BYTES]))
-        if scan.count > (MOST_VALUES if scan.done else _MOST_SCANNED):
-            return scan.count, scan.kept()
-        await asyncio.sleep(0)
-    parser.close()
+    try:
+        for start in range(0, len(raw), _CHUNK_BYTES):
+            parser.send(bytes(raw[start : start + _CHUNK_BYTES]))
+            if scan.count > (MOST_VALUES if scan.done else _MOST_SCANNED):
+                return scan.count, scan.kept()
+            await asyncio.sleep(0)
+        parser.close()
+    except ijson.JSONError as error:
+        raise ValueError from error
     return scan.count, scan.kept()
 
 
