@@ -212,6 +212,7 @@ async def test_a_kind_that_is_not_there_is_waited_for_and_said() -> None:
         assert informer.lag == "things in namespace city: the API server has no such kind (is its CRD applied?)"
         there.set()
         await seen.until("a=1")
+        await informer.synced.wait()
         assert informer.lag == ""
 
 
