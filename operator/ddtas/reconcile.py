@@ -262,6 +262,7 @@ class Reconciler:
         sources = _sources(platform, products)
         self._probes.retain(namespace, name, {s.name for s in sources})
         observations = self._observations(platform, products)
+        await asyncio.sleep(0)
         seen = self._clusters.ensure(platform, self._world.secrets(namespace))
         cluster = judge(platform, seen) if seen is not None else None
         listings, asked = await self._catalogue(platform, products, observations)
@@ -710,6 +711,7 @@ class Reconciler:
         """Tell what happened, and write the status, if it changed; whether it was written."""
         resource, collection, model = self._kind(kind)
         old = known.status if isinstance(known, Unreadable) else known.status.dump()
+        await asyncio.sleep(0)  # of a platform with hundreds of sources each of these takes long: others get a turn
         new = status.dump()
         if new != old:
             new = redaction.known.hide_in(new, old, known.metadata.namespace)
@@ -718,7 +720,9 @@ class Reconciler:
         told = events.transitions(known.metadata, _status_of(known, model).conditions, status.conditions)
         # Events first: one that is made twice is one, and one that would come after the status may never come.
         await events.tell(self._client, resource, known.metadata, [*told, *more])
-        collection.put(await report.write_status(self._client, resource, known.metadata, new))
+        live = await report.write_status(self._client, resource, known.metadata, new)
+        await asyncio.sleep(0)
+        collection.put(live)
         self._on_published()
         return True
 

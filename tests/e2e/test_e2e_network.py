@@ -59,13 +59,12 @@ def calibrate(supplier: str) -> str:
         TRY
         + f"""
 import json, time
-# Whoever enforces policies may know a new pod a moment late, on a busy machine.
+# Whoever enforces policies knows a new pod a moment late: until then it may reach too little, or too much.
 for _ in range(30):
-    data = attempt({supplier!r}, 80)
-    if data == 'open':
+    found = {{'data': attempt({supplier!r}, 80), 'api': attempt('kubernetes.default.svc', 443)}}
+    if found == {{'data': 'open', 'api': 'closed'}}:
         break
     time.sleep(1)
-found = {{'data': data, 'api': attempt('kubernetes.default.svc', 443)}}
 metrics = {{name: float(said == 'open') for name, said in found.items()}}
 result = {{'metrics': metrics, 'windows': [{apps.CALIBRATION!r}], 'parameters': {{'depth': 1.5}}}}
 open('/dev/termination-log', 'w').write(json.dumps(result))
