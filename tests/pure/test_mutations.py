@@ -187,7 +187,7 @@ def test_what_cannot_be_read_of_a_child_is_said() -> None:
     found = child("Job", job)
     assert (found.name, found.revision, found.applied) == ("flood-job", "0123456789", "")
     assert found.facts is not None
-    assert getattr(found.facts, "message", "") == "cannot be read: conditions is no list"
+    assert getattr(found.facts, "trouble", "") == "cannot be read: conditions is no list"
     deployment = copy.deepcopy(BODIES["Deployment"])
     deployment["status"]["availableReplicas"] = "many"
     assert getattr(child("Deployment", deployment).facts, "stuck", "") == "cannot be read: availableReplicas is no int"
