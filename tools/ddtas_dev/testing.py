@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
+import pytest
+
 from ddtas_dev import binaries, checks, cluster, images, servers_debian, servers_python, servers_registry
 from ddtas_dev.console import DevError, say
 from ddtas_dev.paths import REPO
@@ -39,9 +41,18 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         environment |= _start(started, chosen, workers, keep)
         command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
         if workers > 1:
-            command += ["-n", str(workers), "--no-loadscope-reorder"]
+            command += _side_by_side(workers)
+        code = subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
+        if code == pytest.ExitCode.TESTS_FAILED and workers > 1:
+            say("what failed beside other tests runs once more, alone: what fails only beside others is above")
+            alone = [*command[: -len(_side_by_side(workers))], "--last-failed"]
+            code = subprocess.run(alone, cwd=REPO, env=environment, check=False).returncode
         # What is stopped afterwards is stopped silently: pytest's summary is the last thing to read.
-        return subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
+        return code
+
+
+def _side_by_side(workers: int) -> list[str]:
+    return ["-n", str(workers), "--no-loadscope-reorder"]
 
 
 def _workers(pytest_arguments: Sequence[str]) -> int:
