@@ -40,19 +40,13 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
     with contextlib.ExitStack() as started:
         environment |= _start(started, chosen, workers, keep)
         command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
-        if workers > 1:
-            command += _side_by_side(workers)
-        code = subprocess.run(command, cwd=REPO, env=environment, check=False).returncode
-        if code == pytest.ExitCode.TESTS_FAILED and workers > 1:
+        side_by_side = ["-n", str(workers), "--no-loadscope-reorder"] if workers > 1 else []
+        code = subprocess.run([*command, *side_by_side], cwd=REPO, env=environment, check=False).returncode
+        if side_by_side and code == pytest.ExitCode.TESTS_FAILED:
             say("what failed beside other tests runs once more, alone: what fails only beside others is above")
-            alone = [*command[: -len(_side_by_side(workers))], "--last-failed"]
-            code = subprocess.run(alone, cwd=REPO, env=environment, check=False).returncode
+            code = subprocess.run([*command, "--last-failed"], cwd=REPO, env=environment, check=False).returncode
         # What is stopped afterwards is stopped silently: pytest's summary is the last thing to read.
         return code
-
-
-def _side_by_side(workers: int) -> list[str]:
-    return ["-n", str(workers), "--no-loadscope-reorder"]
 
 
 def _workers(pytest_arguments: Sequence[str]) -> int:
