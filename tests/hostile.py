@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from ddtas.api.crd import KINDS, crd
-from ddtas.plan import space, units
+from ddtas.data.meaning import space, units
 
 JsonObject = dict[str, Any]
 Path = tuple[str | int, ...]

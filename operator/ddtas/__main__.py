@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from ddtas.api import crd
+from ddtas.data import look as probes
 from ddtas.plan.reasons import Course, Reason
-from ddtas.probes import base as probes
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,27 +10,28 @@ from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from ddtas import confined, garbage, metrics, names
-from ddtas.cluster.access import open_client
-from ddtas.cluster.bounds import LEASE
-from ddtas.cluster.children import Children
-from ddtas.cluster.client import Client
-from ddtas.cluster.clusters import Clusters, Looks
-from ddtas.cluster.facts import NOBODY
-from ddtas.cluster.http import HttpServer
-from ddtas.cluster.informer import Informer
-from ddtas.cluster.leader import Election
-from ddtas.cluster.ownership import Seal
-from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
-from ddtas.cluster.surroundings import Scout
-from ddtas.cluster.survey import Surveyor
-from ddtas.cluster.world import Collection, Name, World
+from ddtas.cluster.memory.children import Children
+from ddtas.cluster.memory.facts import NOBODY
+from ddtas.cluster.memory.informer import Informer
+from ddtas.cluster.memory.ownership import Seal
+from ddtas.cluster.memory.world import Collection, Name, World
+from ddtas.cluster.remote.clusters import Clusters, Looks
+from ddtas.cluster.rest.access import open_client
+from ddtas.cluster.rest.bounds import LEASE
+from ddtas.cluster.rest.client import Client
+from ddtas.cluster.rest.leader import Election
+from ddtas.cluster.rest.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
+from ddtas.cluster.survey.capabilities import Surveyor
+from ddtas.cluster.survey.surroundings import Scout
+from ddtas.data.look import Limits, Look
+from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.wire.network import Network, Surroundings, ordered
+from ddtas.endpoints import HttpServer
 from ddtas.errors import ClusterError
-from ddtas.plan import offers
-from ddtas.plan.network import Network, Surroundings, ordered
-from ddtas.plan.offers import Fact
-from ddtas.probes import AddressPolicy, Limits, Look
+from ddtas.plan.capabilities import requirements
+from ddtas.plan.capabilities.requirements import Fact
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
-from ddtas.reconcile import ObjectKey, Reconciler
+from ddtas.reconcile.dispatch import ObjectKey, Reconciler
 from ddtas.settings import Settings
 from ddtas.workqueue import WorkQueue
 
@@ -305,7 +306,7 @@ class Operator:
             meta = listing.metadata
             was = known.get(meta.name)
             if was is None or was[:2] != (meta.uid, meta.generation):
-                facts = (offers.needs(version).facts for version in listing.spec.versions)
+                facts = (requirements.needs(version).facts for version in listing.spec.versions)
                 was = (meta.uid, meta.generation, frozenset[Fact]().union(*facts))
             self._asked[meta.name] = was
         return frozenset[Fact]().union(*(facts for _, _, facts in self._asked.values()))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from cluster_kit import OURS, REPO, SESSION, ApiServer, JsonObject, Refused
 
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 ACCOUNT = ResourceType("ServiceAccount", "/api/v1", "serviceaccounts")
 BINDING = ResourceType("RoleBinding", "/apis/rbac.authorization.k8s.io/v1", "rolebindings")

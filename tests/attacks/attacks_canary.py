@@ -13,7 +13,7 @@ from cluster_city import City
 from cluster_kit import KINDS, JsonObject
 from cluster_operator import Operator
 
-from ddtas.cluster.resources import CHILDREN, EVENT
+from ddtas.cluster.rest.resources import CHILDREN, EVENT
 
 
 @dataclass(frozen=True)

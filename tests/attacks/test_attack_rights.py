@@ -16,7 +16,7 @@ from attacks_actors import Actors, Role
 from cluster_city import City
 from cluster_kit import KINDS, ApiServer, JsonObject, Request, eventually
 
-from ddtas.cluster.resources import CHILDREN
+from ddtas.cluster.rest.resources import CHILDREN
 
 GOLDEN = Path(__file__).parent / "golden" / "rights.txt"
 _AUTHORIZATION = "/apis/authorization.k8s.io/v1"

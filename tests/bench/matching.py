@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 
 from builders import FACTS, platform_body, version
 
-from ddtas.api.datasource import Area
 from ddtas.api.installation import Windows
 from ddtas.api.listing import DataRequirement
-from ddtas.api.platform import DataSource, SourceFacts
-from ddtas.plan.binding import bind
-from ddtas.plan.checks import Circumstances
+from ddtas.api.platform import DataSource
+from ddtas.data.contract import Area
+from ddtas.data.measured import SourceFacts
+from ddtas.plan.matching.binding import bind
+from ddtas.plan.matching.checks import Circumstances
 from ddtas.plan.snapshot import SourceObservation
 
 REQUIREMENTS, SOURCES, ROUNDS = 100, 500, 5

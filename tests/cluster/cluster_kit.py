@@ -15,7 +15,7 @@ from e2e.e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Refused, Twin, co
 from urllib3.exceptions import ProtocolError
 
 from ddtas import names
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 __all__ = ["KINDS", "NAMESPACE", "ApiServer", "JsonObject", "Refused", "Request", "Twin", "condition", "eventually"]
 

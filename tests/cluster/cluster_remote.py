@@ -15,7 +15,7 @@ from cluster_city import App, City
 from cluster_kit import KINDS, NAMESPACE, OURS, REPO, SESSION, ApiServer, JsonObject, condition, eventually
 
 from ddtas import names
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 EXAMPLES = REPO / "examples" / "remote"
 SECRET = "city-cluster"

@@ -14,7 +14,7 @@ from cluster_kit import KINDS, ApiServer, JsonObject
 from urllib3.exceptions import HTTPError
 
 from ddtas import names
-from ddtas.cluster.resources import CHILDREN, ResourceType
+from ddtas.cluster.rest.resources import CHILDREN, ResourceType
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 

@@ -17,23 +17,23 @@ from ddtas.api.installation import Evidence, Installation, Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, Municipality, MunicipalityPlatformSpec
 from ddtas.api.traffic import Call
-from ddtas.cluster import facts
-from ddtas.cluster.bounds import CITY
-from ddtas.cluster.client import Client
-from ddtas.cluster.fields import owned_digest
-from ddtas.cluster.informer import Informer
-from ddtas.cluster.leader import LEASE, LEASE_NAME, Election
-from ddtas.cluster.resources import BY_KIND, INSTALLATION, ResourceType
-from ddtas.cluster.world import World
+from ddtas.cluster.memory import facts
+from ddtas.cluster.memory.fields import owned_digest
+from ddtas.cluster.memory.informer import Informer
+from ddtas.cluster.memory.world import World
+from ddtas.cluster.rest.bounds import CITY
+from ddtas.cluster.rest.client import Client
+from ddtas.cluster.rest.leader import LEASE, LEASE_NAME, Election
+from ddtas.cluster.rest.resources import BY_KIND, INSTALLATION, ResourceType
+from ddtas.data.wire.network import Surroundings
 from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
-from ddtas.plan.diff import desired_digest
-from ddtas.plan.evidence import CALIBRATE, VALIDATE
-from ddtas.plan.network import Surroundings
-from ddtas.plan.policy import Reached, Traffic
-from ddtas.plan.products import Ref
-from ddtas.plan.render import Desired, Owner, Renderer, Wiring
+from ddtas.plan.children.diff import desired_digest
+from ddtas.plan.children.manifests import Desired, Owner, Renderer, Wiring
+from ddtas.plan.children.network_policy import Reached, Traffic
 from ddtas.plan.revision import BoundSource, RevisionInputs
+from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.snapshot import Secret
+from ddtas.plan.twins.products import Ref
 
 CONFIG_MAP, POD = KINDS["ConfigMap"], KINDS["Pod"]
 
@@ -284,7 +284,7 @@ async def test_an_informer_keeps_up(client: Client, cluster: ApiServer, space: s
 async def test_a_long_list_comes_in_pages(
     client: Client, cluster: ApiServer, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddtas.cluster.client.PAGE_SIZE", 2)
+    monkeypatch.setattr("ddtas.cluster.rest.client.PAGE_SIZE", 2)
     cluster.apply(*(config_map(space, f"c-{n}") for n in range(5)))
     pages = [page async for page in client.pages(CONFIG_MAP, space, LABEL)]
     assert [len(page["items"]) for page in pages] == [2, 2, 1]

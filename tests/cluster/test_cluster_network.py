@@ -13,7 +13,7 @@ from cluster_remote import Elsewhere, RemoteApp
 from test_cluster_flow import NETWORK
 from test_cluster_remote import platform_says, remote_city
 
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 OUP, SERVICE = KINDS["MunicipalityPlatform"], KINDS["Service"]
 NODE = ResourceType("Node", "/api/v1", "nodes")

@@ -13,7 +13,7 @@ from cluster_kit import KINDS, NAMESPACE, OURS, SESSION, ApiServer, JsonObject, 
 from cluster_remote import EXAMPLES, SECRET, Elsewhere
 from test_cluster_flow import without_lease
 
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 PLATFORM = KINDS["MunicipalityPlatform"]
 STORAGE_CLASS = ResourceType("StorageClass", "/apis/storage.k8s.io/v1", "storageclasses")

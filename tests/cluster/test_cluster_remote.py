@@ -14,7 +14,7 @@ from cluster_remote import SECRET, Elsewhere, RemoteApp, server_of
 from test_cluster_flow import OBJECTS, without_lease
 
 from ddtas import names
-from ddtas.cluster.resources import EVENT
+from ddtas.cluster.rest.resources import EVENT
 
 PLATFORM, INSTALLATION, SERVICE = KINDS["MunicipalityPlatform"], KINDS["Installation"], KINDS["Service"]
 CLUSTER = {"cluster": {"kubeconfigSecret": {"name": SECRET}}}

@@ -14,7 +14,7 @@ from test_cluster_flow import without_lease
 from test_cluster_remote import CLUSTER, INSTALLATION, PLATFORM, RemoteApp, remote_city
 
 from ddtas import names
-from ddtas.cluster.resources import EVENT, ResourceType
+from ddtas.cluster.rest.resources import EVENT, ResourceType
 
 CLAIM = KINDS["PersistentVolumeClaim"]
 VOLUME = ResourceType("PersistentVolume", "/api/v1", "persistentvolumes")

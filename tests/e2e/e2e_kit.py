@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from kubernetes import config
 
 from ddtas import names
-from ddtas.cluster.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, ResourceType
+from ddtas.cluster.rest.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, ResourceType
 from ddtas_dev import deploy
 
 JsonObject = dict[str, Any]

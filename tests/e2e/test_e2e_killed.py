@@ -7,7 +7,7 @@ import pytest
 from e2e_city import City
 from e2e_kit import DEPLOYMENT, EVENT, INSTALLATION, JOB, POD, Cluster, Twin, evidence
 
-from ddtas.cluster.resources import CHILDREN
+from ddtas.cluster.rest.resources import CHILDREN
 from ddtas_dev import deploy
 
 # Long enough to be caught running, short enough to end while nobody leads.

@@ -8,7 +8,7 @@ import pytest
 from e2e_city import SESSION, City
 from e2e_kit import INSTALLATION, KINDS, NAMESPACE, POD, Cluster, JsonObject, Twin
 
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 CLAIM = KINDS["PersistentVolumeClaim"]
 NODE = ResourceType("Node", "/api/v1", "nodes")

@@ -16,7 +16,7 @@ from cluster_supplier import Supplier
 from cluster_witness import Witness
 from faults_proxy import Call, Proxy
 
-from ddtas.cluster.resources import EVENT, ResourceType
+from ddtas.cluster.rest.resources import EVENT, ResourceType
 
 INSTALLATION, PLATFORM, CONFIG_MAP = KINDS["Installation"], KINDS["MunicipalityPlatform"], KINDS["ConfigMap"]
 VOLUME = ResourceType("PersistentVolume", "/api/v1", "persistentvolumes")

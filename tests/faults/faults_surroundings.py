@@ -13,7 +13,7 @@ from cluster_operator import Operator
 from faults_proxy import Rule
 from faults_street import INSTALLATION, LISTING, NEW, OLD, Street, version
 
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest.resources import ResourceType
 
 ROLE = ResourceType("Role", "/apis/rbac.authorization.k8s.io/v1", "roles")
 QUOTA = ResourceType("ResourceQuota", "/api/v1", "resourcequotas")

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import encode_basic_auth, web
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind, Extent, FieldType, GeometryType
-from ddtas.api.platform import MeasuredField
+from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, FieldType, GeometryType
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import MeasuredField
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))

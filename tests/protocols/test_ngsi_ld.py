@@ -10,10 +10,12 @@ from ipaddress import ip_network
 import pytest
 from servers.ngsi_ld import NgsiLdServer
 
-from ddtas.api.datasource import DataContract, DataKind, Extent
-from ddtas.api.platform import MeasuredField
+from ddtas.data.contract import DataContract, DataKind, Extent
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import MeasuredField
+from ddtas.data.registry import REGISTRY
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
@@ -66,7 +68,7 @@ async def test_another_endpoint_than_the_base_of_the_api(ngsi_ld: NgsiLdServer, 
 
 
 async def test_a_page_is_not_all(ngsi_ld: NgsiLdServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddtas.probes.ngsi_ld._SAMPLES", (7,))
+    monkeypatch.setattr("ddtas.data.kinds.ngsi_ld._SAMPLES", (7,))
     facts = await REGISTRY[DataKind.NGSI_LD](look_at(ngsi_ld, ngsi_ld.entity_type))
     assert (facts.records, facts.sampled) == (25, 7)
     assert (facts.first, facts.last, facts.extent) == (None, None, None)

@@ -7,9 +7,10 @@ from servers import dataset
 from servers import pygeoapi as features
 from servers.pygeoapi import PygeoapiServer
 
-from ddtas.api.datasource import DataContract, DataKind
+from ddtas.data.contract import DataContract, DataKind
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))

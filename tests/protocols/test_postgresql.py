@@ -13,11 +13,12 @@ from servers import postgresql as database
 from servers.certificates import Authority, Pair
 from servers.postgresql import PostgreSQLServer
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind, Extent, GeometryType
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, GeometryType
+from ddtas.data.kinds.postgresql import SAMPLE_ROWS, SMALL_ROWS
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
-from ddtas.probes.postgresql import SAMPLE_ROWS, SMALL_ROWS
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))

@@ -12,10 +12,11 @@ import pytest
 from servers import s3 as s3_module
 from servers.s3 import Keys, S3Server
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind, FieldType
-from ddtas.api.platform import MeasuredField, SourceFacts
+from ddtas.data.contract import Credentials, DataContract, DataKind, FieldType
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))

@@ -10,10 +10,11 @@ from servers import sensorthings as servers
 from servers.postgresql import PostgreSQLServer
 from servers.sensorthings import Basic, SensorThingsServer
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import Credentials, DataContract, DataKind
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))

@@ -9,10 +9,11 @@ import pytest
 from servers import dataset, tiles_3d
 from servers.process import Server
 
-from ddtas.api.datasource import DataContract, DataKind
+from ddtas.data.contract import DataContract, DataKind
+from ddtas.data.kinds.tiles_3d import probe
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
-from ddtas.probes.tiles_3d import probe
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 

@@ -9,9 +9,10 @@ import pytest
 from servers import dataset, mapserver
 from servers.mapserver import MapServer
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind
+from ddtas.data.contract import Credentials, DataContract, DataKind
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))

@@ -12,10 +12,10 @@ from typing import Any
 from aiohttp import web
 from kubernetes.aio.client import ApiClient, Configuration
 
-from ddtas.cluster.bounds import HOME, Bounds
-from ddtas.cluster.client import Client
-from ddtas.cluster.resources import ResourceType
-from ddtas.cluster.transport import Gate
+from ddtas.cluster.rest.bounds import HOME, Bounds
+from ddtas.cluster.rest.client import Client
+from ddtas.cluster.rest.resources import ResourceType
+from ddtas.cluster.rest.transport import Gate
 
 THINGS = ResourceType("Thing", "/api/v1", "things")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -11,13 +11,15 @@ from typing import Any
 
 import yaml
 
+from ddtas.api.capabilities import MeasuredOffers
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
-from ddtas.api.offers import MeasuredOffers
-from ddtas.api.platform import DataSource, MeasuredField, MunicipalityPlatform, SourceFacts
-from ddtas.plan.decide import Plan, decide
-from ddtas.plan.diff import diff
-from ddtas.plan.preview import preview
+from ddtas.api.platform import DataSource, MunicipalityPlatform
+from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.plan.children.diff import diff
+from ddtas.plan.children.volumes import CLAIM, imagined
+from ddtas.plan.decision.decide import Plan, decide
+from ddtas.plan.decision.preview import preview
 from ddtas.plan.snapshot import (
     Child,
     ClaimFacts,
@@ -29,8 +31,7 @@ from ddtas.plan.snapshot import (
     Snapshot,
     SourceObservation,
 )
-from ddtas.plan.status import ChangeSet, Fault, installation_status
-from ddtas.plan.volumes import CLAIM, imagined
+from ddtas.plan.status.statuses import ChangeSet, Fault, installation_status
 from ddtas.settings import StorePolicy
 
 JsonObject = dict[str, Any]

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import Credentials, DataContract, DataKind
+from ddtas.data.look import Limits, Look, Probe, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.registry import REGISTRY
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Probe, Target
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))

@@ -10,13 +10,13 @@ from test_plan_clusters import ONE, config_map_body, remote
 from test_plan_volumes import DATA, KEY, listing
 
 from ddtas import names
-from ddtas.cluster.apply import apply, remove_all
-from ddtas.cluster.children import Children
-from ddtas.cluster.ownership import Ownership, Seal
-from ddtas.cluster.place import Place
-from ddtas.cluster.resources import BY_KIND, ResourceType
+from ddtas.cluster.memory.children import Children
+from ddtas.cluster.memory.ownership import Ownership, Seal
+from ddtas.cluster.remote.place import Place
+from ddtas.cluster.rest.resources import BY_KIND, ResourceType
+from ddtas.cluster.write.apply import apply, remove_all
 from ddtas.errors import ClusterError, Conflict, NotFound
-from ddtas.plan.decide import decide
+from ddtas.plan.decision.decide import decide
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, Key
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ddtas import names
-from ddtas.cluster.children import Children
-from ddtas.cluster.resources import BY_KIND
+from ddtas.cluster.memory.children import Children
+from ddtas.cluster.rest.resources import BY_KIND
 
 JOB = BY_KIND["Job"]
 OWNER = ("city", "flood")

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from api_kit import THINGS, Answer, client_of, endless, grown, loop_held, page, said, streamed, thing
 
-from ddtas.cluster import answers
-from ddtas.cluster.bounds import CITY, HOME, Pace
-from ddtas.cluster.client import Client
+from ddtas.cluster.rest import answers
+from ddtas.cluster.rest.bounds import CITY, HOME, Pace
+from ddtas.cluster.rest.client import Client
 from ddtas.errors import ClusterError, Conflict, Fenced, Garbled, NotFound, TooLarge
 
 MIB = 2**20
@@ -141,7 +141,7 @@ async def _trickled(head: bytes, drop: bytes) -> tuple[asyncio.Server, str]:
     ids=["header", "headers", "error", "body"],
 )
 async def test_a_trickle_ends_in_time(ask: Ask, head: bytes, drop: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddtas.cluster.client._WATCH_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("ddtas.cluster.rest.client._WATCH_GRACE_SECONDS", 0.0)
     bounds = replace(CITY, read_seconds=0.4, write_seconds=0.4, watch_seconds=1)
     server, url = await _trickled(head, drop)
     async with client_of(url, bounds) as client, asyncio.timeout(20):
@@ -151,7 +151,7 @@ async def test_a_trickle_ends_in_time(ask: Ask, head: bytes, drop: bytes, monkey
 
 
 async def test_a_silent_watch_is_left_after_the_time_that_was_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddtas.cluster.client._WATCH_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("ddtas.cluster.rest.client._WATCH_GRACE_SECONDS", 0.2)
     queries: list[str] = []
 
     async def silent(request: web.Request) -> web.StreamResponse:

@@ -14,14 +14,14 @@ from test_plan_kubeconfig import FORBIDDEN, config, dump
 
 from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.cluster import clusters as module
-from ddtas.cluster.access import Gate, open_client
-from ddtas.cluster.clusters import Clusters, Looks
-from ddtas.cluster.resources import CHILDREN, ResourceType
+from ddtas.cluster.remote import clusters as module
+from ddtas.cluster.remote.clusters import Clusters, Looks
+from ddtas.cluster.rest.access import Gate, open_client
+from ddtas.cluster.rest.resources import CHILDREN, ResourceType
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.kubeconfig import Access
-from ddtas.plan.offers import Fact
+from ddtas.plan.capabilities.requirements import Fact
 from ddtas.plan.reasons import Reason
+from ddtas.plan.remote.kubeconfig import Access
 from ddtas.plan.snapshot import Secret
 
 KEY = ("voorbeeldstad", "oup")
@@ -534,7 +534,7 @@ async def test_no_redirect_is_followed() -> None:
 
 
 async def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddtas.cluster.answers.VERSION_BYTES", 1000)
+    monkeypatch.setattr("ddtas.cluster.rest.answers.VERSION_BYTES", 1000)
     _, _, said = await _asked(_http(b" " * 5000), lambda _: None)
     assert "over 1000 bytes" in said
 

@@ -11,16 +11,16 @@ import pytest
 from builders import platform_body
 from test_plan_checks import crossing
 
-from ddtas import comparison, confined
-from ddtas.api.datasource import Area, Extent
+from ddtas import confined
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.confined import Exceeded, Limit
-from ddtas.plan import questions, space, units
-from ddtas.plan.questions import Question
-from ddtas.plan.space import Covered, Fault, SameCrs
-from ddtas.plan.status import platform_status
-from ddtas.plan.units import InTermsOf
-from ddtas.reconcile import _settled
+from ddtas.data.contract import Area, Extent
+from ddtas.data.meaning import comparison, questions, space, units
+from ddtas.data.meaning.questions import Question
+from ddtas.data.meaning.space import Covered, Fault, SameCrs
+from ddtas.data.meaning.units import InTermsOf
+from ddtas.plan.status.statuses import platform_status
+from ddtas.reconcile.dispatch import _settled
 
 HERE = Extent(crs="OGC:CRS84", bbox=("4.3", "51.9", "4.5", "52.1"))
 CITY = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000,90000 450000,90000 460000,80000 460000,80000 450000))")
@@ -116,5 +116,5 @@ def test_the_operator_imports_none_of_what_reads_hostile_input() -> None:
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     modules = set(output.split())
     assert modules.isdisjoint(
-        {"shapely", "pyproj", "pyarrow", "psycopg", "defusedxml", "numpy", "pint", "ddtas.probes.http"}
+        {"shapely", "pyproj", "pyarrow", "psycopg", "defusedxml", "numpy", "pint", "ddtas.data.wire.http"}
     )

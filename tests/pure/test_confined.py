@@ -23,13 +23,14 @@ import pytest
 from probes_kit import LIMITS, LOOPBACK, target
 
 from ddtas import confined
-from ddtas.api.datasource import DataKind
 from ddtas.confined import Broke, Exceeded, Job, Limit, client, server
 from ddtas.confined.job import MIB
+from ddtas.data.contract import DataKind
+from ddtas.data.look import Limits, Look
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look, process
+from ddtas.probes import process
 from ddtas.probes.process import CONFINED
-from ddtas.sandbox import render_in_sandbox
+from ddtas.reconcile.sandbox import render_in_sandbox
 
 HOLD_SECONDS = 0.05  # of processor time, that one callback may take
 ME = "test_confined"
@@ -368,11 +369,12 @@ async def test_a_probe_works_as_a_user_without_rights_that_can_write_nowhere() -
     somebody = ["setpriv", *other, *read] if os.getuid() == 0 else []
     code = """
 import asyncio, os, sys
-from ddtas.api.datasource import DataContract, DataKind
+from ddtas.data.contract import DataContract, DataKind
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.probes.process import CONFINED
-from ddtas.sandbox import render_in_sandbox
+from ddtas.reconcile.sandbox import render_in_sandbox
 from ipaddress import ip_network
 assert os.getuid() != 0
 policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))

@@ -9,7 +9,7 @@ import pytest
 from builders import City
 
 from ddtas import metrics
-from ddtas.cluster.facts import child, owner
+from ddtas.cluster.memory.facts import child, owner
 from ddtas.names import ANNOTATION_DATA_VERSION, FIELD_MANAGER, LABEL_LISTING
 from ddtas.plan.snapshot import ClaimFacts, DeploymentFacts, JobFacts, PodFacts
 

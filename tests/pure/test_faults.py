@@ -5,9 +5,9 @@ from builders import installation_body
 from pydantic_core import ValidationError
 from pydantic_core._pydantic_core import list_all_errors
 
-from ddtas.api.faults import WORDS, words
 from ddtas.api.installation import Installation
 from ddtas.errors import InvalidObject
+from ddtas.schema.faults import WORDS, words
 
 KNOWN = list_all_errors()
 

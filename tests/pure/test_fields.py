@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ddtas.cluster.fields import asked_digest, marked, owned_digest
+from ddtas.cluster.memory.fields import asked_digest, marked, owned_digest
 from ddtas.names import ANNOTATION_ASKED, FIELD_MANAGER
-from ddtas.plan.diff import desired_digest
+from ddtas.plan.children.diff import desired_digest
 
 Json = dict[str, Any]
 

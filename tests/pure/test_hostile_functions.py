@@ -11,28 +11,23 @@ from builders import BODIES
 from hostile import CLOCK, HALF, TEXTS
 from pydantic import TypeAdapter, ValidationError
 
-from ddtas.api.base import Quantity, Recalibration
-from ddtas.api.datasource import Area, Extent
+from ddtas.api.base import Recalibration
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Parameter
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.data.contract import Area, Extent
+from ddtas.data.meaning import periods, space, units
 from ddtas.errors import DdtasError, InvalidObject, KubeconfigError, ResultError, printable
-from ddtas.plan import (
-    checks,
-    evidence,
-    kubeconfig,
-    parameters,
-    periods,
-    products,
-    quantity,
-    recalibration,
-    schedule,
-    space,
-    units,
-)
-from ddtas.plan import versions as versions_
+from ddtas.plan import quantity
+from ddtas.plan.matching import checks
 from ddtas.plan.reasons import Reason
+from ddtas.plan.remote import kubeconfig
 from ddtas.plan.revision import digest
+from ddtas.plan.runs import evidence, recalibration, schedule
+from ddtas.plan.twins import products
+from ddtas.plan.versions import choice as versions_
+from ddtas.plan.versions import parameters
+from ddtas.schema.types import Quantity
 
 MOMENTS = (
     datetime.min.replace(tzinfo=UTC),

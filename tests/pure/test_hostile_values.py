@@ -21,13 +21,13 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.errors import InvalidObject
-from ddtas.plan import offers
-from ddtas.plan.catalogue import fit, hypothetical, installable
-from ddtas.plan.decide import decide
-from ddtas.plan.preview import preview
+from ddtas.plan.capabilities import requirements
+from ddtas.plan.decision.catalogue import fit, hypothetical, installable
+from ddtas.plan.decision.decide import decide
+from ddtas.plan.decision.preview import preview
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Snapshot, SourceObservation
-from ddtas.plan.status import (
+from ddtas.plan.status.statuses import (
     ChangeSet,
     awaited_status,
     held_status,
@@ -71,7 +71,7 @@ def judge(snapshot: Snapshot) -> list[Any]:
     if isinstance(listing, AppListing):
         said.append(listing_status(listing, snapshot.policy, snapshot.now))
         for version in listing.spec.versions:
-            offers.needs(version)
+            requirements.needs(version)
     if isinstance(platform, MunicipalityPlatform):
         fits, version = [], installable(listing) if isinstance(listing, AppListing) else None
         if version is not None and isinstance(listing, AppListing):

@@ -11,17 +11,17 @@ import pytest
 from aiohttp import web
 from api_kit import THINGS, Answer, client_of, page, said, streamed, thing
 
-from ddtas.cluster import informer as module
-from ddtas.cluster.bounds import HOME
-from ddtas.cluster.informer import Informer
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.memory import informer as module
+from ddtas.cluster.memory.informer import Informer
+from ddtas.cluster.rest.bounds import HOME
+from ddtas.cluster.rest.resources import ResourceType
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 0.005)
     monkeypatch.setattr(module, "_MAX_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("ddtas.cluster.client._WATCH_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("ddtas.cluster.rest.client._WATCH_GRACE_SECONDS", 0.2)
 
 
 class Seen:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ddtas.cluster import leader as module
-from ddtas.cluster.leader import LEASE_NAME, Election
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.rest import leader as module
+from ddtas.cluster.rest.leader import LEASE_NAME, Election
+from ddtas.cluster.rest.resources import ResourceType
 from ddtas.errors import ClusterError, Conflict, Fenced, NotFound
 
 

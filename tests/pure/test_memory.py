@@ -4,9 +4,9 @@ import json
 
 from builders import installation_body
 
-from ddtas.api.base import Window
 from ddtas.api.installation import InventoryItem
-from ddtas.cluster.world import World
+from ddtas.cluster.memory.world import World
+from ddtas.schema.types import Window
 
 
 def test_no_model_has_a_set_of_its_own_of_the_fields_that_were_given() -> None:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from kubernetes.aio.client import ApiClient, Configuration
 
 from ddtas import names
-from ddtas.cluster import answers
-from ddtas.cluster.client import Client
-from ddtas.cluster.facts import child
-from ddtas.cluster.informer import Informer
-from ddtas.cluster.resources import CHILDREN
+from ddtas.cluster.memory.facts import child
+from ddtas.cluster.memory.informer import Informer
+from ddtas.cluster.rest import answers
+from ddtas.cluster.rest.client import Client
+from ddtas.cluster.rest.resources import CHILDREN
 from ddtas.runtime import Operator
 from ddtas.settings import Settings
 

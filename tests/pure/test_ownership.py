@@ -7,9 +7,9 @@ import pytest
 from builders import UID
 
 from ddtas import names
-from ddtas.cluster.facts import child
-from ddtas.cluster.ownership import Ownership, Seal
-from ddtas.cluster.resources import ResourceType
+from ddtas.cluster.memory.facts import child
+from ddtas.cluster.memory.ownership import Ownership, Seal
+from ddtas.cluster.rest.resources import ResourceType
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.snapshot import Child, Key
 

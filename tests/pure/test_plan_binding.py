@@ -18,14 +18,16 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.api.base import Verdict, Window
+from ddtas.api.base import Verdict
 from ddtas.api.installation import Check, Windows
 from ddtas.api.listing import DataRequirement
-from ddtas.api.platform import DataSource, MeasuredField, SourceFacts
-from ddtas.plan.binding import bind, match, verdict
-from ddtas.plan.checks import Circumstances, needed_days
+from ddtas.api.platform import DataSource
+from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.plan.matching.binding import bind, match, verdict
+from ddtas.plan.matching.checks import Circumstances, needed_days
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
+from ddtas.schema.types import Window
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 PERIODS = Windows(

@@ -8,15 +8,17 @@ from builders import CALIBRATION_WINDOW, VALIDATION_WINDOW, platform_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.api.base import Verdict, Window
-from ddtas.api.datasource import Area, Extent
+from ddtas.api.base import Verdict
 from ddtas.api.installation import Binding, Check, Windows
 from ddtas.api.listing import DataRequirement
-from ddtas.api.platform import DataSource, MeasuredField, SourceFacts, UnknownFact
-from ddtas.plan import periods, questions, space, units
-from ddtas.plan.binding import Bound, bind, match, verdict
-from ddtas.plan.checks import Circumstances, within
+from ddtas.api.platform import DataSource
+from ddtas.data.contract import Area, Extent
+from ddtas.data.meaning import periods, questions, space, units
+from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
+from ddtas.plan.matching.binding import Bound, bind, match, verdict
+from ddtas.plan.matching.checks import Circumstances, within
 from ddtas.plan.snapshot import SourceObservation
+from ddtas.schema.types import Window
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 NOW = datetime(2026, 6, 2, 12, tzinfo=UTC)

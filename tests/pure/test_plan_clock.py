@@ -12,7 +12,7 @@ from test_plan_recalibration import measure, monitored, recalibration, refuse, r
 from ddtas.api.base import Recalibration
 from ddtas.api.installation import Evidence, Outcome, RevisionState, RevisionStatus
 from ddtas.plan import clock
-from ddtas.plan.recalibration import PAUSE, Attempt, called_for
+from ddtas.plan.runs.recalibration import PAUSE, Attempt, called_for
 
 HOUR = 3600
 DAY = 24 * HOUR

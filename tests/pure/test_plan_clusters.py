@@ -8,13 +8,13 @@ from builders import NOW, UID, City, listing_body, platform_body
 from ddtas import names
 from ddtas.api.installation import Installation
 from ddtas.api.platform import ClusterStatus, MunicipalityPlatform
-from ddtas.cluster.children import Children
-from ddtas.cluster.facts import NOBODY
-from ddtas.cluster.ownership import Ownership, Seal
-from ddtas.cluster.resources import BY_KIND
-from ddtas.plan.clusters import CONNECTING, ClusterObservation, blocked_removal, judge, namespace_of
+from ddtas.cluster.memory.children import Children
+from ddtas.cluster.memory.facts import NOBODY
+from ddtas.cluster.memory.ownership import Ownership, Seal
+from ddtas.cluster.rest.resources import BY_KIND
 from ddtas.plan.reasons import Reason
-from ddtas.plan.status import held_status, platform_status
+from ddtas.plan.remote.identity import CONNECTING, ClusterObservation, blocked_removal, judge, namespace_of
+from ddtas.plan.status.statuses import held_status, platform_status
 
 ONE, TWO = "aaaa/twins", "bbbb/twins"
 UNREACHABLE = ClusterObservation(Reason.CLUSTER_UNREACHABLE, "https://api.example does not answer")

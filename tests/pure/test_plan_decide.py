@@ -18,11 +18,11 @@ from builders import (
 
 from ddtas import names
 from ddtas.errors import TemplateError
-from ddtas.plan.admission import restricted_violations
-from ddtas.plan.decide import Plan
+from ddtas.plan.children.admission import restricted_violations
+from ddtas.plan.decision.decide import Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
-from ddtas.plan.status import Fault
+from ddtas.plan.status.statuses import Fault
 from ddtas.settings import StorePolicy
 
 ALL_TRUE = {

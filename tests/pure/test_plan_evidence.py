@@ -8,12 +8,13 @@ from builders import CALIBRATION_WINDOW, NOW, PASSING, VALIDATION_WINDOW, result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.api.base import Verdict, Window
+from ddtas.api.base import Verdict
 from ddtas.api.installation import Evidence, Outcome
 from ddtas.errors import ResultError, printable
-from ddtas.plan.evidence import MAX_RESULT_BYTES, assess, is_final, parse_result
 from ddtas.plan.reasons import Reason
+from ddtas.plan.runs.evidence import MAX_RESULT_BYTES, assess, is_final, parse_result
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
+from ddtas.schema.types import Window
 
 RUN = version().validation
 FREE_RUN = version().calibration  # has no thresholds

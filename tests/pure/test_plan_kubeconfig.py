@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ddtas.errors import KubeconfigError
-from ddtas.plan.kubeconfig import MAX_BYTES, Access, parse
+from ddtas.plan.remote.kubeconfig import MAX_BYTES, Access, parse
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"

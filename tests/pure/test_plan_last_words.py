@@ -7,7 +7,7 @@ from builders import City, secret
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.plan.last_words import Hidden, last_words
+from ddtas.plan.runs.last_words import Hidden, last_words
 from ddtas.plan.snapshot import PodFacts
 
 TRACEBACK = """INFO starting

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from builders import City
 
-from ddtas.cluster import facts
+from ddtas.cluster.memory import facts
 from ddtas.plan.snapshot import PodFacts
 
 PULLING = PodFacts("Pending", waiting_reason="ErrImagePull", waiting_message="connection refused")

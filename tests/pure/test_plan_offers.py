@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ddtas.api.base import Verdict
-from ddtas.api.offers import Device, DeviceName, MeasuredOffers, Offers
+from ddtas.api.capabilities import Device, DeviceName, MeasuredOffers, Offers
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan.catalogue import fit, hypothetical, offered
-from ddtas.plan.measured import READERS, Found, answer
-from ddtas.plan.offers import Check, Fact, checks, moments, needs, pending
+from ddtas.plan.capabilities.measured import READERS, Found, answer
+from ddtas.plan.capabilities.requirements import Check, Fact, checks, moments, needs, pending
+from ddtas.plan.decision.catalogue import fit, hypothetical, offered
 from ddtas.plan.reasons import Reason
-from ddtas.plan.status import platform_status
+from ddtas.plan.status.statuses import platform_status
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 LISTED = listing_body()["spec"]["versions"][0]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.api.base import Scalar
 from ddtas.api.listing import Parameter
-from ddtas.plan.parameters import effective
+from ddtas.plan.versions.parameters import effective
+from ddtas.schema.types import Scalar
 
 
 def parameter(type_: str, **more: Any) -> Parameter:

@@ -8,11 +8,12 @@ import pytest
 from builders import FACTS, NOW, REACHABLE, UNREACHABLE, City, platform_body, source, version
 
 from ddtas.api.base import Verdict
-from ddtas.api.platform import MeasuredField, MunicipalityPlatform, MunicipalityPlatformStatus, SourceFacts
-from ddtas.plan.catalogue import fit, hypothetical, installable
-from ddtas.plan.conformance import conformance
+from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.plan.decision.catalogue import fit, hypothetical, installable
+from ddtas.plan.matching.conformance import conformance
 from ddtas.plan.snapshot import SourceObservation
-from ddtas.plan.status import platform_status
+from ddtas.plan.status.statuses import platform_status
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddtas.errors import TemplateError
-from ddtas.plan.preview import preview
+from ddtas.plan.decision.preview import preview
 from ddtas.plan.reasons import Reason
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from ddtas.api.base import Quantity
 from ddtas.plan.quantity import amount, canonical, read, written
+from ddtas.schema.types import Quantity
 
 CANONICAL = [
     ("1", "1"),

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddtas.api.base import Recalibration
-from ddtas.api.platform import MeasuredField
-from ddtas.plan.decide import Plan
+from ddtas.data.measured import MeasuredField
+from ddtas.plan.decision.decide import Plan
 from ddtas.plan.reasons import Reason
-from ddtas.plan.recalibration import due
-from ddtas.plan.schedule import offset
+from ddtas.plan.runs.recalibration import due
+from ddtas.plan.runs.schedule import offset
 
 DAY = 86400
 MONTHLY = {"schedule": "0 3 1 * *", "timeZone": "Europe/Amsterdam", "jitter": "PT0S"}

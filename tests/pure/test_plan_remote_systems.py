@@ -10,14 +10,14 @@ from systems import FIELDS, LOOKED_AT, System, Twin, app, product, requirement
 
 from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
-from ddtas.plan.catalogue import fit
-from ddtas.plan.decide import decide
-from ddtas.plan.dependencies import HOME, apart, cluster_of
-from ddtas.plan.products import Ref, moved
+from ddtas.plan.decision.catalogue import fit
+from ddtas.plan.decision.decide import decide
+from ddtas.plan.decision.rules import Accepted, accept
 from ddtas.plan.reasons import Reason
-from ddtas.plan.rules import Accepted, accept
-from ddtas.plan.status import platform_status
-from ddtas.reconcile import _sources
+from ddtas.plan.status.statuses import platform_status
+from ddtas.plan.twins.dependencies import HOME, apart, cluster_of
+from ddtas.plan.twins.products import Ref, moved
+from ddtas.reconcile.dispatch import _sources
 
 FLOOD = "flood-forecast"
 ONE, BESIDE, TWO = "aaaa/twins", "aaaa/others", "bbbb/twins"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.plan.schedule import Schedule, fault, offset
+from ddtas.plan.runs.schedule import Schedule, fault, offset
 
 AMSTERDAM = "Europe/Amsterdam"
 NONE = timedelta()

@@ -19,10 +19,10 @@ from ddtas.api.base import Condition
 from ddtas.api.installation import Installation, InstallationStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
-from ddtas.plan.decide import STEPS, UP_TO_DATE, Finding
+from ddtas.plan.decision.decide import STEPS, UP_TO_DATE, Finding
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
-from ddtas.plan.status import Fault, Status, conditions, listing_status, platform_status, refused_status
+from ddtas.plan.status.statuses import Fault, Status, conditions, listing_status, platform_status, refused_status
 from ddtas.settings import StorePolicy
 
 KSTATUS = ("Ready", "Reconciling", "Stalled")

@@ -10,14 +10,14 @@ from systems import LOOKED_AT, System, Twin, app, product, requirement
 
 from ddtas.api.installation import Installation
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan.catalogue import fit
-from ddtas.plan.decide import decide
-from ddtas.plan.dependencies import holding
-from ddtas.plan.products import Ref
+from ddtas.plan.decision.catalogue import fit
+from ddtas.plan.decision.decide import decide
+from ddtas.plan.decision.rules import Accepted, accept
 from ddtas.plan.reasons import Reason
-from ddtas.plan.rules import Accepted, accept
 from ddtas.plan.snapshot import JobFacts
-from ddtas.plan.status import awaited_status, platform_status
+from ddtas.plan.status.statuses import awaited_status, platform_status
+from ddtas.plan.twins.dependencies import holding
+from ddtas.plan.twins.products import Ref
 
 FLOOD = "flood-forecast"  # the product as a data source
 

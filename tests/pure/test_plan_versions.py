@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ddtas.api.installation import MAX_REVISIONS, Installation
 from ddtas.errors import InvalidObject
-from ddtas.plan.decide import STEPS, UP_TO_DATE, Plan
+from ddtas.plan.decision.decide import STEPS, UP_TO_DATE, Plan
 from ddtas.plan.snapshot import JobFacts
-from ddtas.plan.versions import in_channel, in_range
+from ddtas.plan.versions.choice import in_channel, in_range
 
 ALL_TRUE = dict.fromkeys(STEPS, "True")
 BAD = {"NSE": 0.1, "RSR": 0.9, "absPBIAS": 1}

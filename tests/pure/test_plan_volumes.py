@@ -9,12 +9,12 @@ from test_plan_clusters import ONE, remote
 
 from ddtas import names
 from ddtas.api.installation import Installation
-from ddtas.plan.decide import Plan
+from ddtas.plan.children.manifests import Desired
+from ddtas.plan.children.volumes import CLAIM, kept, refused_growth
+from ddtas.plan.decision.decide import Plan
 from ddtas.plan.reasons import Reason
-from ddtas.plan.render import Desired
 from ddtas.plan.snapshot import Child, ClaimFacts, PodFacts
-from ddtas.plan.status import Fault
-from ddtas.plan.volumes import CLAIM, kept, refused_growth
+from ddtas.plan.status.statuses import Fault
 
 DATA = {"name": "data", "mountPath": "/data", "size": "1Gi"}
 KEY = (CLAIM, "flood-web.data")

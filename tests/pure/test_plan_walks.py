@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ddtas.api.installation import MAX_REVISIONS, Outcome, RevisionState
-from ddtas.plan.decide import STEPS, Plan
+from ddtas.plan.children.manifests import Desired
+from ddtas.plan.children.volumes import CLAIM, refused_growth
+from ddtas.plan.decision.decide import STEPS, Plan
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason
-from ddtas.plan.render import Desired
 from ddtas.plan.snapshot import ClaimFacts, JobFacts
-from ddtas.plan.status import Fault
-from ddtas.plan.versions import precedes
-from ddtas.plan.volumes import CLAIM, refused_growth
+from ddtas.plan.status.statuses import Fault
+from ddtas.plan.versions.choice import precedes
 
 SEEDS = st.integers(1, 3)
 CHOICE = st.integers(0, 10**6)

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 from builders import City, secret, source
 
-from ddtas.api.datasource import Credentials, DataKind, Scheme
-from ddtas.plan.render import Wiring
+from ddtas.data.contract import Credentials, DataKind, Scheme
+from ddtas.plan.children.manifests import Wiring
 
 ENTRY_NAME = re.compile(r"[a-z0-9.-]{1,253}")  # servicebinding.io, "Well-known Secret Entries"
 

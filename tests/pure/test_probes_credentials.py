@@ -20,9 +20,11 @@ import pytest
 from aiohttp import web
 from probes_kit import LIMITS, LOOPBACK, SECRET, json_response, redirect, response, serving, target
 
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire import credentials
+from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.wire.http import visit
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target, credentials
-from ddtas.probes.http import visit
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make certificates")
 

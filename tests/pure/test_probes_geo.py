@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ddtas.probes import geo
+from ddtas.data.facts import geo
 
 
 @pytest.mark.parametrize(

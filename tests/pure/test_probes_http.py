@@ -26,9 +26,10 @@ from probes_kit import (
     target,
 )
 
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.wire.http import NotFoundError, TooLongError, Visit, visit
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
-from ddtas.probes.http import NotFoundError, TooLongError, Visit, visit
 
 ONLY_127_0_0_1 = AddressPolicy(allowed=(ip_network("127.0.0.1/32"),))
 SIGNED = {"X-Signature": SECRET}

@@ -16,11 +16,12 @@ from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, Handler, look_at, redire
 from probes_kit import target as kit_target
 
 from ddtas import __version__
-from ddtas.api.datasource import DataContract, FieldType
-from ddtas.api.platform import MeasuredField, SourceFacts
+from ddtas.data.contract import DataContract, FieldType
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.wire.http import Answer
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
-from ddtas.probes.http import Answer
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
 GOOD = b"day,level\r\n2024-01-01,1.5\r\n2024-01-02,2\r\n"

@@ -9,10 +9,10 @@ import pytest
 from probes_kit import LIMITS, LOOPBACK, Answer, look_at, refusal, response, serving
 from probes_kit import target as kit_target
 
-from ddtas.api.datasource import DataContract, DataKind, Extent, FieldType, GeometryType
-from ddtas.api.platform import MeasuredField, SourceFacts
+from ddtas.data.contract import DataContract, DataKind, Extent, FieldType, GeometryType
+from ddtas.data.look import Limits, Look
+from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "planted", "type": "date"}]})
 RD = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::28992"}}

@@ -17,10 +17,10 @@ from aiohttp import web
 from probes_kit import LIMITS, LOOPBACK, Answer, look_at, redirect, refusal, response, serving
 from probes_kit import target as kit_target
 
-from ddtas.api.datasource import DataContract, DataKind, Extent, FieldType, GeometryType
-from ddtas.api.platform import MeasuredField, SourceFacts
+from ddtas.data.contract import DataContract, DataKind, Extent, FieldType, GeometryType
+from ddtas.data.look import Limits, Look
+from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look
 from ddtas.probes.process import CONFINED
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "measured", "type": "timestamp"}]})
@@ -341,7 +341,8 @@ async def test_the_operator_does_not_import_pyarrow() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.handlers, ddtas.probes.http_parquet; "
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.handlers; "
+        "import ddtas.data.kinds.http_parquet; "
         "print('pyarrow' in sys.modules)",
         json.dumps(sys.path),
         stdout=asyncio.subprocess.PIPE,

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from probes_kit import LIMITS, LOOPBACK, SECRET, look_at, refusal, target
 
-from ddtas.api.datasource import DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataContract, DataKind
+from ddtas.data.kinds.mqtt import MAX_MESSAGES, MAX_RECORDS
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
-from ddtas.probes.mqtt import MAX_MESSAGES, MAX_RECORDS
 
 PAYLOAD = "p4yl04d"  # what a broker says, and no message may repeat
 QUICK = Limits(deadline_seconds=0.6)  # listens for half of it

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from probes_kit import LIMITS, LOOPBACK, SECRET, Answer, json_response, look_at, refusal, response, serving, target
 
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataKind
+from ddtas.data.facts import unece
+from ddtas.data.look import Limits, Look
+from ddtas.data.meaning.units import known
+from ddtas.data.measured import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.plan.units import known
-from ddtas.probes import Limits, Look, unece
 
 NAME = "WaterLevelObserved"
 ERROR = "https://uri.etsi.org/ngsi-ld/errors/"

@@ -7,10 +7,10 @@ from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, Answer, Server, json_res
 from probes_kit import refusal as kit_refusal
 from probes_kit import target as kit_target
 
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import MeasuredField, SourceFacts
+from ddtas.data.contract import DataKind
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look, Target
 
 NAME = "levels"
 COLLECTION = f"/collections/{NAME}"

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, look_at, refusal, target
 
-from ddtas.api.datasource import DataKind, FieldType, GeometryType
+from ddtas.data.contract import DataKind, FieldType, GeometryType
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 
 PAYLOAD = "p4yl04d"  # what a server says, and no message may repeat
 CATALOGUE: dict[str, Any] = {

@@ -8,10 +8,10 @@ import pytest
 from probes_kit import LIMITS, LOOPBACK, SECRET, Answer, look_at, redirect, refusal, response, serving
 from probes_kit import target as kit_target
 
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataKind
+from ddtas.data.look import Limits, Look
+from ddtas.data.measured import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 KEYS = {"access-key-id": "reader", "secret-access-key": SECRET}

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ddtas.api.datasource import Credentials, DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import Credentials, DataContract, DataKind
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes import AddressPolicy, Limits, Look, Target
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 from ddtas.probes.slots import Standing
 

@@ -23,10 +23,10 @@ from probes_kit import (
 )
 from probes_kit import refusal as kit_refusal
 
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataKind
+from ddtas.data.look import Limits, Look
+from ddtas.data.measured import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look
 
 ROOT = "/frost/v1.1"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ddtas.probes.sigv4 import Keys, sign
+from ddtas.data.wire.sigv4 import Keys, sign
 
 KEYS = Keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
 HOST = "examplebucket.s3.amazonaws.com"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddtas.api.datasource import DataContract
+from ddtas.data.contract import DataContract
+from ddtas.data.facts.table import Table
+from ddtas.data.look import place, printable
 from ddtas.errors import ProbeError
-from ddtas.probes.base import place, printable
-from ddtas.probes.table import Table
 
 PLACE = "https://data.example/table.csv"
 

@@ -10,11 +10,11 @@ from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, Answer, json_response, l
 from probes_kit import refusal as kit_refusal
 from probes_kit import target as kit_target
 
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataKind
+from ddtas.data.kinds.tiles_3d import probe
+from ddtas.data.look import Limits, Look, Target
+from ddtas.data.measured import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look, Target
-from ddtas.probes.tiles_3d import probe
 
 PATH = "/3d/tileset.json"
 REGION = [*map(math.radians, (4.2, 52.0, 4.4, 52.1)), -5, 100]

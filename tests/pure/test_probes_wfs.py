@@ -21,10 +21,10 @@ from probes_kit import (
 )
 from probes_kit import refusal as kit_refusal
 
-from ddtas.api.datasource import DataContract, DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataContract, DataKind
+from ddtas.data.look import Limits, Look
+from ddtas.data.measured import SourceFacts
 from ddtas.errors import ProbeError
-from ddtas.probes import Limits, Look
 
 NAME = "city:gauges"
 PATH = "/ows?map=city.map"

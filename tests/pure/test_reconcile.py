@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 from builders import NOW, UID, installation_body, listing_body, platform_body
 
-from ddtas import metrics, reconcile
-from ddtas.cluster.children import Children
-from ddtas.cluster.clusters import Clusters, Looks
-from ddtas.cluster.ownership import Seal
-from ddtas.cluster.resources import ResourceType
-from ddtas.cluster.world import World
+from ddtas import metrics
+from ddtas.cluster.memory.children import Children
+from ddtas.cluster.memory.ownership import Seal
+from ddtas.cluster.memory.world import World
+from ddtas.cluster.remote.clusters import Clusters, Looks
+from ddtas.cluster.rest.resources import ResourceType
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ClusterError, NotFound
-from ddtas.probes import AddressPolicy
 from ddtas.probes.scheduler import ProbeScheduler
-from ddtas.reconcile import ObjectKey, Reconciler
+from ddtas.reconcile import dispatch
+from ddtas.reconcile.dispatch import ObjectKey, Reconciler
 from ddtas.settings import Settings
 
 SECRET_TEXT = "password=hunter2"
@@ -108,14 +109,14 @@ def failing(*_: Any, **__: Any) -> Any:
 async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, key: ObjectKey, function: str, fault: Any
 ) -> None:
-    monkeypatch.setattr(reconcile, function, fault)
+    monkeypatch.setattr(dispatch, function, fault)
     before = metrics.INTERNAL_ERRORS.labels(key.kind)._value.get()
     with pytest.raises((KeyError, RecursionError)):
         await bench.reconciler(key)
     ready = bench.ready(key.kind, key.name)
     assert (ready["status"], ready["reason"]) == ("False", "OperatorError")
     assert "report it" in ready["message"]
-    assert "reconcile.py:" in ready["message"]
+    assert "dispatch.py:" in ready["message"]
     assert SECRET_TEXT not in str(bench.server.there) + str(bench.server.events)
     assert [e["reason"] for e in bench.server.events] == ["OperatorError"]
     assert metrics.INTERNAL_ERRORS.labels(key.kind)._value.get() == before + 1
@@ -128,7 +129,7 @@ async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
 
 async def test_the_condition_goes_when_the_fault_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(reconcile, "installation_status", failing)
+        patched.setattr(dispatch, "installation_status", failing)
         with pytest.raises(KeyError):
             await bench.reconciler(INSTALLATION)
     await bench.reconciler(INSTALLATION)
@@ -139,7 +140,7 @@ async def test_no_condition_tells_of_an_api_server_that_is_away(bench: Bench, mo
     def away(*_: Any) -> Any:
         raise ClusterError(503, "away")
 
-    monkeypatch.setattr(reconcile, "installation_status", away)
+    monkeypatch.setattr(dispatch, "installation_status", away)
     with pytest.raises(ClusterError):
         await bench.reconciler(INSTALLATION)
     assert not [asked for asked in bench.server.asked if asked.endswith("status")]

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from builders import City, installation_body, listing_body
 
-from ddtas import reconcile
+from ddtas.api.capabilities import MeasuredOffers
 from ddtas.api.listing import AppListing
-from ddtas.api.offers import MeasuredOffers
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
-from ddtas.cluster.world import Unreadable, World
+from ddtas.cluster.memory.world import Unreadable, World
 from ddtas.plan.turns import Turns, in_turns
-from ddtas.reconcile import Reconciler
+from ddtas.reconcile import dispatch
+from ddtas.reconcile.dispatch import Reconciler
 from ddtas.settings import Settings
 
 
@@ -50,7 +50,7 @@ async def test_a_name_that_can_be_no_label_is_that_listings_trouble(name: str) -
 
 
 async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = reconcile.fit
+    judge = dispatch.fit
 
     @in_turns
     def fails(snapshot: Any, version: Any) -> Turns[ListingFit]:
@@ -58,7 +58,7 @@ async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytes
             raise RuntimeError("a secret")
         return (yield from judge.turns(snapshot, version))
 
-    monkeypatch.setattr(reconcile, "fit", fails)
+    monkeypatch.setattr(dispatch, "fit", fails)
     found = await catalogue(world("a", "bad", "c"))
     assert found["a"].missing == found["c"].missing
     bad = found["bad"]

@@ -10,10 +10,10 @@ import pytest
 
 from ddtas.api.base import Condition, Metadata
 from ddtas.api.installation import InstallationStatus
-from ddtas.cluster import events, report
-from ddtas.cluster.events import News, tell, transitions
-from ddtas.cluster.report import Outdated, write_finalizers, write_status
-from ddtas.cluster.resources import INSTALLATION, ResourceType
+from ddtas.cluster.rest.resources import INSTALLATION, ResourceType
+from ddtas.cluster.write import events, report
+from ddtas.cluster.write.events import News, tell, transitions
+from ddtas.cluster.write.report import Outdated, write_finalizers, write_status
 from ddtas.errors import ClusterError, Conflict, NotFound
 
 METADATA = Metadata(name="flood", namespace="voorbeeldstad", uid="uid-1", generation=2, resource_version="7")

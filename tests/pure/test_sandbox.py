@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from ddtas import sandbox
 from ddtas.confined import client, close
 from ddtas.confined.job import MIB
 from ddtas.errors import TemplateError
-from ddtas.plan.template import MAX_OBJECTS, TemplateContext, render
-from ddtas.sandbox import JOB, render_in_sandbox
+from ddtas.plan.children.template import MAX_OBJECTS, TemplateContext, render
+from ddtas.reconcile import sandbox
+from ddtas.reconcile.sandbox import JOB, render_in_sandbox
 
 CONTEXT: TemplateContext = {
     "prefix": "flood-abc",
@@ -226,7 +226,7 @@ async def test_a_child_that_someone_killed_is_not_the_templates_fault() -> None:
 async def test_the_server_ends_with_the_operator() -> None:
     code = f"""
 import asyncio
-from ddtas import sandbox
+from ddtas.reconcile import sandbox
 from ddtas.confined import client
 async def main():
     task = asyncio.create_task(sandbox.render_in_sandbox([("a", {ENDLESS!r})], {CONTEXT!r}))

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from ddtas.api.offers import MeasuredOffers
-from ddtas.cluster import survey as module
-from ddtas.cluster.resources import ResourceType
-from ddtas.cluster.survey import Surveyor, survey
+from ddtas.api.capabilities import MeasuredOffers
+from ddtas.cluster.rest.resources import ResourceType
+from ddtas.cluster.survey import capabilities as module
+from ddtas.cluster.survey.capabilities import Surveyor, survey
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.measured import Found
-from ddtas.plan.offers import Fact
+from ddtas.plan.capabilities.measured import Found
+from ddtas.plan.capabilities.requirements import Fact
 
 EVERYTHING = frozenset(Fact)
 LABEL = "pod-security.kubernetes.io/enforce"

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ddtas.errors import TemplateError
-from ddtas.plan.admission import admit
-from ddtas.plan.template import MAX_MESSAGE, MAX_OBJECTS, TemplateContext, render
+from ddtas.plan.children.admission import admit
+from ddtas.plan.children.template import MAX_MESSAGE, MAX_OBJECTS, TemplateContext, render
 
 CONTEXT: TemplateContext = {
     "prefix": "flood-3f9a2c71b0",

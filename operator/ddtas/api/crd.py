@@ -11,11 +11,12 @@ from typing import Any
 
 import yaml
 
-from ddtas.api.base import SAYS, Resource, cel
+from ddtas.api.base import Resource
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.names import GROUP, VERSION
+from ddtas.schema.model import SAYS, cel
 
 JsonObject = dict[str, Any]
 

@@ -6,27 +6,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from ddtas.api.base import (
-    Conditions,
-    FieldName,
-    Line,
-    Model,
-    Name,
-    PartName,
-    Recalibration,
-    Resource,
-    SemVer,
-    Text,
-    Timestamp,
-    Verdict,
-    VersionRange,
-    Window,
-    cel,
-    list_map,
-)
-from ddtas.api.base import Parameters as ParameterValues
+from ddtas.api.base import Conditions, Recalibration, Resource, Verdict
 from ddtas.api.platform import DataSource
 from ddtas.names import MAX_INSTALLATION_NAME, REVISION_ID, REVISION_ID_LENGTH
+from ddtas.schema.model import Model, cel, list_map
+from ddtas.schema.types import FieldName, Line, Name, PartName, SemVer, Text, Timestamp, VersionRange, Window
+from ddtas.schema.types import Parameters as ParameterValues
 
 RevisionId = Annotated[str, StringConstraints(pattern=f"^{REVISION_ID.pattern}$", max_length=REVISION_ID_LENGTH)]
 

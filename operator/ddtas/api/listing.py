@@ -5,37 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from ddtas.api.base import (
-    LIST_SET,
-    Conditions,
-    Cron,
-    Crs,
-    Decimal,
-    Duration,
-    FieldName,
-    Image,
-    IsoDate,
-    Line,
-    Model,
-    Name,
-    PartName,
-    Quantity,
-    Recalibration,
-    Resource,
-    Scalar,
-    SemVer,
-    StorageSize,
-    Text,
-    TimeZone,
-    Unit,
-    Url,
-    Verdict,
-    VersionRange,
-    Window,
-    cel,
-    list_map,
-)
-from ddtas.api.datasource import (
+from ddtas.api.base import Conditions, Recalibration, Resource, Verdict
+from ddtas.api.capabilities import AccessMode, Architecture, Device, Exposure, PodSecurityLevel
+from ddtas.api.traffic import Call
+from ddtas.data.contract import (
     AccessRights,
     DataContract,
     DataKind,
@@ -49,8 +22,29 @@ from ddtas.api.datasource import (
     ServiceLevelPromise,
     ServiceLevelProperty,
 )
-from ddtas.api.offers import AccessMode, Architecture, Device, Exposure, PodSecurityLevel
-from ddtas.api.traffic import Call
+from ddtas.schema.model import LIST_SET, Model, cel, list_map
+from ddtas.schema.types import (
+    Cron,
+    Crs,
+    Decimal,
+    Duration,
+    FieldName,
+    Image,
+    IsoDate,
+    Line,
+    Name,
+    PartName,
+    Quantity,
+    Scalar,
+    SemVer,
+    StorageSize,
+    Text,
+    TimeZone,
+    Unit,
+    Url,
+    VersionRange,
+    Window,
+)
 
 
 class Criterion(StrEnum):

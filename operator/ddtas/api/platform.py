@@ -4,46 +4,34 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from ddtas.api.base import (
-    LIST_SET,
-    Conditions,
-    Crs,
-    Endpoint,
-    FieldName,
-    Line,
-    Model,
-    Moment,
-    Name,
-    PartName,
-    Quantity,
-    Resource,
-    SecretName,
-    SemVer,
-    StorageSize,
-    Text,
-    Timestamp,
-    UnknownFact,
-    Verdict,
-    cel,
-    list_map,
-    says,
-)
-from ddtas.api.base import Parameters as ParameterValues
-from ddtas.api.datasource import (
+from ddtas.api.base import Conditions, Resource, Verdict
+from ddtas.api.capabilities import MeasuredOffers, Offers
+from ddtas.api.traffic import Caller, IpAddress, PermittedCall
+from ddtas.data.contract import (
     AccessRights,
     Area,
     Credentials,
     DataContract,
     DataKind,
-    Extent,
-    FieldType,
-    GeometryType,
     LegalBasis,
     SecurityClass,
     ServiceLevelPromise,
 )
-from ddtas.api.offers import MeasuredOffers, Offers
-from ddtas.api.traffic import Caller, IpAddress, PermittedCall
+from ddtas.data.measured import SourceFacts
+from ddtas.schema.model import LIST_SET, Model, cel, list_map, says
+from ddtas.schema.types import (
+    Endpoint,
+    Line,
+    Name,
+    PartName,
+    Quantity,
+    SecretName,
+    SemVer,
+    StorageSize,
+    Text,
+    Timestamp,
+)
+from ddtas.schema.types import Parameters as ParameterValues
 
 
 class Municipality(Model):
@@ -195,41 +183,6 @@ class MunicipalityPlatformSpec(Model):
     def source(self, name: str) -> DataSource | None:
         """The data source with that name, or None."""
         return next((s for s in self.data_sources if s.name == name), None)
-
-
-class MeasuredField(Model):
-    """A field found in the data; `type` is the narrowest type that all looked-at values fit."""
-
-    name: FieldName
-    type: FieldType
-    # Records without a value, among those that were looked at.
-    empty: int = 0
-    # As the source itself names it, where its protocol has units.
-    unit: Annotated[str, StringConstraints(max_length=60)] | None = None
-
-
-class SourceFacts(Model):
-    """What a probe found. A fact that it could not find is absent, counts as Unknown, and `unknown` says why."""
-
-    fields: Annotated[tuple[MeasuredField, ...], Field(max_length=128, json_schema_extra=list_map("name"))] = ()
-    geometry_type: GeometryType | None = None
-    # That the data can be had in; the first is the one that it is kept in.
-    crs: Annotated[tuple[Crs, ...], Field(max_length=16)] = ()
-    extent: Extent | None = None
-    records: int | None = None
-    # Records that were looked at one by one: what `empty` of a field is a part of.
-    sampled: int | None = None
-    first: Moment | None = None
-    last: Moment | None = None
-    time_resolution: Annotated[str, StringConstraints(max_length=32)] | None = None
-    size_bytes: int | None = None
-    # Until the first byte of the first answer.
-    latency_milliseconds: int | None = None
-    unknown: Annotated[tuple[UnknownFact, ...], Field(max_length=16, json_schema_extra=list_map("fact"))] = ()
-
-    def why_unknown(self, fact: str) -> str | None:
-        """Why a fact (named as in this class, in camelCase) could not be found; None where nothing is said of it."""
-        return next((u.reason for u in self.unknown if u.fact == fact), None)
 
 
 class DataSourceStatus(Model):

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from ddtas.api.base import LIST_SET, Line, Model, Name, PartName, cel, says
+from ddtas.schema.model import LIST_SET, Model, cel, says
+from ddtas.schema.types import Line, Name, PartName
 
 
 def _range(value: str) -> str:

@@ -15,7 +15,7 @@ from ddtas.confined.job import Job, Limit, Order
 from ddtas.errors import DdtasError, printable
 
 # What the server has at hand when it forks: it imports these, and calls `warm()` of each.
-MODULES = ("ddtas.sandbox", "ddtas.probes.process")
+MODULES = ("ddtas.reconcile.sandbox", "ddtas.probes.process")
 # Nothing of the operator's own. One arena of malloc, and no threads and pools of libraries: each reserves memory, and
 # the server may fork only while it has one thread.
 ENVIRONMENT = {

@@ -47,7 +47,7 @@ _MOST = Decimal(10**40)  # more than anybody has, and within the precision of wh
 def read(text: object) -> Decimal | None:
     """The amount that anybody else wrote, in any of the forms that the API server knows; None where it is none.
 
-    Our own listings may use fewer forms (`ddtas.api.base.Quantity`).
+    Our own listings may use fewer forms (`ddtas.schema.types.Quantity`).
     """
     found = _ANY.fullmatch(text) if isinstance(text, str) and len(text) <= 40 else None
     if found is None:

@@ -15,12 +15,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from ddtas.api.base import Model, Name, Parameters, Scalar
-from ddtas.api.datasource import DataKind
 from ddtas.api.installation import RevisionId, Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import Municipality
+from ddtas.data.contract import DataKind
 from ddtas.names import REVISION_ID_LENGTH
+from ddtas.schema.model import Model
+from ddtas.schema.types import Name, Parameters, Scalar
 
 
 class BoundSource(Model):

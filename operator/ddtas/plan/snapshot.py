@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from ddtas.api.capabilities import MeasuredOffers
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
-from ddtas.api.offers import MeasuredOffers
-from ddtas.api.platform import DataSource, MunicipalityPlatform, SourceFacts
+from ddtas.api.platform import DataSource, MunicipalityPlatform
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire.network import Surroundings
 from ddtas.errors import TemplateError
 from ddtas.plan import quantity
-from ddtas.plan.network import Surroundings
-from ddtas.plan.products import Product, Ref
+from ddtas.plan.twins.products import Product, Ref
 from ddtas.settings import StorePolicy
 
 _LONGEST_NAME = 253

@@ -14,12 +14,14 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from ddtas import confined
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import SourceFacts
 from ddtas.confined import Broke, Exceeded, Job, Limit
 from ddtas.confined.job import MIB
+from ddtas.data.contract import DataKind
+from ddtas.data.look import Limits, Look, Probe, Reason, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.registry import REGISTRY
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError, printable
-from ddtas.probes import REGISTRY, AddressPolicy, Limits, Look, Probe, Reason, Target
 
 log = logging.getLogger(__name__)
 
@@ -127,15 +129,15 @@ def _failed(look: Look) -> ProbeError:
 
 def warm() -> None:
     """Import what most probes need."""
-    for module in ("http", "http_csv", "records", "geo"):
-        import_module(f"ddtas.probes.{module}")
+    for module in ("wire.http", "kinds.http_csv", "facts.records", "facts.geo"):
+        import_module(f"ddtas.data.{module}")
 
 
 def prepare(kind: str) -> None:
     """Import what this kind needs, and start the one thread that looks names up: later there can be none."""
     for module in _LIBRARIES.get(DataKind(kind), ()):
         import_module(module)
-    from ddtas.probes.http import start_lookups
+    from ddtas.data.wire.http import start_lookups
 
     start_lookups()
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from ddtas.api.datasource import DataKind
-from ddtas.api.platform import SourceFacts
+from ddtas.data.contract import DataKind
+from ddtas.data.look import Limits, Look, Probe, Reason, Target
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ProbeError
-from ddtas.probes.addresses import AddressPolicy
-from ddtas.probes.base import Limits, Look, Probe, Reason, Target
 from ddtas.probes.process import CONFINED
 from ddtas.probes.slots import Agenda, Place, Slots, Standing
 

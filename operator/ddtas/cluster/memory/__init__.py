@@ -1,0 +1,1 @@
+"""What is known of a cluster, as lists and watches bring it."""

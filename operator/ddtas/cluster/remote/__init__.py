@@ -1,0 +1,1 @@
+"""Cities' own clusters, and where workloads go."""

@@ -1,0 +1,1 @@
+"""Requests to an API server, bounded, and the right to make them."""

@@ -1,0 +1,1 @@
+"""Looks at what a cluster has, and at its network."""

@@ -1,0 +1,1 @@
+"""Objects, statuses and Events, as they are written."""

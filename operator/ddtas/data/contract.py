@@ -1,0 +1,282 @@
+"""What a data source is: its kind, its contract, the rights and levels it comes with.
+
+Shared by MunicipalityPlatform (which offers sources) and AppListing (which requires them). Names follow the Open Data
+Contract Standard v3.1 and DCAT-AP-NL; what those lack, and cities need (CRS, extent, time resolution), is named after
+OGC standards.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from ddtas.schema.model import Model, cel, list_map
+from ddtas.schema.types import (
+    AnyFieldName,
+    Crs,
+    Decimal,
+    Duration,
+    FieldName,
+    Line,
+    SecretName,
+    SemVer,
+    Unit,
+    Url,
+    Window,
+)
+
+
+class DataKind(StrEnum):
+    """How data is fetched. Each kind has one probe."""
+
+    HTTP_CSV = "http-csv"
+    HTTP_GEOJSON = "http-geojson"
+    HTTP_PARQUET = "http-parquet"
+    OGC_API_FEATURES = "ogc-api-features"
+    WFS = "wfs"
+    SENSORTHINGS = "sensorthings"
+    NGSI_LD = "ngsi-ld"
+    POSTGRESQL = "postgresql"
+    MQTT = "mqtt"
+    S3 = "s3"
+    TILES_3D = "3d-tiles"
+
+
+class FieldType(StrEnum):
+    """Type of a field: `logicalType` of the Open Data Contract Standard v3.1."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    OBJECT = "object"
+    ARRAY = "array"
+
+
+class GeometryType(StrEnum):
+    """Geometry types of OGC Simple Features, and the one of 3D Tiles."""
+
+    POINT = "Point"
+    LINE_STRING = "LineString"
+    POLYGON = "Polygon"
+    MULTI_POINT = "MultiPoint"
+    MULTI_LINE_STRING = "MultiLineString"
+    MULTI_POLYGON = "MultiPolygon"
+    GEOMETRY_COLLECTION = "GeometryCollection"
+    MESH = "Mesh"
+
+
+class AccessRights(StrEnum):
+    """Access rights of DCAT-AP-NL (EU access-right authority list)."""
+
+    PUBLIC = "public"
+    RESTRICTED = "restricted"
+    NON_PUBLIC = "non-public"
+
+
+class SecurityClass(StrEnum):
+    """Basic protection levels of the Dutch government's security baseline (BIO), the lightest first."""
+
+    BBN1 = "BBN1"
+    BBN2 = "BBN2"
+    BBN3 = "BBN3"
+
+
+class LegalBasis(StrEnum):
+    """Lawful bases for the processing of personal data: article 6(1) of the GDPR, (a) to (f), or none needed."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal-obligation"
+    VITAL_INTEREST = "vital-interest"
+    PUBLIC_TASK = "public-task"
+    LEGITIMATE_INTEREST = "legitimate-interest"
+    NO_PERSONAL_DATA = "no-personal-data"
+
+
+class ServiceLevelProperty(StrEnum):
+    """Service levels of the Open Data Contract Standard v3.1."""
+
+    LATENCY = "latency"
+    FREQUENCY = "frequency"
+    AVAILABILITY = "availability"
+    RETENTION = "retention"
+    THROUGHPUT = "throughput"
+
+
+class Operator(StrEnum):
+    """Comparison of a value with a bound; names of the Open Data Contract Standard v3.1."""
+
+    MUST_BE = "mustBe"
+    MUST_BE_GREATER_THAN = "mustBeGreaterThan"
+    MUST_BE_GREATER_OR_EQUAL_TO = "mustBeGreaterOrEqualTo"
+    MUST_BE_LESS_THAN = "mustBeLessThan"
+    MUST_BE_LESS_OR_EQUAL_TO = "mustBeLessOrEqualTo"
+
+    @property
+    def symbol(self) -> str:
+        """As in a message: "NSE 0.24, must be > 0.50"."""
+        return {
+            Operator.MUST_BE: "=",
+            Operator.MUST_BE_GREATER_THAN: ">",
+            Operator.MUST_BE_GREATER_OR_EQUAL_TO: "≥",
+            Operator.MUST_BE_LESS_THAN: "<",
+            Operator.MUST_BE_LESS_OR_EQUAL_TO: "≤",
+        }[self]
+
+    def holds(self, value: float, bound: float) -> bool:
+        """Whether `value` satisfies the bound."""
+        match self:
+            case Operator.MUST_BE:
+                return value == bound
+            case Operator.MUST_BE_GREATER_THAN:
+                return value > bound
+            case Operator.MUST_BE_GREATER_OR_EQUAL_TO:
+                return value >= bound
+            case Operator.MUST_BE_LESS_THAN:
+                return value < bound
+            case Operator.MUST_BE_LESS_OR_EQUAL_TO:
+                return value <= bound
+
+
+class ContractField(Model):
+    """A field that the data supplier promises; `required` means that no value is missing."""
+
+    name: AnyFieldName
+    type: FieldType
+    unit: Unit | None = None
+    required: bool | None = None
+
+
+class ServiceLevelPromise(Model):
+    """A service level that the data supplier promises."""
+
+    property: ServiceLevelProperty
+    value: Decimal
+    unit: Unit
+
+
+class QualityRule(Model):
+    """A bound on the quality of the data: a metric of the Open Data Contract Standard v3.1.
+
+    `rowCount` is about the whole; `nullValues` about one field, in rows or in percent of the rows that were looked at.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("(self.metric == 'nullValues') == has(self.field)", "nullValues needs a field, and rowCount has none"),
+            ("self.metric == 'nullValues' || self.unit == 'rows'", "rowCount is counted in rows"),
+        )
+    )
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+    metric: Literal["rowCount", "nullValues"]
+    field: FieldName | None = None
+    operator: Operator
+    value: Decimal
+    unit: Literal["rows", "percent"]
+
+
+class Extent(Model):
+    """A rectangle in a coordinate reference system: minimum x, minimum y, maximum x, maximum y.
+
+    x is the easting or the longitude and y the northing or the latitude, in whatever order the CRS itself has its axes.
+    """
+
+    crs: Crs
+    bbox: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)]
+
+
+class Area(Model):
+    """An area: a polygon or multipolygon as well-known text, x before y as in Extent."""
+
+    crs: Crs
+    wkt: Annotated[str, StringConstraints(pattern=r"^\s*(MULTI)?POLYGON\s*\(", max_length=16384)]
+
+
+class DataContract(Model):
+    """What the data supplier promises; its version changes when the promise does."""
+
+    version: SemVer
+    # What a record is about, such as WaterLevelObserved; apps and suppliers agree on the word.
+    entity: Line | None = None
+    fields: Annotated[tuple[ContractField, ...], Field(max_length=128, json_schema_extra=list_map("name"))] = ()
+    geometry_type: GeometryType | None = None
+    crs: Crs | None = None
+    extent: Extent | None = None
+    time_resolution: Duration | None = None
+    temporal_extent: Window | None = None
+    # The newest record is never older than this.
+    freshness: Duration | None = None
+    records: Annotated[int, Field(ge=0)] | None = None
+    size_bytes: Annotated[int, Field(ge=0)] | None = None
+    quality: Annotated[tuple[QualityRule, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
+
+
+Scheme = Literal["Basic", "Bearer", "ApiKey", "OAuth2ClientCredentials", "MutualTLS", "SigV4"]
+
+_KEYS: dict[Scheme, tuple[str, ...]] = {
+    "Basic": ("username", "password"),
+    "Bearer": ("token",),
+    "ApiKey": ("api-key",),
+    "OAuth2ClientCredentials": ("client-id", "client-secret"),
+    "MutualTLS": ("tls.crt", "tls.key"),
+    "SigV4": ("access-key-id", "secret-access-key"),
+}
+# Those whose values are secret; the others tell who somebody is.
+CREDENTIAL_KEYS = frozenset({"password", "token", "api-key", "client-secret", "tls.key", "secret-access-key"})
+
+
+class Credentials(Model):
+    """A Secret in the platform's own namespace, labelled `ddtas.nl/credentials`, and how it is used.
+
+    Keys by scheme: Basic `username` and `password`; Bearer `token`; ApiKey `api-key`; OAuth2ClientCredentials
+    `client-id` and `client-secret`; MutualTLS `tls.crt` and `tls.key`; SigV4 (S3) `access-key-id` and
+    `secret-access-key`. Each Secret may also have `ca.crt`: certificates to trust in place of the public ones.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "(self.scheme == 'OAuth2ClientCredentials') == has(self.tokenUrl)",
+                "OAuth2ClientCredentials needs a tokenUrl, and no other scheme has one",
+            ),
+            ("self.scheme == 'ApiKey' || !has(self.header)", "header belongs to the scheme ApiKey"),
+            (
+                "self.scheme == 'OAuth2ClientCredentials' || !has(self.scope)",
+                "scope belongs to OAuth2ClientCredentials",
+            ),
+            ("self.scheme == 'SigV4' || !has(self.region)", "region belongs to the scheme SigV4"),
+        )
+    )
+
+    secret_name: SecretName
+    scheme: Scheme
+    # Of an API key; X-Api-Key where it is left out.
+    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$", max_length=64)] | None = None
+    token_url: Url | None = None
+    scope: Line | None = None
+    # Of S3; us-east-1 where it is left out.
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$", max_length=40)] | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that the Secret must have."""
+        return _KEYS[self.scheme]
+
+    @property
+    def optional_keys(self) -> tuple[str, ...]:
+        """The keys that the Secret may have besides."""
+        return ("ca.crt",)
+
+    @property
+    def effective_header(self) -> str | None:
+        """The header of an API key; None with other schemes."""
+        return (self.header or "X-Api-Key") if self.scheme == "ApiKey" else None
+
+    @property
+    def effective_region(self) -> str | None:
+        """The region of S3; None with other schemes."""
+        return (self.region or "us-east-1") if self.scheme == "SigV4" else None

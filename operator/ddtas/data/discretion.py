@@ -1,0 +1,37 @@
+"""A source may say again what it was told in confidence: as the name of a field, a code of an error, a collection.
+
+Where facts hold a credential, there is no telling what else the source makes of it; they are refused as a whole.
+"""
+
+from ddtas.data.contract import CREDENTIAL_KEYS
+from ddtas.data.look import Look, Probe, Reason
+from ddtas.data.measured import SourceFacts
+from ddtas.errors import ProbeError
+from ddtas.redaction import Redactor
+
+
+async def discreetly(probe: Probe, look: Look) -> SourceFacts:
+    """Look at a source, and have no credential in what comes of it.
+
+    Raises:
+        ProbeError: of the probe, without credentials in its message; UnexpectedContent where the facts have one.
+    """
+    told = Redactor()
+    try:
+        facts = await probe(look)
+    except ProbeError as error:
+        told.put("", "", _confided(look))
+        raise ProbeError(error.reason, told.hide(error.message)) from None
+    told.put("", "", _confided(look))
+    if told.holds(facts.model_dump_json()):
+        raise look.error(
+            Reason.UNEXPECTED_CONTENT,
+            "gives back the credentials that it is asked with: tell its supplier, and replace them",
+        )
+    return facts
+
+
+def _confided(look: Look) -> list[str]:
+    """What the source was told, or may have been."""
+    secret = look.target.secret or {}
+    return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *look.confided]

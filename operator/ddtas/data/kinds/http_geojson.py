@@ -1,0 +1,387 @@
+"""GeoJSON over HTTP: a FeatureCollection by RFC 7946, or by the older GeoJSON 2008 with its `crs` member.
+
+The body is read as a stream of JSON events; what is kept is one feature's properties, one position, and the facts.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import ijson
+
+from ddtas.data.contract import Extent
+from ddtas.data.facts import geo
+from ddtas.data.facts.records import NAME, Records
+from ddtas.data.look import Look, Reason
+from ddtas.data.measured import SourceFacts
+from ddtas.data.wire import http
+from ddtas.errors import ProbeError, printable
+
+ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
+
+_OTHER_WORDS = ("html", "xml", "zip", "pdf", "csv")
+_MARK = b"\xef\xbb\xbf"  # RFC 8259 lets a reader ignore a byte order mark
+_DEPTH = 64  # of anything
+_COORDINATES_DEPTH = 4  # of a MultiPolygon, the deepest
+_COLLECTIONS_DEPTH = 8  # of a GeometryCollection in another
+_POSITION = 3  # numbers of a position that are kept; RFC 7946 gives no meaning to more
+_PROPERTIES = 1024  # of one feature
+_TEXT = 64  # characters of a text that are looked at: no date or timestamp is longer
+_ENDS = {"start_map": "end_map", "start_array": "end_array"}
+
+_Event = tuple[str, Any]
+_Steps = Generator[None, _Event, None]
+
+
+async def probe(look: Look) -> SourceFacts:
+    """Read a GeoJSON document once and tell its facts.
+
+    When the byte cap ends the reading, what depends on the rest is absent: `records`, `first`, `last`, and the extent
+    unless the document began with its own `bbox`.
+
+    Raises:
+        ProbeError: with a Reason.
+    """
+    async with http.visit(look) as visit, visit.get(accept=ACCEPT) as answer:
+        return look.facts(await read(answer, look))
+
+
+async def read(answer: http.Answer, look: Look) -> SourceFacts:
+    """Read a FeatureCollection from an answer, to its end or to the cap.
+
+    Raises:
+        ProbeError: UnexpectedContent or MalformedData, or what reading raises.
+    """
+    if answer.is_other(_OTHER_WORDS):
+        raise _unexpected(look, printable(answer.media_type, 60))
+    reader = _Reader(look)
+    while chunk := await answer.read():
+        reader.feed(chunk)
+    if answer.complete:
+        reader.finish()
+        return reader.facts(answer.received, complete=True)
+    return reader.facts(_length(answer), complete=False)
+
+
+def _length(answer: http.Answer) -> int | None:
+    """`Content-Length`, as the server tells it."""
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None
+
+
+class _Reader:
+    """Bytes to events to facts, piece by piece. Each method that is a generator takes the events of one JSON value."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._records = Records(look.target.contract)
+        self._geometries = geo.Geometries()
+        self._type: Any = None
+        self._crs: Any = ...  # the member "crs"; Ellipsis where there is none
+        self._box: list[Any] = []  # the member "bbox"
+        self._features = False
+        self._silent = 0  # bytes since the last event
+        self._events = 0
+        self._start: bytes | None = b""  # until it is clear whether there is a byte order mark
+        steps = self._document()
+        next(steps)
+        # Floats, as decimals of any length would be slow; and the C parser breaks on an integer of 4,300 digits when it
+        # makes Python's. With floats it refuses what is not finite, and integers that need more than 64 bits.
+        self._parser = ijson.basic_parse_coro(_Counting(self, steps), use_float=True)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of the body.
+
+        Raises:
+            ProbeError: UnexpectedContent or MalformedData.
+        """
+        if self._start is not None:
+            self._start += chunk
+            if len(self._start) < len(_MARK) and _MARK.startswith(self._start):
+                return
+            chunk, self._start = self._start.removeprefix(_MARK), None
+        before = self._events
+        self._parse(chunk)
+        self._silent = self._silent + len(chunk) if before == self._events else 0
+        most = self._look.limits.max_row_characters
+        if self._silent > most:
+            raise self._malformed(f"a value has more than {most} characters")
+
+    def finish(self) -> None:
+        """There is no more.
+
+        Raises:
+            ProbeError: UnexpectedContent or MalformedData.
+        """
+        if self._start is not None:
+            raise _unexpected(self._look, "nothing")
+        self._parse(b"")
+        if not isinstance(self._type, str) or self._type != "FeatureCollection":
+            raise _unexpected(self._look, "JSON that is no FeatureCollection")
+        if not self._features:
+            raise self._malformed("a FeatureCollection has no features member")
+
+    def facts(self, size_bytes: int | None, *, complete: bool) -> SourceFacts:
+        """The facts so far.
+
+        Raises:
+            ProbeError: UnexpectedContent when nothing of a feature was read before the cap.
+        """
+        look, records, geometries = self._look, self._records, self._geometries
+        if not complete:
+            if not self._features:
+                raise _unexpected(look, f"JSON without features in its first {look.limits.max_bytes} bytes")
+            for fact in ("records", "first", "last", *(() if size_bytes is not None else ("sizeBytes",))):
+                look.not_found(fact, f"only the first {look.limits.max_bytes} bytes were read")
+        kind = geometries.type()
+        if kind is None:
+            look.not_found(
+                "geometryType",
+                "there are geometries of several types" if geometries.types else "no feature has a geometry",
+            )
+        if records.axis() is None:
+            for fact in ("first", "last", "timeResolution"):
+                look.not_found(fact, "no property holds dates or timestamps")
+        crs = self._crs_name()
+        return records.facts(complete=complete).model_copy(
+            update={
+                "geometry_type": kind,
+                "crs": (crs,) if crs else (),
+                "extent": self._extent(crs, complete=complete),
+                "size_bytes": size_bytes,
+            }
+        )
+
+    def _crs_name(self) -> str | None:
+        """RFC 7946 has one CRS; GeoJSON 2008 names another in the member `crs`, where null means that it is unknown."""
+        if self._crs is ...:
+            if self._geometries.box and self._geometries.extent(geo.CRS84) is None and not self._geometries.broken:
+                self._look.not_found("crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them")
+                return None
+            return geo.CRS84
+        match self._crs:
+            case {"type": "name", "properties": {"name": name}}:
+                found = geo.crs_name(name)
+            case _:
+                found = None
+        if found is None:
+            self._look.not_found("crs", "the crs member names no coordinate reference system that is known")
+        return found
+
+    def _extent(self, crs: str | None, *, complete: bool) -> Extent | None:
+        look = self._look
+        if crs is None:
+            look.not_found("extent", "the coordinate reference system is not known")
+            return None
+        if complete and self._geometries.box is None and not self._geometries.broken:
+            look.not_found("extent", "no feature has a geometry")
+            return None
+        if complete:
+            found = self._geometries.extent(crs)
+        else:
+            # [west, south, east, north], or with heights [west, south, lowest, east, north, highest]
+            box = [*self._box[0:2], *self._box[3:5]] if len(self._box) == 6 else self._box
+            found = geo.extent(crs, box)
+        if found is None:
+            look.not_found(
+                "extent",
+                "a geometry has no usable coordinates"
+                if complete
+                else f"only the first {look.limits.max_bytes} bytes were read, and there is no usable bbox in them",
+            )
+        return found
+
+    def _parse(self, chunk: bytes) -> None:
+        try:
+            if chunk:
+                self._parser.send(chunk)
+            else:
+                self._parser.close()
+        except (ijson.JSONError, ValueError):
+            # What the parser says holds a piece of the data.
+            if not self._events:
+                raise _unexpected(self._look, "what is not JSON") from None
+            raise self._malformed(
+                "it is broken, or has a number that is not finite or needs more than 64 bits"
+            ) from None
+
+    def _document(self) -> _Steps:
+        event, _ = yield
+        if event != "start_map":
+            raise _unexpected(self._look, "JSON that is no FeatureCollection")
+        while True:
+            event, name = yield
+            if event == "end_map":
+                break
+            event, value = yield
+            if name == "features":
+                yield from self._collection(event)
+            elif name == "crs":
+                self._crs = yield from self._small(event, value, 1)
+            elif name == "bbox" and event == "start_array":
+                box = yield from self._small(event, value, 1)
+                self._box = box if isinstance(box, list) else []
+            elif name == "type":
+                self._type = value
+                if value != "FeatureCollection":
+                    what = f"a {printable(value, 40)}" if isinstance(value, str) else "JSON"
+                    raise _unexpected(self._look, f"{what} that is no FeatureCollection")
+            else:
+                yield from self._skip(event, 1)
+        yield  # there is no event after this one
+
+    def _collection(self, event: str) -> _Steps:
+        if event != "start_array":
+            raise self._malformed("its features are no array")
+        self._features = True
+        while True:
+            event, _ = yield
+            if event == "end_array":
+                return
+            if event != "start_map":
+                raise self._malformed("among its features is what is none")
+            yield from self._feature()
+
+    def _feature(self) -> _Steps:
+        properties: dict[str, Any] = {}
+        kind = None
+        while True:
+            event, name = yield
+            if event == "end_map":
+                break
+            event, value = yield
+            if name == "type":
+                kind = value
+                yield from self._skip(event, 3)
+            elif name == "properties":
+                yield from self._properties(event, properties)
+            elif name == "geometry":
+                yield from self._geometry(event, 0)
+            else:
+                yield from self._skip(event, 3)
+        if kind != "Feature":
+            raise self._malformed("among its features is what is none")
+        self._records.add(properties)
+
+    def _properties(self, event: str, properties: dict[str, Any]) -> _Steps:
+        if event == "null":
+            return
+        if event != "start_map":
+            raise self._malformed("the properties of a feature are no object")
+        while True:
+            event, name = yield
+            if event == "end_map":
+                return
+            event, value = yield
+            # Of objects and arrays it counts that they are there; of a text, whether it is a date.
+            looked_at: Any = {"start_map": {}, "start_array": []}.get(event, value)
+            yield from self._skip(event, 4)
+            if NAME.fullmatch(name):
+                properties[name] = looked_at[:_TEXT] if isinstance(looked_at, str) else looked_at
+            if len(properties) > _PROPERTIES:
+                raise self._malformed(f"a feature has more than {_PROPERTIES} properties")
+
+    def _geometry(self, event: str, depth: int) -> _Steps:
+        if event == "null" and depth == 0:
+            return
+        if event != "start_map":
+            raise self._malformed("a geometry is no object")
+        if depth > _COLLECTIONS_DEPTH:
+            raise self._malformed(f"geometries are nested more than {_COLLECTIONS_DEPTH} deep")
+        kind = None
+        while True:
+            event, name = yield
+            if event == "end_map":
+                break
+            event, value = yield
+            if name == "coordinates" and event == "start_array":
+                yield from self._coordinates()
+            elif name == "geometries" and event == "start_array":
+                while (event := (yield)[0]) != "end_array":
+                    yield from self._geometry(event, depth + 1)
+            else:
+                if name == "type":
+                    kind = value
+                yield from self._skip(event, 4 + 2 * depth)
+        if depth == 0:  # the type of a GeometryCollection is its own
+            self._geometries.add_type(kind)
+
+    def _coordinates(self) -> _Steps:
+        """Positions in arrays, in arrays, as deep as the type of the geometry has it."""
+        depth = 1
+        position: list[Any] = []
+        while depth:
+            event, value = yield
+            if event == "start_array":
+                depth += 1
+                self._geometries.broken |= bool(position)  # numbers and arrays in one array
+                position = []
+                if depth > _COORDINATES_DEPTH:
+                    raise self._malformed(f"coordinates are nested more than {_COORDINATES_DEPTH} deep")
+            elif event == "end_array":
+                depth -= 1
+                if position:
+                    self._geometries.add_position(position)
+                position = []
+            elif event == "start_map":
+                raise self._malformed("coordinates hold an object")
+            elif len(position) < _POSITION:
+                position.append(value)
+
+    def _skip(self, event: str, depth: int) -> _Steps:
+        """Pass by the rest of a value that began with this event, so deep in the document."""
+        opened = 1 if event in _ENDS else 0
+        while opened:
+            event, _ = yield
+            if event in _ENDS:
+                opened += 1
+                self._bound(depth + opened)
+            elif event in _ENDS.values():
+                opened -= 1
+
+    def _small(self, event: str, value: Any, depth: int) -> Generator[None, _Event, Any]:
+        """A value that began with this event, as Python has it: of arrays the first items, of texts the beginning."""
+        self._bound(depth)
+        if event == "start_array":
+            items: list[Any] = []
+            while (following := (yield))[0] != "end_array":
+                item = yield from self._small(*following, depth + 1)
+                if len(items) <= 6:
+                    items.append(item)
+            return items
+        if event == "start_map":
+            members: dict[str, Any] = {}
+            while (following := (yield))[0] != "end_map":
+                name = following[1]
+                item = yield from self._small(*(yield), depth + 1)
+                if name in ("type", "properties", "name"):
+                    members[name] = item
+            return members
+        return value
+
+    def _bound(self, depth: int) -> None:
+        if depth > _DEPTH:
+            raise self._malformed(f"it is nested more than {_DEPTH} deep")
+
+    def _malformed(self, what: str) -> ProbeError:
+        return self._look.error(
+            Reason.MALFORMED_DATA, f"is not GeoJSON as RFC 7946 has it: {what}: ask the data supplier to correct it"
+        )
+
+
+class _Counting:
+    """Hands events on, and counts them."""
+
+    def __init__(self, reader: _Reader, steps: _Steps) -> None:
+        self._reader = reader
+        self._send = steps.send
+
+    def send(self, event: _Event) -> None:
+        self._reader._events += 1
+        self._send(event)
+
+
+def _unexpected(look: Look, what: str) -> ProbeError:
+    return look.error(
+        Reason.UNEXPECTED_CONTENT,
+        f"answers with {what} instead of a GeoJSON FeatureCollection: give the URL of the data itself",
+    )

@@ -1,0 +1,188 @@
+"""What every probe shares: what to look at, how far to go, and how it can fail."""
+
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ddtas.data.contract import Credentials, DataContract, DataKind
+from ddtas.data.measured import SourceFacts, UnknownFact
+from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.errors import ProbeError, printable
+
+
+class Reason(StrEnum):
+    """The outcome of a probe: a closed list, shown in the status of the platform."""
+
+    REACHABLE = "Reachable"
+    """The source was read, and it is what it claims to be."""
+
+    UNREACHABLE = "Unreachable"
+    """No answer, or not all of it: the name is not in DNS, no connection, no trusted TLS certificate, or broken off."""
+
+    TOO_SLOW = "TooSlow"
+    """The answer was not complete when the time was up."""
+
+    ADDRESS_FORBIDDEN = "AddressForbidden"
+    """The endpoint, or where it redirects to, is no http(s) URL, or is at an address that probes may not connect to."""
+
+    UNAUTHORIZED = "Unauthorized"
+    """The server wants other credentials (HTTP 401 or 403), or the given ones cannot be sent."""
+
+    HTTP_ERROR = "HttpError"
+    """The server answered with an error status, or not with HTTP as it should be."""
+
+    TOO_MANY_REDIRECTS = "TooManyRedirects"
+    """The server kept on redirecting."""
+
+    UNEXPECTED_CONTENT = "UnexpectedContent"
+    """The answer is something else: a web page, JSON, compressed or binary data."""
+
+    MALFORMED_DATA = "MalformedData"
+    """The answer tries to be the right thing, but cannot be read."""
+
+    ENTITY_NOT_FOUND = "EntityNotFound"
+    """The server has no collection, type, table, topic or object of that name."""
+
+    ERROR_REPORTED = "ErrorReported"
+    """The server reports an error in the way of its own protocol, possibly with a status that says all is well."""
+
+    TOO_MANY_REQUESTS = "TooManyRequests"
+    """More requests would be needed than one look may make."""
+
+    RESOURCE_EXHAUSTED = "ResourceExhausted"
+    """Reading the answer takes more memory or processor time than one probe may use."""
+
+    INTERNAL_ERROR = "InternalError"
+    """The probe itself failed. That says nothing about the source, so its state is Unknown."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One data source to look at.
+
+    Attributes:
+        kind: how its data is fetched.
+        endpoint: URL.
+        contract: what the data supplier promises about it.
+        physical_name: collection, feature type, table, topic; None where the endpoint says it all.
+        auth: which credentials, and how they are used; None without credentials.
+        secret: values of the credentials Secret, by its keys.
+        namespace: of this cluster, whose Services it may lead to; "" where it may lead to none.
+    """
+
+    kind: DataKind
+    endpoint: str
+    contract: DataContract
+    physical_name: str | None = None
+    auth: Credentials | None = None
+    secret: Mapping[str, str] | None = None
+    namespace: str = ""
+
+    @property
+    def place(self) -> str:
+        """The endpoint as messages may show it."""
+        return place(self.endpoint)
+
+    def __repr__(self) -> str:
+        # Never the generated one: a Target ends up in logs and tracebacks, its credentials and query must not.
+        return f"Target({self.kind.value} {self.place})"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far one look at a source may go.
+
+    Attributes:
+        deadline_seconds: for everything together, name lookup and redirects included.
+        max_bytes: of all bodies together; reading ends there, and facts that need the end stay unknown.
+        max_document_bytes: of one document that must be read whole to be understood (JSON, XML).
+        max_row_characters: of one record of a table.
+        max_redirects: that are followed, for each request.
+        max_requests: that are sent, redirects not counted.
+    """
+
+    deadline_seconds: float = 20
+    max_bytes: int = 8 * 1024 * 1024
+    max_document_bytes: int = 2 * 1024 * 1024
+    max_row_characters: int = 64 * 1024
+    max_redirects: int = 5
+    max_requests: int = 12
+
+
+@dataclass
+class Look:
+    """One look at a source: what to look at, how far to go, and what it cost so far.
+
+    Attributes:
+        target: the source.
+        limits: of this look.
+        policy: which addresses may be connected to.
+        requests: sent so far.
+        received: bytes of data received so far.
+        latency_milliseconds: until the first byte of the first answer; None before.
+        confided: credentials that were got during the look, and sent on; those of the Secret are not among them.
+    """
+
+    target: Target
+    limits: Limits
+    policy: AddressPolicy
+    requests: int = 0
+    received: int = 0
+    latency_milliseconds: int | None = None
+    confided: list[str] = field(default_factory=list, repr=False)
+    _unknown: dict[str, str] = field(default_factory=dict)
+
+    def count_request(self) -> None:
+        """One more request is about to be sent.
+
+        Raises:
+            ProbeError: TooManyRequests.
+        """
+        if self.requests >= self.limits.max_requests:
+            raise ProbeError(
+                Reason.TOO_MANY_REQUESTS,
+                f"{self.target.place} would take more than {self.limits.max_requests} requests to look at: give the "
+                "endpoint of the service itself",
+            )
+        self.requests += 1
+
+    def not_found(self, fact: str, reason: str) -> None:
+        """Say why a fact (named as in SourceFacts, in camelCase) is unknown. The first reason stands."""
+        self._unknown.setdefault(fact, printable(reason, 200))
+
+    def facts(self, found: SourceFacts) -> SourceFacts:
+        """What was found, with the latency and what could not be found: neither in one way nor in another."""
+        known = found.dump()
+        unknown = tuple(
+            UnknownFact(fact=fact, reason=why) for fact, why in sorted(self._unknown.items()) if fact not in known
+        )
+        return found.model_copy(update={"latency_milliseconds": self.latency_milliseconds, "unknown": unknown})
+
+    def error(self, reason: Reason, what: str) -> ProbeError:
+        """An error about this source: "<place> <what>"; `what` ends with what to do next."""
+        return ProbeError(reason, f"{self.target.place} {what}")
+
+
+Probe = Callable[[Look], Awaitable[SourceFacts]]
+"""Looks at a source once, within the limits; raises ProbeError with a Reason when it cannot be read."""
+
+
+def place(url: str) -> str:
+    """A URL without what may be secret (user info, query, fragment), bounded and printable. Never raises."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.split("#")[0].split("?")[0].partition("/")
+    return printable(f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}", 200)
+
+
+def beside(base: str, link: str) -> str | None:
+    """Where a link leads to, if that is on the server that it was found on.
+
+    For links to what is good to have: another server may be down, or somebody else's.
+    """
+    try:
+        address = urllib.parse.urljoin(base, link)
+        here = urllib.parse.urlsplit(address)[:2] == urllib.parse.urlsplit(base)[:2]
+    except ValueError:
+        return None
+    return address if here else None

@@ -1,0 +1,1 @@
+"""What texts mean: units, areas and coordinate reference systems, periods."""

@@ -1,0 +1,44 @@
+"""Live checks of data sources: one module a protocol, one line in the registry.
+
+Every source is hostile input: a look at it is bounded in time and bytes, connects only where the policy allows, and
+keeps nothing of the data but facts.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+from ddtas.data.contract import DataKind
+from ddtas.data.discretion import discreetly
+from ddtas.data.look import Look, Probe
+from ddtas.data.measured import SourceFacts
+
+
+def _of(module: str) -> Probe:
+    """The probe of a module of `ddtas.data.kinds`, which is imported when a source of its kind first is looked at.
+
+    A city has few kinds, and the libraries of some take megabytes.
+    """
+
+    async def probe(look: Look) -> SourceFacts:
+        found: Probe = import_module(f"ddtas.data.kinds.{module}").probe
+        return await discreetly(found, look)
+
+    return probe
+
+
+REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
+    {
+        DataKind.HTTP_CSV: _of("http_csv"),
+        DataKind.HTTP_GEOJSON: _of("http_geojson"),
+        DataKind.HTTP_PARQUET: _of("http_parquet"),
+        DataKind.OGC_API_FEATURES: _of("ogc_api_features"),
+        DataKind.WFS: _of("wfs"),
+        DataKind.SENSORTHINGS: _of("sensorthings"),
+        DataKind.NGSI_LD: _of("ngsi_ld"),
+        DataKind.POSTGRESQL: _of("postgresql"),
+        DataKind.MQTT: _of("mqtt"),
+        DataKind.S3: _of("s3"),
+        DataKind.TILES_3D: _of("tiles_3d"),
+    }
+)

@@ -1,0 +1,1 @@
+"""How a source is reached: addresses, names, TLS, credentials, HTTP, and the limits on all of it."""

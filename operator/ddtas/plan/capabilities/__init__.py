@@ -1,0 +1,1 @@
+"""What a version needs of a cluster, against what the cluster has."""

@@ -1,0 +1,75 @@
+"""From what is there to what is desired: one comparison, for doing it and for showing it. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ddtas.api.installation import DriftedItem
+from ddtas.plan.children.manifests import Desired
+from ddtas.plan.revision import digest
+from ddtas.plan.snapshot import Child, Key
+
+_IDENTITY = ("apiVersion", "kind")
+_NAMES = ("name", "namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """An object that must be sent, with the digest of what is asked for."""
+
+    desired: Desired
+    digest: str
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What must be sent and removed, and what was changed by hand and is left so."""
+
+    sends: tuple[Send, ...] = ()
+    removes: tuple[Key, ...] = ()
+    drifted: tuple[DriftedItem, ...] = field(default_factory=tuple)
+
+
+def desired_digest(manifest: dict[str, Any]) -> str:
+    """Digest of what a manifest asks for."""
+    body = {key: value for key, value in manifest.items() if key not in _IDENTITY}
+    body["metadata"] = {key: value for key, value in manifest["metadata"].items() if key not in _NAMES}
+    return digest(body)[:16]
+
+
+def diff(
+    desired: Collection[Desired],
+    prune: Collection[Key],
+    there: Mapping[Key, Child],
+    inventory: Collection[Key],
+    correct: bool,
+) -> Diff:
+    """Compare.
+
+    Args:
+        desired: what should be there.
+        prune: what should not.
+        there: what is.
+        inventory: what was made before: of it, what is not there now was deleted by hand.
+        correct: whether changes by hand are put right.
+    """
+    sends, drifted = [], []
+    for wanted in desired:
+        child = there.get(wanted.key)
+        if child is not None and (wanted.once or child.deleting):
+            continue  # what is being deleted is made again when it is gone
+        asked = desired_digest(wanted.manifest)
+        if child is not None and child.applied == asked:
+            continue
+        kind, name = wanted.key
+        # A run or record that is gone is made again: it is work to be done, and holds nobody's wish.
+        if not correct and child is None and wanted.key in inventory and not wanted.once:
+            drifted.append(DriftedItem(kind=kind, name=name, found="Missing"))
+        # What was asked for last is still what is wanted: it is the object that changed.
+        elif not correct and child is not None and child.asked == asked:
+            drifted.append(DriftedItem(kind=kind, name=name, found="Edited"))
+        else:
+            sends.append(Send(wanted, asked, exists=child is not None))
+    removes = tuple(key for key in prune if key in there)
+    return Diff(tuple(sends), removes, tuple(sorted(drifted, key=lambda item: (item.kind, item.name))))

@@ -1,0 +1,522 @@
+"""Desired children of one revision, as Kubernetes objects.
+
+Each function builds one kind of child from the revision's inputs; nothing here decides *when* a child should exist.
+Values are written as the API server reads them back (canonical quantities, explicit protocols, no empty fields), so
+that "is what is there what we want" is a plain comparison.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ddtas import names
+from ddtas.api.installation import Evidence, ProductStatus
+from ddtas.api.listing import Component, Container, ResourceList, Task, Threshold
+from ddtas.api.platform import DataSource
+from ddtas.data.contract import DataKind
+from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL
+from ddtas.plan.children.network_policy import Traffic, policy
+from ddtas.plan.quantity import canonical
+from ddtas.plan.revision import RevisionInputs
+from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
+from ddtas.plan.snapshot import Key, Manifest, Secret
+from ddtas.plan.twins.products import Ref, of_version
+
+_PRE_STOP_SECONDS = 5
+# The group that a volume's files belong to, whatever the user of the image.
+_VOLUME_GROUP = 65532
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One object as it should be.
+
+    Attributes:
+        manifest: the object, with only the fields that the operator owns.
+        once: made once and never changed (a Job's template and a ControllerRevision are immutable, and a run's
+            evidence is that of the Job that was started).
+    """
+
+    manifest: Manifest
+    once: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Kind and name."""
+        return (self.manifest["kind"], self.manifest["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A bound source as it is right now: its address may move and its credentials rotate within a revision."""
+
+    requirement: str
+    source: DataSource
+    secret: Secret | None = field(default=None, repr=False)
+    upstream: Ref | None = None  # whose product it is
+    # Why nobody knows that the source can be read with these credentials; "" where a probe just did.
+    doubt: str = ""
+    # They are others than the source was read with, and are not tried yet.
+    changed: bool = False
+
+    def entries(self) -> dict[str, str]:
+        """The servicebinding.io entries, base64: where the source is, what is asked of it, and with which credentials.
+
+        What a source does not have is left out, as its `host` and `port` are when the endpoint is no URL.
+        """
+        source, credentials = self.source, self.source.credentials
+        plain = {
+            "type": source.kind.value,
+            "provider": source.name,
+            "uri": source.endpoint,
+            "physical-name": source.physical_name,
+            **_place(source),
+        }
+        if credentials is not None:
+            plain |= {
+                "header": credentials.effective_header,
+                "token-uri": credentials.token_url,
+                "scope": credentials.scope,
+                "region": credentials.effective_region,
+            }
+        encoded = {key: _base64(value) for key, value in plain.items() if value}
+        if credentials is not None and self.secret is not None:
+            encoded |= {key: self.secret.data[key] for key in credentials.keys}
+            encoded |= {key: self.secret.data[key] for key in credentials.optional_keys if key in self.secret.data}
+        return encoded
+
+
+def _place(source: DataSource) -> dict[str, str | None]:
+    """Host, port and database of the endpoint, for clients that take no URL."""
+    try:
+        parts = urlsplit(source.endpoint)
+        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # no URL, or a port that is none: the probe says so
+        return {}
+    if not host:
+        return {}
+    database = unquote(parts.path).strip("/") if source.kind is DataKind.POSTGRESQL else None
+    return {"host": host, "port": str(port) if port else None, "database": database}
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The Installation that the children belong to.
+
+    Attributes:
+        name: of the Installation.
+        namespace: of the children; the Installation's own, unless they are on a city's own cluster.
+        uid: of the Installation.
+        platform: uid of the platform whose own cluster the children are on; "" where they are beside it.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    platform: str = ""
+
+    @property
+    def reference(self) -> Manifest:
+        """The owner reference of what goes with the Installation, beside which it is."""
+        # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
+        return {"apiVersion": names.API_VERSION, "kind": "Installation", "name": self.name, "uid": self.uid}
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Builds the children of one revision."""
+
+    owner: Owner
+    inputs: RevisionInputs
+
+    @cached_property
+    def revision(self) -> str:
+        """The revision's id. Kept: it is a digest of the whole version, and each child's name and labels have it."""
+        return self.inputs.id
+
+    @property
+    def prefix(self) -> str:
+        """Every child of the revision begins with this."""
+        return names.revision_prefix(self.owner.name, self.revision)
+
+    def name(self, part: str) -> str:
+        """The name of a child."""
+        return names.child(self.owner.name, self.revision, part)
+
+    def labels(self, **more: str) -> dict[str, str]:
+        """The labels of every child, and `component` or `phase` where given."""
+        keys = {"component": names.LABEL_COMPONENT, "phase": names.LABEL_PHASE}
+        elsewhere = {names.LABEL_PLATFORM: self.owner.platform, names.LABEL_OWNER: self.owner.uid}
+        return {
+            names.LABEL_MANAGED_BY: names.MANAGED_BY,
+            names.LABEL_INSTALLATION: self.owner.name,
+            names.LABEL_REVISION: self.revision,
+            **(elsewhere if self.owner.platform else {}),
+        } | {keys[key]: value for key, value in more.items()}
+
+    def _object(self, api_version: str, kind: str, name: str, labels: Mapping[str, str], **body: Any) -> Manifest:
+        return {
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": {
+                "name": name,
+                "namespace": self.owner.namespace,
+                "labels": dict(labels),
+                # On another cluster it would name nobody, and the garbage collector would remove the object.
+                **({} if self.owner.platform else {"ownerReferences": [self.owner.reference]}),
+            },
+            **body,
+        }
+
+    def _config_map(self, part: str, data: Mapping[str, Any]) -> Desired:
+        texts = {key: json.dumps(value, sort_keys=True, ensure_ascii=False) for key, value in data.items()}
+        return Desired(self._object("v1", "ConfigMap", self.name(part), self.labels(), data=texts))
+
+    def record(self) -> Desired:
+        """The inputs themselves, so that this revision can be rendered when the spec has moved on."""
+        body = self._object(
+            "apps/v1", "ControllerRevision", self.prefix, self.labels(), data=self.inputs.serialised(), revision=1
+        )
+        return Desired(body, once=True)
+
+    def config(self) -> Desired:
+        """parameters.json, and a run.json for each phase."""
+        version = self.inputs.version
+        thresholds = {
+            "calibration": _thresholds(version.calibration.thresholds),
+            "validation": _thresholds(version.validation.thresholds),
+        }
+        phases = [CALIBRATE, VALIDATE, SERVE]
+        if version.monitoring is not None:
+            thresholds["monitoring"] = _thresholds(version.monitoring.thresholds)
+            phases.append(MONITOR)
+        common = {
+            "installation": self.owner.name,
+            "namespace": self.owner.namespace,
+            "municipality": self.inputs.municipality.dump(),
+            "listing": self.inputs.listing,
+            "version": version.version,
+            "revision": self.revision,
+            "windows": self.inputs.windows.dump(),
+            "thresholds": thresholds,
+        }
+        runs = {f"{phase}.json": {"phase": phase} | common for phase in phases}
+        return self._config_map("config", {"parameters.json": self.inputs.parameters} | runs)
+
+    def calibrated(self, calibration: Evidence) -> Desired:
+        """calibrated.json: the parameters that calibration found."""
+        values = {p.name: float(p.value) for p in calibration.parameters}
+        return self._config_map("calibrated", {"calibrated.json": values})
+
+    def evidence(self, calibration: Evidence, validation: Evidence) -> Desired:
+        """evidence.json: what the runs showed, for the app's own pages."""
+        runs = {"calibration": calibration, "validation": validation}
+        data = {name: _summary(run) for name, run in runs.items()}
+        return self._config_map("evidence", {"evidence.json": data})
+
+    def bindings(self, wiring: Sequence[Wiring]) -> list[Desired]:
+        """One servicebinding.io Secret for each requirement."""
+        return [
+            Desired(
+                self._object(
+                    "v1",
+                    "Secret",
+                    self.name(w.requirement),
+                    self.labels(),
+                    type=f"servicebinding.io/{w.source.kind.value}",
+                    data=w.entries(),
+                )
+            )
+            for w in wiring
+        ]
+
+    def network_policy(self, traffic: Traffic) -> Desired:
+        """Who may reach the revision's pods, and whom they may reach. Its runs' pods count among them."""
+        selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision}
+        spec = policy(traffic, selector)
+        return Desired(
+            self._object("networking.k8s.io/v1", "NetworkPolicy", self.name("network"), self.labels(), spec=spec)
+        )
+
+    def ports(self, rendered: Sequence[Manifest]) -> frozenset[tuple[int, str]]:
+        """Number and protocol of each port that the revision's pods declare, those that templates make included."""
+        found = {(port.port, "TCP") for component in self.inputs.version.components for port in component.ports}
+        for manifest in rendered:
+            spec = manifest.get("spec", {})
+            if manifest["kind"] == "Deployment":
+                for container in spec["template"]["spec"]["containers"]:
+                    ports = container.get("ports", ())
+                    found |= {(port["containerPort"], port.get("protocol", "TCP")) for port in ports}
+            elif manifest["kind"] == "Service":
+                targets = ((p.get("targetPort", p["port"]), p.get("protocol", "TCP")) for p in spec["ports"])
+                found |= {(number, protocol) for number, protocol in targets if isinstance(number, int)}
+        return frozenset(found)
+
+    def job(self, phase: str, run: Task, part: str | None = None) -> Desired:
+        """The Job of a run. A restarted operator finds it by name, so it is started once for a revision.
+
+        Args:
+            phase: which run.
+            run: its declaration.
+            part: what the name ends in, where that is not the phase.
+        """
+        labels = self.labels(phase=phase)
+        extra = {CALIBRATE: (), VALIDATE: ("calibrated",), MONITOR: ("calibrated", "evidence")}[phase]
+        spec = {
+            "activeDeadlineSeconds": run.effective_timeout_seconds,
+            "backoffLimit": run.retries or 0,
+            # An eviction or a drained node says nothing about the run: it is not counted as a failure.
+            "podFailurePolicy": {
+                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+            },
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": self._pod(run, phase, phase, extra) | {"restartPolicy": "Never"},
+            },
+        }
+        return Desired(self._object("batch/v1", "Job", self.name(part or phase), labels, spec=spec), once=True)
+
+    def deployment(self, component: Component, bindings: str) -> Desired:
+        """The Deployment of a component; its pods are replaced when the digest of its bindings changes."""
+        labels = self.labels(component=component.name)
+        pod = self._pod(component, component.name, SERVE, ("calibrated", "evidence"))
+        container = pod["containers"][0]
+        if component.volumes:
+            self._mount(component, pod)
+        if component.ports:
+            container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in component.ports]
+            # The nodes hear a moment later than the kubelet that a pod is to go: until then they send it requests.
+            container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
+        if component.readiness is not None:
+            probe = {"httpGet": {"path": component.readiness.path, "port": component.readiness.port}}
+            container["readinessProbe"] = probe | {"periodSeconds": 5, "timeoutSeconds": 5}
+        spec = {
+            "replicas": component.replicas or 1,
+            "selector": {
+                "matchLabels": {
+                    key: labels[key] for key in (names.LABEL_INSTALLATION, names.LABEL_REVISION, names.LABEL_COMPONENT)
+                }
+            },
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": 300,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {
+                "metadata": {"labels": labels, "annotations": {names.ANNOTATION_BINDINGS: bindings}},
+                "spec": pod,
+            },
+        }
+        return Desired(self._object("apps/v1", "Deployment", self.name(component.name), labels, spec=spec))
+
+    def _mount(self, component: Component, pod: Manifest) -> None:
+        """Have a pod mount the component's volumes, which are the same for all revisions."""
+        for volume in component.volumes:
+            claim = names.claim(self.owner.name, component.name, volume.name)
+            name = f"volume-{volume.name}"
+            pod["volumes"].append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
+            pod["containers"][0]["volumeMounts"].append({"name": name, "mountPath": volume.mount_path})
+        # Whatever user the image names can write. A volume with many files is gone over once, not at each start.
+        pod["securityContext"] |= {"fsGroup": _VOLUME_GROUP, "fsGroupChangePolicy": "OnRootMismatch"}
+        if not all(volume.shared for volume in component.volumes):
+            # The next revision starts beside this one, and one node alone can have the volume: the same node, then.
+            # Where there is no such pod yet, the scheduler takes this to be the first one, and any node will do.
+            selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_COMPONENT: component.name}
+            term = {"labelSelector": {"matchLabels": selector}, "topologyKey": "kubernetes.io/hostname"}
+            pod["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+    def services(self) -> list[Desired]:
+        """A Service for each component with ports; it leads to this revision and no other."""
+        return [
+            Desired(
+                self._object(
+                    "v1",
+                    "Service",
+                    names.service(self.owner.name, component.name),
+                    self.labels(component=component.name),
+                    spec={
+                        "selector": {
+                            names.LABEL_INSTALLATION: self.owner.name,
+                            names.LABEL_REVISION: self.revision,
+                            names.LABEL_COMPONENT: component.name,
+                        },
+                        "ports": [
+                            {"name": p.name, "port": p.port, "targetPort": p.port, "protocol": "TCP"}
+                            for p in component.ports
+                        ],
+                    },
+                )
+            )
+            for component in self.inputs.version.components
+            if component.ports
+        ]
+
+    def products(self, of: Ref) -> tuple[ProductStatus, ...]:
+        """The data products of an Installation that are data sources, as they are published once this revision serves.
+
+        Their addresses are those in the cluster where the children are.
+        """
+        found = of_version(of, self.inputs.listing, self.inputs.version, self.owner.namespace)
+        return tuple(
+            ProductStatus(name=name, secret_name=names.product(self.owner.name, name), source=source)
+            for name, source in found
+        )
+
+    def product_bindings(self, products: Sequence[ProductStatus]) -> list[Desired]:
+        """For each product a Secret that tells where it is: what a servicebinding.io Provisioned Service leads to."""
+        return [
+            Desired(
+                self._object(
+                    "v1",
+                    "Secret",
+                    product.secret_name,
+                    self.labels(),
+                    type=f"servicebinding.io/{product.source.kind.value}",
+                    data=Wiring(product.name, product.source).entries(),
+                )
+            )
+            for product in products
+        ]
+
+    def url(self) -> str | None:
+        """Where the first component with a port is served, inside the cluster."""
+        for component in self.inputs.version.components:
+            if component.ports:
+                host = f"{names.service(self.owner.name, component.name)}.{self.owner.namespace}.svc"
+                return f"http://{host}:{component.ports[0].port}/"
+        return None
+
+    def taken(self) -> frozenset[Key]:
+        """Kind and name of the objects that the operator makes itself, and that no template may make."""
+        parts = ("config", "calibrated", "evidence")
+        deployments = (("Deployment", self.name(c.name)) for c in self.inputs.version.components)
+        return frozenset({*(("ConfigMap", self.name(part)) for part in parts), *deployments})
+
+    def adopted(self, rendered: Sequence[Manifest]) -> list[Desired]:
+        """The objects that the listing's templates gave, with our labels and owner."""
+        return [self._adopt(manifest) for manifest in rendered]
+
+    def _adopt(self, manifest: Manifest) -> Desired:
+        metadata = manifest["metadata"]
+        labels = metadata.get("labels", {}) | self.labels()
+        body = {k: v for k, v in manifest.items() if k not in ("apiVersion", "kind", "metadata")}
+        if manifest["kind"] == "Deployment":  # its pods are the revision's, for its NetworkPolicy and for people
+            template = body["spec"]["template"]
+            inside = template["metadata"] | {"labels": template["metadata"]["labels"] | self.labels()}
+            body["spec"] = body["spec"] | {"template": template | {"metadata": inside}}
+        adopted = self._object(manifest["apiVersion"], manifest["kind"], metadata["name"], labels, **body)
+        if metadata.get("annotations"):
+            adopted["metadata"]["annotations"] = metadata["annotations"]
+        return Desired(adopted)
+
+    def _pod(self, container: Container, name: str, phase: str, extra: Sequence[str]) -> Manifest:
+        """A pod spec under Pod Security "restricted", with its configuration and bindings mounted."""
+        config = [
+            {
+                "configMap": {
+                    "name": self.name("config"),
+                    "items": [
+                        {"key": "parameters.json", "path": "parameters.json"},
+                        {"key": f"{phase}.json", "path": "run.json"},
+                    ],
+                }
+            }
+        ] + [{"configMap": {"name": self.name(part)}} for part in extra]
+        volumes: list[Manifest] = [
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+            {"name": "config", "projected": {"sources": config}},
+        ]
+        mounts: list[Manifest] = [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
+            {"name": "config", "mountPath": names.CONFIG_ROOT, "readOnly": True},
+        ]
+        for binding in self.inputs.bindings:
+            volume = f"binding-{binding.requirement}"
+            volumes.append({"name": volume, "secret": {"secretName": self.name(binding.requirement)}})
+            path = f"{names.SERVICE_BINDING_ROOT}/{binding.requirement}"
+            mounts.append({"name": volume, "mountPath": path, "readOnly": True})
+        env = [
+            {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
+            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
+        ]
+        own = {entry["name"] for entry in env}
+        env += [{"name": e.name, "value": e.value} for e in container.env if e.name not in own and e.value]
+        spec: Manifest = {
+            "name": name,
+            "image": container.image,
+            "imagePullPolicy": "IfNotPresent",
+            "env": env,
+            "resources": {
+                "requests": _quantities(container.resources.requests),
+                "limits": _quantities(container.resources.limits) | {d.name: str(d.count) for d in container.devices},
+            },
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": mounts,
+            # An app that ends with an error and says nothing: the end of its log does. Never where it ends well.
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+        }
+        if container.command:
+            spec["command"] = list(container.command)
+        if container.args:
+            spec["args"] = list(container.args)
+        return {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [spec],
+            "volumes": volumes,
+            **self._node(container),
+        }
+
+    def _node(self, container: Container) -> Manifest:
+        """What sends a pod to a node that can run it."""
+        required = self.inputs.version.platform_requirements
+        architectures = required.architectures if required is not None else None
+        found: Manifest = {}
+        if architectures:
+            term = {"key": ARCHITECTURE_LABEL, "operator": "In", "values": list(architectures)}
+            terms = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
+            found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        if container.devices:
+            # By convention such nodes have a taint of that name; many clusters add this themselves
+            # (ExtendedResourceToleration).
+            found["tolerations"] = [
+                {"key": d.name, "operator": "Exists", "effect": "NoSchedule"} for d in container.devices
+            ]
+        return found
+
+
+def _quantities(resources: ResourceList) -> dict[str, str]:
+    return {"cpu": canonical(resources.cpu), "memory": canonical(resources.memory)}
+
+
+def _thresholds(thresholds: Sequence[Threshold]) -> list[dict[str, Any]]:
+    return [t.dump() for t in thresholds]
+
+
+def _summary(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "metrics": {m.name: float(m.value) for m in evidence.metrics},
+        "windows": [w.dump() for w in evidence.windows],
+    }
+
+
+def storage_requests(components: Sequence[Component]) -> list[str]:
+    """The size of each volume, for a comparison with the platform's limits."""
+    return [volume.size for component in components for volume in component.volumes]
+
+
+def container_requests(components: Sequence[Component]) -> list[tuple[int, ResourceList]]:
+    """Replicas and requests of each component, for a comparison with the platform's limits."""
+    return [(component.replicas or 1, component.resources.requests) for component in components]

@@ -1,0 +1,1 @@
+"""The decision about one Installation: from a Snapshot to a Plan."""

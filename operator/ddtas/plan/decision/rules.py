@@ -1,0 +1,267 @@
+"""The ordered rules by which an Installation is accepted: the first refusal is the one that is shown.
+
+A rule is a pure function `(Case) → Refusal | None`. Its place in `RULES` is its rank: a rule may rely on what the
+rules before it made sure of. `decide` turns the outcome into the condition Accepted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ddtas.api.base import Recalibration
+from ddtas.api.installation import Installation, Windows
+from ddtas.api.listing import AppListing, Criterion, Version
+from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan.capabilities import requirements
+from ddtas.plan.children import network_policy as policy
+from ddtas.plan.children import volumes
+from ddtas.plan.children.manifests import container_requests, storage_requests
+from ddtas.plan.quantity import amount
+from ddtas.plan.reasons import Reason, Refusal
+from ddtas.plan.revision import RevisionInputs
+from ddtas.plan.runs import recalibration, schedule
+from ddtas.plan.snapshot import Snapshot
+from ddtas.plan.versions import choice, parameters, past
+from ddtas.schema.types import Scalar
+from ddtas.settings import StorePolicy
+
+_SHOWN = 5  # of many faults
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What the later steps build on.
+
+    Attributes:
+        recorded: the revision that spec.rollbackTo names; the inputs of another one are still to be made.
+        doubts: what it needs of the cluster and nobody could tell; it is not refused for it.
+    """
+
+    listing: AppListing
+    platform: MunicipalityPlatform
+    version: Version
+    parameters: dict[str, Scalar]
+    windows: Windows
+    recalibration: Recalibration | None
+    recorded: RevisionInputs | None = None
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The objects once they are known to exist, and the version that is asked for."""
+
+    snapshot: Snapshot
+    installation: Installation
+    listing: AppListing
+    platform: MunicipalityPlatform
+    version: Version
+
+
+def review_refusal(listing: AppListing, policy: StorePolicy) -> str | None:
+    """Why a listing may not be installed: a criterion without a score, or with one below the store's minimum."""
+    scores = {score.criterion: score.score for score in listing.spec.review}
+    faults = [f"{c} has no score" for c in Criterion if c not in scores]
+    faults += [
+        f"{criterion} has {score}, the store asks for {policy.minimum_review_score}"
+        for criterion, score in sorted(scores.items())
+        if score < policy.minimum_review_score
+    ]
+    return "; ".join(faults) or None
+
+
+def _not_withdrawn(case: _Case) -> Refusal | None:
+    number = case.version.version
+    listed = case.listing.spec.version(number) or case.version
+    if listed.state != "Withdrawn" or past.serving_version(case.snapshot) == number:
+        return None
+    field = "rollbackTo" if case.installation.spec.rollback_to is not None else "version"
+    return Refusal(Reason.VERSION_WITHDRAWN, f"spec.{field}: version {number} was withdrawn: choose another")
+
+
+def _data_readable(case: _Case) -> Refusal | None:
+    """An earlier version than the one that serves, or that had a volume, cannot read data that was migrated since."""
+    number, serving = case.version.version, past.serving_version(case.snapshot)
+    had = volumes.data_versions(case.snapshot, case.version)
+    for claim, last in (("", serving or number), *sorted(had.items())):
+        since = [
+            v.version
+            for v in case.listing.spec.versions
+            if v.data_migration and choice.precedes(number, v.version) and not choice.precedes(last, v.version)
+        ]
+        if not since:
+            continue
+        text = f"and {' and '.join(since)} migrated data that version {number} cannot read: choose a version from"
+        text = f"{text} {since[-1]} on, or"
+        if claim:
+            start = f"version {last} was started on {volumes.CLAIM} {claim}"
+            return Refusal(Reason.DATA_MIGRATED, f"{start}, {text} delete the claim, with its data")
+        return Refusal(Reason.DATA_MIGRATED, f"version {last} serves, {text} install anew")
+    return None
+
+
+def _images_pinned(case: _Case) -> Refusal | None:
+    if not case.snapshot.policy.require_image_digests:
+        return None
+    version = case.version
+    images = [c.image for c in (*version.components, version.calibration, version.validation)]
+    images += [version.monitoring.image] if version.monitoring is not None else []
+    loose = sorted({image for image in images if "@sha256:" not in image})
+    return Refusal(Reason.IMAGE_NOT_PINNED, f"images without a digest: {', '.join(loose)}") if loose else None
+
+
+def _egress_permitted(case: _Case) -> Refusal | None:
+    """Both sides must name a call: the version says why it is made, the platform that it may be."""
+    faults = []
+    for call in case.version.egress:
+        ports = policy.missing(call.host, call.ports, case.platform.spec)
+        if ports:
+            faults.append(f"{call.host}, port {', '.join(map(str, ports))} ({call.reason})")
+    if not faults:
+        return None
+    calls = "; ".join(faults[:_SHOWN]) + (f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else "")
+    name = f"platform {case.platform.metadata.name}"
+    text = f"version {case.version.version} calls {calls}: spec.egress of {name} must permit it"
+    return Refusal(Reason.EGRESS_NOT_PERMITTED, text)
+
+
+def _workloads_at_home(case: _Case) -> Refusal | None:
+    wanted, own = case.platform.spec.workload_namespace, case.platform.metadata.namespace
+    if wanted in (None, own):
+        return None
+    return Refusal(
+        Reason.WORKLOAD_NAMESPACE_FORBIDDEN,
+        f"platform {case.platform.metadata.name}: spec.workloadNamespace is {wanted}, must be its own ({own})",
+    )
+
+
+def _platform_suits(case: _Case) -> Refusal | None:
+    version, limits = case.version, case.platform.spec.limits
+    found = _offers(case)
+    faults = list(requirements.lacking(found))
+    if limits is not None:
+        for who, requests in (
+            ("components request", container_requests(version.components)),
+            ("calibration requests", [(1, version.calibration.resources.requests)]),
+            ("validation requests", [(1, version.validation.resources.requests)]),
+            ("monitoring requests", [(1, m.resources.requests) for m in (version.monitoring,) if m is not None]),
+        ):
+            for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
+                total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
+                if total > amount(limit):
+                    faults.append(f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}")
+    if limits is not None and limits.storage is not None:
+        storage = sum((amount(size) for size in storage_requests(version.components)), Decimal(0))
+        if storage > amount(limits.storage):
+            faults.append(f"its volumes request {storage.normalize():f} storage, spec.limits allow {limits.storage}")
+    name = f"platform {case.platform.metadata.name}"
+    if faults:
+        return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
+    if requirements.pending(found) and not _was_accepted(case):
+        return Refusal(Reason.PROBING, f"{name}: what its cluster offers has not been looked at yet")
+    return None
+
+
+def _offers(case: _Case) -> tuple[requirements.Check, ...]:
+    snapshot = case.snapshot
+    return requirements.checks(case.version, case.platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+
+
+def _was_accepted(case: _Case) -> bool:
+    """What was accepted goes on while something is looked at for the first time, as when its listing was edited."""
+    status = case.installation.status
+    return status.version == case.version.version and any(
+        c.type == "Accepted" and c.status == "True" for c in status.conditions
+    )
+
+
+def _parameters(case: _Case) -> tuple[dict[str, Scalar], list[str]]:
+    declared, city = case.version.parameters, case.platform.spec.parameters
+    return parameters.effective(declared, case.installation.spec.parameters, city)
+
+
+def _parameters_valid(case: _Case) -> Refusal | None:
+    _, faults = _parameters(case)
+    return Refusal(Reason.PARAMETERS_INVALID, "; ".join(faults[:5])) if faults else None
+
+
+def _windows(case: _Case) -> Windows:
+    own, version = case.installation.spec.windows, case.version
+    return own or Windows(calibration=version.calibration.window, validation=version.validation.window)
+
+
+def _windows_disjoint(case: _Case) -> Refusal | None:
+    windows = _windows(case)
+    if not windows.calibration.overlaps(windows.validation):
+        return None
+    return Refusal(
+        Reason.WINDOWS_OVERLAP,
+        f"the validation window {windows.validation} shares days with the calibration window {windows.calibration}",
+    )
+
+
+def _recalibration(case: _Case) -> Recalibration | None:
+    own = case.installation.spec.recalibration
+    return own if own is not None else case.version.recalibration
+
+
+def _schedules_valid(case: _Case) -> Refusal | None:
+    own, version = case.installation.spec.recalibration, case.version
+    listing = f"listing {case.listing.metadata.name}, version {version.version}"
+    policy, monitoring = _recalibration(case), version.monitoring
+    fault = recalibration.fault(policy) if policy is not None else None
+    if fault is not None:
+        place = "spec.recalibration" if own is not None else f"{listing}: recalibration"
+        return Refusal(Reason.SCHEDULE_INVALID, f"{place}.{fault}")
+    fault = schedule.fault(monitoring.schedule, monitoring.time_zone) if monitoring is not None else None
+    return Refusal(Reason.SCHEDULE_INVALID, f"{listing}: monitoring.{fault}") if fault is not None else None
+
+
+Rule = Callable[[_Case], Refusal | None]
+# For what is recorded, its own parameters and windows count, and they were valid.
+RULES_OF_ROLLBACK: Sequence[Rule] = (
+    _not_withdrawn,
+    _data_readable,
+    _images_pinned,
+    _workloads_at_home,
+    _platform_suits,
+    _egress_permitted,
+    _schedules_valid,
+)
+RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _parameters_valid, _windows_disjoint)
+
+
+def accept(snapshot: Snapshot) -> Accepted | Refusal:
+    """Apply the rules in order."""
+    spec = snapshot.installation.spec
+    listing, platform = snapshot.listing, snapshot.platform
+    if platform is None:
+        namespace = snapshot.installation.metadata.namespace
+        text = f"spec.platform: there is no MunicipalityPlatform {spec.platform} in namespace {namespace}"
+        return Refusal(Reason.PLATFORM_NOT_FOUND, text)
+    if isinstance(platform, str):
+        return Refusal(Reason.PLATFORM_INVALID, f"MunicipalityPlatform {spec.platform}: {platform}")
+    if listing is None:
+        return Refusal(Reason.LISTING_NOT_FOUND, f"spec.listing: there is no AppListing {spec.listing}")
+    if isinstance(listing, str):
+        return Refusal(Reason.LISTING_INVALID, f"AppListing {spec.listing}: {listing}")
+    fault = review_refusal(listing, snapshot.policy)
+    if fault is not None:
+        return Refusal(Reason.LISTING_NOT_APPROVED, f"listing {listing.metadata.name}: {fault}")
+    recorded = past.rollback(snapshot, spec.rollback_to) if spec.rollback_to is not None else None
+    if isinstance(recorded, Refusal):
+        return recorded
+    version = recorded.version if recorded is not None else choice.choose(snapshot, listing)
+    if isinstance(version, Refusal):
+        return version
+    case = _Case(snapshot, snapshot.installation, listing, platform, version)
+    for rule in RULES if recorded is None else RULES_OF_ROLLBACK:
+        refusal = rule(case)
+        if refusal is not None:
+            return refusal
+    policy, doubts = _recalibration(case), requirements.doubtful(_offers(case))
+    if recorded is not None:
+        values, windows = recorded.parameters, recorded.windows
+        return Accepted(listing, platform, version, values, windows, policy, recorded, doubts)
+    values, _ = _parameters(case)
+    return Accepted(listing, platform, version, values, _windows(case), policy, doubts=doubts)

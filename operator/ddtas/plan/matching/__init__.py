@@ -1,0 +1,1 @@
+"""Which data source meets which requirement."""

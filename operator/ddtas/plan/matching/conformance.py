@@ -1,0 +1,75 @@
+"""Whether a data source is what its contract promises: the checks of a requirement, with the contract as what is asked.
+
+Only what was measured counts. What the probe cannot tell is neither a fault nor a proof.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from ddtas.api.base import Verdict
+from ddtas.api.platform import DataSource
+from ddtas.data.measured import SourceFacts
+from ddtas.plan.matching import checks
+from ddtas.plan.matching.checks import Outcome
+
+# The extent that was found may be smaller than the promised one: points seldom lie in its corners.
+_EXTENT_PERCENT = 50
+_MAX_FAULTS = 16
+
+
+class Conformance(NamedTuple):
+    """Met when something was measured and nothing of it is otherwise than promised.
+
+    Attributes:
+        verdict: as a whole.
+        faults: what is otherwise, in words.
+    """
+
+    verdict: Verdict
+    faults: tuple[str, ...]
+
+
+def conformance(source: DataSource, facts: SourceFacts, looked_at: datetime) -> Conformance:
+    """Compare a contract with the data.
+
+    Args:
+        source: with its contract.
+        facts: what was found.
+        looked_at: when.
+    """
+    outcomes = _outcomes(source, facts, looked_at)
+    measured = {o.measured for o in outcomes}
+    faults = tuple(o.say().removeprefix("needs ") for o in outcomes if o.measured is Verdict.NOT_MET)[:_MAX_FAULTS]
+    verdict = Verdict.NOT_MET if faults else Verdict.MET if Verdict.MET in measured else Verdict.UNKNOWN
+    return Conformance(verdict, faults)
+
+
+def _outcomes(source: DataSource, facts: SourceFacts, looked_at: datetime) -> list[Outcome]:
+    contract = source.contract
+    there = checks.Fields.of(contract, facts)
+    outcomes = [checks.field(f, there) for f in contract.fields]
+    if contract.geometry_type is not None:
+        outcomes.append(checks.geometry((contract.geometry_type,), contract.geometry_type, facts))
+    if contract.crs is not None:
+        outcomes.append(checks.crs((contract.crs,), contract.crs, facts))
+    if contract.extent is not None:
+        where = "the promised extent"
+        outcomes.append(checks.coverage(contract.extent, _EXTENT_PERCENT, contract.extent, facts, where))
+    if contract.temporal_extent is not None:
+        outcomes.append(checks.period(contract.temporal_extent, contract.temporal_extent, facts))
+    if contract.time_resolution is not None:
+        outcomes.append(checks.time_resolution(contract.time_resolution, contract.time_resolution, facts))
+    if contract.freshness is not None:
+        outcomes.append(checks.freshness(contract.freshness, contract.freshness, facts, looked_at))
+    if contract.records is not None:
+        outcomes.append(checks.records(contract.records, contract.records, facts))
+    outcomes += [checks.quality(rule, source, facts) for rule in contract.quality]
+    outcomes += [_complete(f.name, facts) for f in contract.fields if f.required]
+    return outcomes
+
+
+def _complete(name: str, facts: SourceFacts) -> Outcome:
+    """A field that the contract calls required has no empty value."""
+    found = next((f for f in facts.fields if f.name == name), None)
+    verdict = Verdict.UNKNOWN if found is None else Verdict.NOT_MET if found.empty else Verdict.MET
+    return Outcome(f"required {name}", Verdict.MET, verdict, lambda: f"needs {name} in each record; some have none")

@@ -1,0 +1,1 @@
+"""Calibration, validation and monitoring: when they are due, and what they showed."""

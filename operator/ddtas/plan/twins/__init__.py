@@ -1,0 +1,1 @@
+"""Twins that feed each other."""

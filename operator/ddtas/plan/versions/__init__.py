@@ -1,0 +1,1 @@
+"""Which version is meant, what served before, and with which parameters."""

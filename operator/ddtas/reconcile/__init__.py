@@ -1,0 +1,1 @@
+"""One object, once: observe, decide, apply, report."""
