@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from builders import FACTS, platform_body, version
 
 from ddtas.api.installation import Windows
-from ddtas.api.listing import DataRequirement
 from ddtas.api.platform import DataSource
+from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Area
 from ddtas.data.measured import SourceFacts
 from ddtas.plan.matching.binding import bind

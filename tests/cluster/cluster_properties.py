@@ -10,7 +10,7 @@ from cluster_kit import JsonObject
 from cluster_witness import ADDED, DELETED, Event
 
 from ddtas import names
-from ddtas.api.installation import MAX_REVISIONS
+from ddtas.api.evidence import MAX_REVISIONS
 
 Run = tuple[str, str]  # revision and phase
 _WITH_RUNS = ("calibrate", "validate")

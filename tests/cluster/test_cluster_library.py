@@ -13,7 +13,8 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from ddtas import names
-from ddtas.api.installation import Evidence, Installation, Windows
+from ddtas.api.evidence import Evidence
+from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, Municipality, MunicipalityPlatformSpec
 from ddtas.api.traffic import Call

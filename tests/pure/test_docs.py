@@ -16,7 +16,8 @@ import yaml
 
 from ddtas import __main__ as command
 from ddtas import metrics
-from ddtas.api.listing import AppListing, DataRequirement
+from ddtas.api.listing import AppListing
+from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Credentials, DataKind, Scheme
 from ddtas.data.look import Reason as ProbeReason
 from ddtas.plan.children.admission import admit

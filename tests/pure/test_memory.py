@@ -4,7 +4,7 @@ import json
 
 from builders import installation_body
 
-from ddtas.api.installation import InventoryItem
+from ddtas.api.installation_status import InventoryItem
 from ddtas.cluster.memory.world import World
 from ddtas.schema.types import Window
 

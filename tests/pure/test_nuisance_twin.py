@@ -19,7 +19,8 @@ from probes_kit import LIMITS, LOOPBACK, look_at, response, serving, target
 from systems import System, Twin
 
 from ddtas.api.base import Verdict
-from ddtas.api.listing import AppListing, Run
+from ddtas.api.listing import AppListing
+from ddtas.api.workload import Run
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.matching.conformance import conformance
 from ddtas.plan.runs.evidence import RunResult, parse_result

@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddtas.api.base import Verdict
-from ddtas.api.installation import Check, Windows
-from ddtas.api.listing import DataRequirement
+from ddtas.api.installation import Windows
+from ddtas.api.installation_status import Check
 from ddtas.api.platform import DataSource
+from ddtas.api.requirements import DataRequirement
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.matching.binding import bind, match, verdict
 from ddtas.plan.matching.checks import Circumstances, needed_days

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddtas.api.base import Verdict
-from ddtas.api.installation import Binding, Check, Windows
-from ddtas.api.listing import DataRequirement
+from ddtas.api.installation import Windows
+from ddtas.api.installation_status import Binding, Check
 from ddtas.api.platform import DataSource
+from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import periods, questions, space, units
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_plan_recalibration import measure, monitored, recalibration, refuse, report, serving
 
 from ddtas.api.base import Recalibration
-from ddtas.api.installation import Evidence, Outcome, RevisionState, RevisionStatus
+from ddtas.api.evidence import Evidence, Outcome, RevisionState, RevisionStatus
 from ddtas.plan import clock
 from ddtas.plan.runs.recalibration import PAUSE, Attempt, called_for
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddtas.api.base import Verdict
-from ddtas.api.installation import Evidence, Outcome
+from ddtas.api.evidence import Evidence, Outcome
 from ddtas.errors import ResultError, printable
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs.evidence import MAX_RESULT_BYTES, assess, is_final, parse_result

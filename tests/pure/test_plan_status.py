@@ -16,7 +16,8 @@ import yaml
 from builders import GOLDEN, NOW, VALIDATION_WINDOW, City, JsonObject, listing_body, platform_body, result
 
 from ddtas.api.base import Condition
-from ddtas.api.installation import Installation, InstallationStatus
+from ddtas.api.installation import Installation
+from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.plan.decision.decide import STEPS, UP_TO_DATE, Finding

@@ -9,7 +9,8 @@ from builders import VALIDATION_WINDOW, City, installation_body, result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddtas.api.installation import MAX_REVISIONS, Installation
+from ddtas.api.evidence import MAX_REVISIONS
+from ddtas.api.installation import Installation
 from ddtas.errors import InvalidObject
 from ddtas.plan.decision.decide import STEPS, UP_TO_DATE, Plan
 from ddtas.plan.snapshot import JobFacts

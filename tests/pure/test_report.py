@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ddtas.api.base import Condition, Metadata
-from ddtas.api.installation import InstallationStatus
+from ddtas.api.installation_status import InstallationStatus
 from ddtas.cluster.rest.resources import INSTALLATION, ResourceType
 from ddtas.cluster.write import events, report
 from ddtas.cluster.write.events import News, tell, transitions

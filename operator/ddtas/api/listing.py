@@ -5,45 +5,29 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from ddtas.api.base import Conditions, Recalibration, Resource, Verdict
-from ddtas.api.capabilities import AccessMode, Architecture, Device, Exposure, PodSecurityLevel
+from ddtas.api.base import Conditions, Recalibration, Resource
+from ddtas.api.requirements import DataRequirement, PlatformRequirements, RequiredField
 from ddtas.api.traffic import Call
+from ddtas.api.workload import Component, Monitoring, Run, Template
 from ddtas.data.contract import (
     AccessRights,
     DataContract,
     DataKind,
-    Extent,
-    FieldType,
-    GeometryType,
     LegalBasis,
-    Operator,
-    QualityRule,
     SecurityClass,
     ServiceLevelPromise,
-    ServiceLevelProperty,
 )
 from ddtas.schema.model import LIST_SET, Model, cel, list_map
 from ddtas.schema.types import (
-    Cron,
-    Crs,
     Decimal,
-    Duration,
     FieldName,
-    Image,
     IsoDate,
     Line,
-    Name,
     PartName,
-    Quantity,
-    Scalar,
     SemVer,
-    StorageSize,
     Text,
-    TimeZone,
     Unit,
     Url,
-    VersionRange,
-    Window,
 )
 
 
@@ -142,277 +126,6 @@ class Parameter(Model):
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     options: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
-
-
-class RequiredField(Model):
-    """A field that the data must have."""
-
-    name: FieldName
-    type: FieldType
-    unit: Unit | None = None
-
-
-class RequiredServiceLevel(Model):
-    """A bound on a service level that the data source declares."""
-
-    property: ServiceLevelProperty
-    operator: Operator
-    value: Decimal
-    unit: Unit
-
-
-class Coverage(Model):
-    """The part of an area that the data must cover: the municipality's own, unless an extent is given."""
-
-    minimum_percent: Annotated[int, Field(ge=1, le=100)]
-    extent: Extent | None = None
-
-
-class Threshold(Model):
-    """A bound on a metric that the run reports."""
-
-    metric: FieldName
-    operator: Operator
-    value: Decimal
-
-
-class DataRequirement(Model):
-    """What the app needs of a city's data: the same for each city. What is left out is not asked for."""
-
-    name: PartName
-    description: Text
-    theme: Line | None = None
-    entity: Line | None = None
-    kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
-    contract_version: VersionRange | None = None
-    fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
-    geometry_types: (
-        Annotated[tuple[GeometryType, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
-    ) = None
-    # One of these is enough.
-    crs: Annotated[tuple[Crs, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
-    coverage: Coverage | None = None
-    time_resolution: Duration | None = None
-    minimum_records: Annotated[int, Field(ge=1)] | None = None
-    maximum_size_bytes: Annotated[int, Field(ge=1)] | None = None
-    # The newest record may be at most this old.
-    freshness: Duration | None = None
-    # The days that the data must cover run from the calibration window's start, less this, to the validation's end.
-    warm_up_days: Annotated[int, Field(ge=0, le=36600)] | None = None
-    # False for data without a history, such as a map or the state of now: it need not cover the windows.
-    history: bool | None = None
-    quality: Annotated[tuple[QualityRule, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
-    purpose: Line | None = None
-    legal_bases: (
-        Annotated[tuple[LegalBasis, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
-    ) = None
-    access_rights: (
-        Annotated[tuple[AccessRights, ...], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)] | None
-    ) = None
-    # The heaviest class that the app is fit to handle.
-    maximum_security_class: SecurityClass | None = None
-    licences: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
-    # True where the origin of the data must be on record.
-    provenance: bool | None = None
-    service_levels: Annotated[
-        tuple[RequiredServiceLevel, ...], Field(max_length=8, json_schema_extra=list_map("property"))
-    ] = ()
-    # Bounds on what validation showed of the twin that the data is a product of.
-    upstream_metrics: Annotated[tuple[Threshold, ...], Field(max_length=16, json_schema_extra=list_map("metric"))] = ()
-
-
-class PlatformRequirements(Model):
-    """What the app needs of the platform. What is left out is not asked for.
-
-    The devices that it needs are those of its containers; the quota that it needs follows from their resources.
-    """
-
-    minimum_kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$", max_length=5)] | None = None
-    # That the images are built for: one is enough, and pods go to no other node.
-    architectures: (
-        Annotated[tuple[Architecture, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
-    ) = None
-    # Volumes that can be mounted in each of these ways.
-    storage: Annotated[tuple[AccessMode, ...], Field(min_length=1, max_length=4, json_schema_extra=LIST_SET)] | None = (
-        None
-    )
-    # How the app is to be let in from outside: one is enough.
-    exposure: Annotated[tuple[Exposure, ...], Field(min_length=1, max_length=2, json_schema_extra=LIST_SET)] | None = (
-        None
-    )
-    # The least that the namespace must enforce.
-    pod_security: Literal[PodSecurityLevel.BASELINE, PodSecurityLevel.RESTRICTED] | None = None
-
-
-class ResourceList(Model):
-    """Amounts of processor (cores) and memory (bytes), as Kubernetes quantities."""
-
-    cpu: Quantity
-    memory: Quantity
-
-
-class Resources(Model):
-    """Requests and limits, as in a container."""
-
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            (
-                "![self.requests.cpu, self.requests.memory, self.limits.cpu, self.limits.memory].all(q, isQuantity(q))"
-                " || quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0"
-                " && quantity(self.requests.memory).compareTo(quantity(self.limits.memory)) <= 0",
-                "requests must not be more than limits",
-            )
-        )
-    )
-
-    requests: ResourceList
-    limits: ResourceList
-
-
-class EnvVar(Model):
-    """An environment variable with a literal value."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
-    value: Annotated[str, StringConstraints(max_length=2000)]
-
-
-Arguments = Annotated[tuple[Annotated[str, StringConstraints(max_length=4000)], ...], Field(max_length=32)]
-
-
-class Container(Model):
-    """A container of the app. It runs under Pod Security "restricted", with a read-only root and a writable /tmp."""
-
-    image: Image
-    command: Arguments | None = None
-    args: Arguments | None = None
-    env: Annotated[tuple[EnvVar, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
-    resources: Resources
-    devices: Annotated[tuple[Device, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
-
-
-class Port(Model):
-    """A port on which the component listens."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=15)]
-    port: Annotated[int, Field(ge=1, le=65535)]
-
-
-class Readiness(Model):
-    """An HTTP GET that succeeds when the component can serve."""
-
-    path: Annotated[str, StringConstraints(pattern=r"^/\S*$", max_length=200)]
-    port: Annotated[int, Field(ge=1, le=65535)]
-
-
-class Volume(Model):
-    """Storage that a component keeps over restarts, revisions and versions: a PersistentVolumeClaim.
-
-    Its size and access mode are no inputs of a revision: a larger size needs no new calibration.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            (
-                "!['/tmp', '/bindings', '/etc/ddtas', '/dev', '/proc', '/sys'].exists(p,"
-                " (self.mountPath + '/').startsWith(p + '/') || (p + '/').startsWith(self.mountPath + '/'))",
-                "mountPath must be neither inside nor above /tmp, /bindings, /etc/ddtas, /dev, /proc and /sys",
-            )
-        )
-    )
-
-    name: PartName
-    mount_path: Annotated[
-        str, StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", min_length=2, max_length=100)
-    ]
-    size: StorageSize
-    # ReadWriteOnce where it is left out: all pods that have it run on one node.
-    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] | None = None
-
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """Its access modes, as a claim has them."""
-        return (self.access_mode or "ReadWriteOnce",)
-
-    @property
-    def shared(self) -> bool:
-        """Whether pods on several nodes may have it at once."""
-        return self.access_mode == "ReadWriteMany"
-
-
-class Component(Container):
-    """A part of the app that serves: a Deployment, and a Service where it has ports.
-
-    The first component with a port is the app's front: `status.url` points to it.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            (
-                "!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))",
-                "two ports must not have the same number",
-            ),
-            (
-                "!has(self.volumes) || self.volumes.all(v, self.volumes.all(w, v.name == w.name"
-                " || !(w.mountPath + '/').startsWith(v.mountPath + '/')))",
-                "no mountPath may be that of another volume, or inside it",
-            ),
-            (
-                "!has(self.volumes) || !has(self.replicas) || self.replicas == 1"
-                " || self.volumes.all(v, has(v.accessMode) && v.accessMode == 'ReadWriteMany')",
-                "volumes of a component with several replicas need accessMode ReadWriteMany",
-            ),
-        )
-    )
-
-    name: PartName
-    ports: Annotated[tuple[Port, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
-    readiness: Readiness | None = None
-    replicas: Annotated[int, Field(ge=1, le=10)] | None = None
-    volumes: Annotated[tuple[Volume, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
-
-
-class Template(Model):
-    """A Jinja2 template of one or more Kubernetes objects (YAML) that come with a revision.
-
-    Allowed kinds: ConfigMap, Service, Deployment. Every name must begin with `{{ prefix }}`.
-    """
-
-    name: PartName
-    manifest: Annotated[str, StringConstraints(min_length=1, max_length=16384)]
-
-
-class Task(Container):
-    """A container that runs to its end as a Job, and reports its result in its termination message."""
-
-    thresholds: Annotated[tuple[Threshold, ...], Field(max_length=32, json_schema_extra=list_map("metric", "operator"))]
-    timeout_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
-    # How often a crashed pod is tried again within the same run. Evictions never count.
-    retries: Annotated[int, Field(ge=0, le=5)] | None = None
-
-    @property
-    def effective_timeout_seconds(self) -> int:
-        """One hour unless the listing says otherwise."""
-        return self.timeout_seconds or 3600
-
-
-class Run(Task):
-    """A calibration or validation run."""
-
-    window: Window
-
-
-class Monitoring(Task):
-    """A run that looks at new data time and again, while the app serves: a threshold that is not met is drift."""
-
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            ("size(self.thresholds) > 0", "monitoring needs at least one threshold: without one nothing could drift")
-        )
-    )
-
-    schedule: Cron
-    time_zone: TimeZone | None = None
-    jitter: Duration | None = None
 
 
 class DataProduct(Model):
@@ -545,6 +258,3 @@ class AppListing(Resource):
 
     spec: AppListingSpec
     status: AppListingStatus = AppListingStatus()
-
-
-__all__ = ["AppListing", "AppListingSpec", "AppListingStatus", "Name", "Operator", "Scalar", "Verdict", "Version"]

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from ddtas.api.installation import RevisionId, Windows
+from ddtas.api.evidence import RevisionId
+from ddtas.api.installation import Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import Municipality
 from ddtas.data.contract import DataKind

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from ddtas import metrics, names, redaction
 from ddtas.api.base import Metadata
 from ddtas.api.capabilities import MeasuredOffers
-from ddtas.api.installation import Installation, InstallationStatus, Removal, VolumePolicy
+from ddtas.api.installation import Installation, Removal
+from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import (
     DataSource,
@@ -23,6 +24,7 @@ from ddtas.api.platform import (
     MunicipalityPlatform,
     MunicipalityPlatformStatus,
 )
+from ddtas.api.volumes import VolumePolicy
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.ownership import Seal
 from ddtas.cluster.memory.world import Collection, Name, Unreadable, World

@@ -12,7 +12,9 @@ from enum import StrEnum
 
 from ddtas.api.base import Verdict
 from ddtas.api.capabilities import AccessMode, Architecture, Exposure, MeasuredOffers, Offers, PodSecurityLevel
-from ddtas.api.listing import Container, Version, Volume
+from ddtas.api.listing import Version
+from ddtas.api.volumes import Volume
+from ddtas.api.workload import Container
 from ddtas.plan.quantity import amount, read, written
 
 ARCHITECTURE_LABEL = "kubernetes.io/arch"

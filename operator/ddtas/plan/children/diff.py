@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddtas.api.installation import DriftedItem
+from ddtas.api.installation_status import DriftedItem
 from ddtas.plan.children.manifests import Desired
 from ddtas.plan.revision import digest
 from ddtas.plan.snapshot import Child, Key

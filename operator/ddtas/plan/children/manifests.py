@@ -14,9 +14,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ddtas import names
-from ddtas.api.installation import Evidence, ProductStatus
-from ddtas.api.listing import Component, Container, ResourceList, Task, Threshold
+from ddtas.api.evidence import Evidence
+from ddtas.api.installation_status import ProductStatus
 from ddtas.api.platform import DataSource
+from ddtas.api.requirements import Threshold
+from ddtas.api.workload import Component, Container, ResourceList, Task
 from ddtas.data.contract import DataKind
 from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL
 from ddtas.plan.children.network_policy import Traffic, policy

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ddtas import names
-from ddtas.api.installation import RefusedGrowth, VolumePolicy, VolumeStatus
-from ddtas.api.listing import Component, Version, Volume
+from ddtas.api.listing import Version
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.api.volumes import RefusedGrowth, Volume, VolumePolicy, VolumeStatus
+from ddtas.api.workload import Component
 from ddtas.plan import clock
 from ddtas.plan.children.manifests import Desired, Owner
 from ddtas.plan.quantity import amount, canonical

@@ -14,18 +14,11 @@ from typing import Any, Literal
 
 from ddtas import names
 from ddtas.api.base import Recalibration, Verdict
-from ddtas.api.installation import (
-    Binding,
-    Evidence,
-    Outcome,
-    ProductStatus,
-    RecalibrationStatus,
-    RevisionState,
-    RevisionStatus,
-    VolumeStatus,
-)
-from ddtas.api.listing import Component, Task
+from ddtas.api.evidence import Evidence, Outcome, RevisionState, RevisionStatus
+from ddtas.api.installation_status import Binding, ProductStatus, RecalibrationStatus
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.api.volumes import VolumeStatus
+from ddtas.api.workload import Component, Task
 from ddtas.errors import TemplateError
 from ddtas.plan import clock
 from ddtas.plan.children import volumes

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ddtas import names
-from ddtas.api.installation import Evidence, Outcome, PlannedItem, PlanStatus, RevisionStatus
+from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
+from ddtas.api.installation_status import PlannedItem, PlanStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.children.diff import Diff, diff
 from ddtas.plan.children.manifests import Desired

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ddtas.api.base import Verdict
-from ddtas.api.installation import Binding, Check, NearMiss
-from ddtas.api.listing import DataRequirement
+from ddtas.api.installation_status import Binding, Check, NearMiss
 from ddtas.api.platform import DataSource
+from ddtas.api.requirements import DataRequirement
 from ddtas.plan.matching import checks
 from ddtas.plan.matching.checks import Circumstances, Outcome
 from ddtas.plan.reasons import Reason

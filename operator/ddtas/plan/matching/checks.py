@@ -15,8 +15,8 @@ import semver
 
 from ddtas.api.base import Verdict
 from ddtas.api.installation import Windows
-from ddtas.api.listing import DataRequirement, RequiredField, RequiredServiceLevel, Threshold
 from ddtas.api.platform import DataSource
+from ddtas.api.requirements import DataRequirement, RequiredField, RequiredServiceLevel, Threshold
 from ddtas.data.contract import (
     Area,
     ContractField,

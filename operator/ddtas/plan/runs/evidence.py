@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from ddtas.api.base import Verdict
-from ddtas.api.installation import CalibratedParameter, Evidence, MetricResult, Outcome
-from ddtas.api.listing import Task, Threshold
+from ddtas.api.evidence import CalibratedParameter, Evidence, MetricResult, Outcome
+from ddtas.api.requirements import Threshold
+from ddtas.api.workload import Task
 from ddtas.errors import ResultError, printable
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs.last_words import Hidden, last_words

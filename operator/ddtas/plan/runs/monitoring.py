@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ddtas.api.installation import Evidence
-from ddtas.api.listing import Monitoring
+from ddtas.api.evidence import Evidence
+from ddtas.api.workload import Monitoring
 from ddtas.plan import clock
 from ddtas.plan.runs import evidence, schedule
 from ddtas.plan.runs.evidence import MONITOR

@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 from ddtas import names
 from ddtas.api.base import Recalibration
-from ddtas.api.installation import Evidence, Outcome, RecalibrationStatus, RevisionStatus, Trigger
-from ddtas.api.listing import DataRequirement
+from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
+from ddtas.api.installation_status import RecalibrationStatus, Trigger
+from ddtas.api.requirements import DataRequirement
 from ddtas.data.meaning import periods
 from ddtas.plan import clock
 from ddtas.plan.revision import BoundSource, RevisionInputs, digest

@@ -11,16 +11,8 @@ from typing import Literal
 
 from ddtas.api.base import Condition, Verdict
 from ddtas.api.capabilities import MeasuredOffers
-from ddtas.api.installation import (
-    Consumer,
-    DriftedItem,
-    Installation,
-    InstallationStatus,
-    InventoryItem,
-    RefusedGrowth,
-    ServiceBinding,
-    VolumeStatus,
-)
+from ddtas.api.installation import Installation
+from ddtas.api.installation_status import Consumer, DriftedItem, InstallationStatus, InventoryItem, ServiceBinding
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import (
     ClusterStatus,
@@ -30,6 +22,7 @@ from ddtas.api.platform import (
     MunicipalityPlatform,
     MunicipalityPlatformStatus,
 )
+from ddtas.api.volumes import RefusedGrowth, VolumeStatus
 from ddtas.data.meaning import space
 from ddtas.data.measured import SourceFacts
 from ddtas.plan import clock

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ddtas.api.installation import Feed, Installation, Offer, Upstream
+from ddtas.api.evidence import Feed
+from ddtas.api.installation import Installation, Offer
+from ddtas.api.installation_status import Upstream
 from ddtas.api.listing import Version
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.twins.products import Product, Reach, Ref, of_installation

@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from ddtas import names
-from ddtas.api.installation import Feed, Installation, ProductStatus, Upstream
+from ddtas.api.evidence import Feed
+from ddtas.api.installation import Installation
+from ddtas.api.installation_status import ProductStatus, Upstream
 from ddtas.api.listing import DataProduct, Version
 from ddtas.api.platform import DataSource
 from ddtas.data.contract import ContractField

@@ -7,9 +7,9 @@ have to be waited for, that it may be gone, and that nobody may be fed by himsel
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ddtas.api.installation import Feed, RevisionStatus
-from ddtas.api.listing import DataRequirement
+from ddtas.api.evidence import Feed, RevisionStatus
 from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
+from ddtas.api.requirements import DataRequirement
 from ddtas.plan.matching.binding import Bound, bind
 from ddtas.plan.matching.checks import Circumstances
 from ddtas.plan.reasons import Reason

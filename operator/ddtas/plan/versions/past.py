@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from ddtas import names
-from ddtas.api.installation import MAX_REVISIONS, Outcome, RevisionState, RevisionStatus
+from ddtas.api.evidence import MAX_REVISIONS, Outcome, RevisionState, RevisionStatus
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs.evidence import is_final

@@ -1,0 +1,84 @@
+"""What a listing asks of a volume, and what the status of an Installation says of it."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, StringConstraints
+
+from ddtas.schema.model import Model, cel
+from ddtas.schema.types import (
+    PartName,
+    StorageSize,
+    Timestamp,
+)
+
+
+class Volume(Model):
+    """Storage that a component keeps over restarts, revisions and versions: a PersistentVolumeClaim.
+
+    Its size and access mode are no inputs of a revision: a larger size needs no new calibration.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!['/tmp', '/bindings', '/etc/ddtas', '/dev', '/proc', '/sys'].exists(p,"
+                " (self.mountPath + '/').startsWith(p + '/') || (p + '/').startsWith(self.mountPath + '/'))",
+                "mountPath must be neither inside nor above /tmp, /bindings, /etc/ddtas, /dev, /proc and /sys",
+            )
+        )
+    )
+
+    name: PartName
+    mount_path: Annotated[
+        str, StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", min_length=2, max_length=100)
+    ]
+    size: StorageSize
+    # ReadWriteOnce where it is left out: all pods that have it run on one node.
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] | None = None
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Its access modes, as a claim has them."""
+        return (self.access_mode or "ReadWriteOnce",)
+
+    @property
+    def shared(self) -> bool:
+        """Whether pods on several nodes may have it at once."""
+        return self.access_mode == "ReadWriteMany"
+
+
+class VolumePolicy(StrEnum):
+    """What becomes of an Installation's volumes, and the data on them, when it is deleted.
+
+    Retain: they stay, and an Installation of the same name and listing takes them over. Delete: they go with it.
+    """
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class RefusedGrowth(Model):
+    """That a volume was to become larger, and the API server refused."""
+
+    size: Annotated[str, StringConstraints(max_length=20)]
+    message: Annotated[str, StringConstraints(max_length=500)]
+    at: Timestamp
+
+
+class VolumeStatus(Model):
+    """A volume of the Installation, and the PersistentVolumeClaim that it is."""
+
+    claim: Annotated[str, StringConstraints(max_length=253)]
+    component: PartName
+    name: PartName
+    phase: Literal["Pending", "Bound", "Lost", "Terminating"]
+    # What it has, or what is asked for while it has none.
+    size: Annotated[str, StringConstraints(max_length=20)]
+    storage_class: Annotated[str, StringConstraints(max_length=253)] | None = None
+    # What becomes of it when the Installation is deleted; another spec.volumes shows once it holds.
+    on_deletion: VolumePolicy
+    # True where neither the revision that is asked for nor the one that serves has it. It is kept all the same.
+    unused: bool = False
+    message: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    refused: RefusedGrowth | None = None
