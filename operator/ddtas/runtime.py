@@ -31,7 +31,8 @@ from ddtas.errors import ClusterError
 from ddtas.plan.capabilities import requirements
 from ddtas.plan.capabilities.requirements import Fact
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
-from ddtas.reconcile.dispatch import ObjectKey, Reconciler
+from ddtas.reconcile.context import Context, ObjectKey
+from ddtas.reconcile.dispatch import Reconciler
 from ddtas.settings import Settings
 from ddtas.workqueue import WorkQueue
 
@@ -98,17 +99,19 @@ class Operator:
         )
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
             Reconciler(
-                client,
-                self._world,
-                self._children,
-                self._clusters,
-                self._probes,
-                settings,
-                self._seal,
-                self._surveyor.of,
-                on_published=self._pass_on,
-                surroundings=lambda: self._scout.surroundings,
-                on_served=lambda platform: self._queue.add(ObjectKey("MunicipalityPlatform", *platform), urgent=False),
+                Context(
+                    client,
+                    self._world,
+                    self._children,
+                    self._clusters,
+                    self._probes,
+                    settings,
+                    self._seal,
+                    capabilities=self._surveyor.of,
+                    on_published=self._pass_on,
+                    surroundings=lambda: self._scout.surroundings,
+                    on_served=self._on_served,
+                )
             ),
             settings.workers,
             party=lambda key: key.namespace,
@@ -268,6 +271,9 @@ class Operator:
             users = users.union(self._world.users_of_platform(platform))
         for user in users:
             self._queue.add(ObjectKey("Installation", *user))
+
+    def _on_served(self, platform: Name) -> None:
+        self._queue.add(ObjectKey("MunicipalityPlatform", *platform), urgent=False)
 
     # ---- news of children, credentials and data sources ----
 

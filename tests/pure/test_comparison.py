@@ -20,7 +20,7 @@ from ddtas.data.meaning.questions import Question
 from ddtas.data.meaning.space import Covered, Fault, SameCrs
 from ddtas.data.meaning.units import InTermsOf
 from ddtas.plan.status.statuses import platform_status
-from ddtas.reconcile.dispatch import _settled
+from ddtas.reconcile.pacing import settled
 
 HERE = Extent(crs="OGC:CRS84", bbox=("4.3", "51.9", "4.5", "52.1"))
 CITY = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000,90000 450000,90000 460000,80000 460000,80000 450000))")
@@ -76,10 +76,10 @@ async def test_an_area_that_crosses_itself_holds_nobody_up(points: int) -> None:
         status = platform_status(platform, {}, {}, (), NOW)
         return next(c.message for c in status.conditions if c.type == "Ready")
 
-    await _settled("delft", judged)  # what is imported for the first time, is
+    await settled("delft", judged)  # what is imported for the first time, is
     questions._answers.clear()
     started = time.thread_time()
-    message = await _settled("delft", judged)
+    message = await settled("delft", judged)
     assert time.thread_time() - started < 0.05
     assert message.startswith("spec.municipality.area.wkt ")
     assert await judged() == message  # and it is remembered

@@ -17,7 +17,7 @@ from ddtas.plan.reasons import Reason
 from ddtas.plan.status.statuses import platform_status
 from ddtas.plan.twins.dependencies import HOME, apart, cluster_of
 from ddtas.plan.twins.products import Ref, moved
-from ddtas.reconcile.dispatch import _sources
+from ddtas.reconcile.sources import probed
 
 FLOOD = "flood-forecast"
 ONE, BESIDE, TWO = "aaaa/twins", "aaaa/others", "bbbb/twins"
@@ -185,7 +185,7 @@ def test_nothing_inside_a_cluster_is_ever_looked_at(pair: tuple[System, Twin, Tw
     parsed = MunicipalityPlatform.parse(system.platform())
     products = system.world.products(parsed)
     assert set(products) == {FLOOD}
-    assert [s.name for s in _sources(parsed, products)] == ["river-gauge"]
+    assert [s.name for s in probed(parsed, products)] == ["river-gauge"]
     for seen in (UNREACHABLE, LOOKED_AT):
         system.seen[FLOOD] = seen
         system.settle()
@@ -202,7 +202,7 @@ def test_it_is_not_looked_at_either_when_its_platform_is_gone_or_another_one(pai
     system.publish(up)
     system.world.platforms.remove((HERE, "oup"))
     assert system.world.products(near)["flow"].reach == "Apart"
-    assert [s.name for s in _sources(near, system.world.products(near))] == ["river-gauge"]
+    assert [s.name for s in probed(near, system.world.products(near))] == ["river-gauge"]
     remade = system.platform()
     remade["metadata"]["uid"] = "another"
     del remade["spec"]["cluster"]
@@ -211,7 +211,7 @@ def test_it_is_not_looked_at_either_when_its_platform_is_gone_or_another_one(pai
     for platform, name in ((near, "flow"), (MunicipalityPlatform.parse(remade), FLOOD)):
         products = system.world.products(platform)
         assert products[name].reach == "Apart"
-        assert [s.name for s in _sources(platform, products)] == ["river-gauge"]
+        assert [s.name for s in probed(platform, products)] == ["river-gauge"]
 
 
 def test_the_catalogue_takes_the_contract_for_it(pair: tuple[System, Twin, Twin]) -> None:
@@ -337,7 +337,7 @@ def test_what_is_in_another_cluster_is_refused_on_both_sides_from_the_start(here
         assert (offers["status"], offers["reason"]) == ("False", "OtherCluster")
         assert "lead nowhere: voorbeelddorp/oup. Publish a product behind an address" in offers["message"]
         parsed = MunicipalityPlatform.parse(system.platform(THERE))
-        assert [s.name for s in _sources(parsed, system.world.products(parsed))] == ["river-gauge"]
+        assert [s.name for s in probed(parsed, system.world.products(parsed))] == ["river-gauge"]
         shown = status_of(system, THERE).data_sources[1]
         assert (shown.name, shown.state, shown.reason) == ("flow", "Unreachable", "OtherCluster")
         up.serving()

@@ -14,8 +14,9 @@ from ddtas.cluster.rest.resources import ResourceType
 from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.errors import ClusterError, NotFound
 from ddtas.probes.scheduler import ProbeScheduler
-from ddtas.reconcile import dispatch
-from ddtas.reconcile.dispatch import ObjectKey, Reconciler
+from ddtas.reconcile import installation, listing, platform
+from ddtas.reconcile.context import Context, ObjectKey
+from ddtas.reconcile.dispatch import Reconciler
 from ddtas.settings import Settings
 
 SECRET_TEXT = "password=hunter2"
@@ -66,7 +67,7 @@ class Bench:
         clusters = Clusters(lambda access: (None, None), lambda name: None, lambda name: None, looks)  # type: ignore[arg-type,return-value]
         probes = ProbeScheduler(AddressPolicy(), on_change=lambda key: None)
         parts = (self.server, self.world, Children(), clusters, probes, Settings(), Seal(b"k" * 32))
-        self.reconciler = Reconciler(*parts, now=lambda: NOW)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(Context(*parts, now=lambda: NOW))  # type: ignore[arg-type]
 
     def put(self, body: dict[str, Any], *, heard: bool = True) -> None:
         """Have an object, and have heard of it."""
@@ -103,20 +104,24 @@ def failing(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize("fault", [failing, recursion])
 @pytest.mark.parametrize(
-    ("key", "function"),
-    [(INSTALLATION, "installation_status"), (PLATFORM, "platform_status"), (LISTING, "listing_status")],
+    ("key", "module", "function"),
+    [
+        (INSTALLATION, installation, "installation_status"),
+        (PLATFORM, platform, "platform_status"),
+        (LISTING, listing, "listing_status"),
+    ],
 )
 async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, key: ObjectKey, function: str, fault: Any
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, key: ObjectKey, module: Any, function: str, fault: Any
 ) -> None:
-    monkeypatch.setattr(dispatch, function, fault)
+    monkeypatch.setattr(module, function, fault)
     before = metrics.INTERNAL_ERRORS.labels(key.kind)._value.get()
     with pytest.raises((KeyError, RecursionError)):
         await bench.reconciler(key)
     ready = bench.ready(key.kind, key.name)
     assert (ready["status"], ready["reason"]) == ("False", "OperatorError")
     assert "report it" in ready["message"]
-    assert "dispatch.py:" in ready["message"]
+    assert f"{module.__name__.rpartition('.')[2]}.py:" in ready["message"]
     assert SECRET_TEXT not in str(bench.server.there) + str(bench.server.events)
     assert [e["reason"] for e in bench.server.events] == ["OperatorError"]
     assert metrics.INTERNAL_ERRORS.labels(key.kind)._value.get() == before + 1
@@ -129,7 +134,7 @@ async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
 
 async def test_the_condition_goes_when_the_fault_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(dispatch, "installation_status", failing)
+        patched.setattr(installation, "installation_status", failing)
         with pytest.raises(KeyError):
             await bench.reconciler(INSTALLATION)
     await bench.reconciler(INSTALLATION)
@@ -140,7 +145,7 @@ async def test_no_condition_tells_of_an_api_server_that_is_away(bench: Bench, mo
     def away(*_: Any) -> Any:
         raise ClusterError(503, "away")
 
-    monkeypatch.setattr(dispatch, "installation_status", away)
+    monkeypatch.setattr(installation, "installation_status", away)
     with pytest.raises(ClusterError):
         await bench.reconciler(INSTALLATION)
     assert not [asked for asked in bench.server.asked if asked.endswith("status")]

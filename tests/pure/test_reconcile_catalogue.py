@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from builders import City, installation_body, listing_body
 
-from ddtas.api.capabilities import MeasuredOffers
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable, World
 from ddtas.plan.turns import Turns, in_turns
-from ddtas.reconcile import dispatch
-from ddtas.reconcile.dispatch import Reconciler
+from ddtas.reconcile import catalogue as catalogues
+from ddtas.reconcile.catalogue import Catalogues, Surroundings
+from ddtas.reconcile.context import Context
+from ddtas.reconcile.observe import Observer
 from ddtas.settings import Settings
 
 
@@ -32,11 +33,9 @@ async def catalogue(world: World) -> dict[str, ListingFit]:
     platform = MunicipalityPlatform.parse(city.platform)  # type: ignore[arg-type]
     nothing: Any = None
 
-    def offered(namespace: str, known: MeasuredOffers | None) -> MeasuredOffers | None:
-        return known
-
-    reconciler = Reconciler(nothing, world, nothing, nothing, nothing, Settings(), offered)
-    fits, _ = await reconciler._catalogue(platform, {}, dict(city.observations))
+    context = Context(nothing, world, nothing, nothing, nothing, Settings(), nothing)
+    there = Surroundings(platform, {}, dict(city.observations))
+    fits = (await Catalogues(context, Observer(context, nothing, nothing)).of(there)).fits
     return {found.name: found for found in fits}
 
 
@@ -50,7 +49,7 @@ async def test_a_name_that_can_be_no_label_is_that_listings_trouble(name: str) -
 
 
 async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = dispatch.fit
+    judge = catalogues.fit
 
     @in_turns
     def fails(snapshot: Any, version: Any) -> Turns[ListingFit]:
@@ -58,7 +57,7 @@ async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytes
             raise RuntimeError("a secret")
         return (yield from judge.turns(snapshot, version))
 
-    monkeypatch.setattr(dispatch, "fit", fails)
+    monkeypatch.setattr(catalogues, "fit", fails)
     found = await catalogue(world("a", "bad", "c"))
     assert found["a"].missing == found["c"].missing
     bad = found["bad"]

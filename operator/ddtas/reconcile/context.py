@@ -1,0 +1,75 @@
+"""What reconciling needs: the parts of the running operator, and the names of objects."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from ddtas.api.capabilities import MeasuredOffers
+from ddtas.cluster.memory.children import Children
+from ddtas.cluster.memory.ownership import Seal
+from ddtas.cluster.memory.world import Name, World
+from ddtas.cluster.remote.clusters import Clusters
+from ddtas.cluster.remote.place import Place
+from ddtas.cluster.rest.client import Client
+from ddtas.data.wire.network import Surroundings
+from ddtas.probes.scheduler import ProbeScheduler
+from ddtas.settings import Settings
+
+
+class ObjectKey(NamedTuple):
+    """One object of the three kinds."""
+
+    kind: Literal["AppListing", "MunicipalityPlatform", "Installation"]
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _remembered(namespace: str, remembered: MeasuredOffers | None) -> MeasuredOffers | None:
+    return remembered
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of the operator that an object is reconciled with.
+
+    Attributes:
+        client: the operator's own cluster.
+        world: the objects of the three kinds, and the credentials.
+        children: the objects of Installations on the operator's own cluster.
+        clusters: connections to the cities' own clusters.
+        probes: what is known of data sources.
+        settings: of this process.
+        seal: of the Jobs that are made.
+        capabilities: what the operator's own cluster offers in a namespace; the second argument, which the status
+            remembers, until it was surveyed.
+        now: the clock.
+        on_published: called after a status was written: its own watch event will bring nothing new.
+        surroundings: the network of the operator's own cluster.
+        on_served: called with the platform of an Installation when another version serves than before.
+    """
+
+    client: Client
+    world: World
+    children: Children
+    clusters: Clusters
+    probes: ProbeScheduler
+    settings: Settings
+    seal: Seal
+    capabilities: Callable[[str, MeasuredOffers | None], MeasuredOffers | None] = _remembered
+    now: Callable[[], datetime] = _utc_now
+    on_published: Callable[[], None] = lambda: None
+    surroundings: Callable[[], Surroundings] = Surroundings
+    on_served: Callable[[Name], None] = lambda platform: None
+
+    @property
+    def home(self) -> Place:
+        """The operator's own cluster, as a place for workloads."""
+        return Place(self.client, self.children, self.world.kubernetes_version)

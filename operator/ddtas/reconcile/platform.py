@@ -1,0 +1,77 @@
+"""One MunicipalityPlatform, once: probe its sources, connect to its cluster, and say what could run there."""
+
+import asyncio
+
+from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
+from ddtas.cluster.memory.world import Name, Unreadable
+from ddtas.cluster.rest.resources import PLATFORM
+from ddtas.plan.remote.identity import judge
+from ddtas.plan.status.statuses import platform_status
+from ddtas.reconcile.catalogue import REFRESH_SECONDS, Catalogues, Surroundings
+from ddtas.reconcile.context import Context
+from ddtas.reconcile.observe import Observer
+from ddtas.reconcile.pacing import settled
+from ddtas.reconcile.publish import Publisher
+from ddtas.reconcile.sources import Sources
+
+# A platform that is gone while Installations of it still are to be removed from its cluster.
+_FORGOTTEN_SECONDS = 60.0
+
+
+class Platforms:
+    """Reconciles MunicipalityPlatforms."""
+
+    def __init__(self, context: Context, publisher: Publisher, sources: Sources, observer: Observer) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._sources = sources
+        self._observer = observer
+        self._catalogues = Catalogues(context, observer)
+
+    async def reconcile(self, key: Name) -> float | None:
+        """Bring the probes, the connection and the status of one up to date.
+
+        Returns:
+            Seconds after which to reconcile it again; None where an event will come.
+        """
+        platform = self._context.world.platforms.get(key)
+        if platform is None:
+            return self._forget(key)
+        if platform.metadata.deletion_timestamp:
+            return None
+        if isinstance(platform, Unreadable):
+            await self._publisher.refuse(PLATFORM.kind, platform)
+            return None
+        products = self._context.world.products(platform)
+        self._sources.retain(platform, products)
+        there = Surroundings(platform, products, self._sources.observations(platform, products))
+        await asyncio.sleep(0)
+        seen = self._context.clusters.ensure(platform, self._context.world.secrets(key[0]))
+        cluster = judge(platform, seen) if seen is not None else None
+        catalogue = await self._catalogues.of(there)
+        digests = self._sources.digests(platform, products)
+        offer, now = (catalogue.capabilities, self._observer.capabilities(platform)), self._context.now()
+
+        async def status() -> MunicipalityPlatformStatus:
+            found = there.observations
+            return platform_status(platform, found, digests, catalogue.fits, now, cluster, products, offer)
+
+        await self._publisher.publish(PLATFORM.kind, platform, await settled(key[0], status))
+        if cluster is not None and cluster[0].status == "True":
+            self._approve(key)
+        return REFRESH_SECONDS
+
+    def _forget(self, key: Name) -> float | None:
+        self._sources.forget(key)
+        self._catalogues.forget(key)
+        users = self._context.world.users_of_platform(key)
+        if key in self._context.clusters and users:  # who may have to be removed from there
+            return _FORGOTTEN_SECONDS
+        self._context.clusters.forget(key)
+        return None
+
+    def _approve(self, key: Name) -> None:
+        """Nothing is done on a cluster before its identity has been written down."""
+        written = self._context.world.platforms.get(key)
+        if isinstance(written, MunicipalityPlatform) and written.status.cluster is not None:
+            self._context.clusters.approve(key, written.status.cluster.identity)
