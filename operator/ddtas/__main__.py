@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ddtas.api import crd
-from ddtas.data import look as probes
+from ddtas.data import session as probes
 from ddtas.plan.reasons import Course, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,10 +56,10 @@ def _reasons() -> dict[str, str]:
 
 def _probe_reasons() -> list[tuple[str, str]]:
     """Value and docstring of each reason of a probe. Python keeps no docstrings of members, so the source is read."""
-    (enum,) = ast.parse(inspect.getsource(probes.Reason)).body
+    (enum,) = ast.parse(inspect.getsource(probes.SourceReason)).body
     assert isinstance(enum, ast.ClassDef)  # noqa: S101
     texts = [n.value.value for n in enum.body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
-    return [(reason.value, str(text)) for reason, text in zip(probes.Reason, texts[1:], strict=True)]
+    return [(reason.value, str(text)) for reason, text in zip(probes.SourceReason, texts[1:], strict=True)]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

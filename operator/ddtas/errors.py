@@ -5,7 +5,7 @@ DdtasError
 ├── TemplateError        a listing's template was refused (reason: TemplateInvalid or TemplateForbidden)
 ├── ResultError          a run's termination message is not a result (reason: ResultMissing, ResultTooLarge, …)
 ├── KubeconfigError      a kubeconfig was refused (reason: KubeconfigInvalid, KubeconfigForbidden)
-├── ProbeError           a data source could not be read as what it claims to be (reason: Unreachable, TooSlow, …)
+├── SourceError           a data source could not be read as what it claims to be (reason: Unreachable, TooSlow, …)
 └── ClusterError         an API server refused a request, or did not answer it
     ├── NotFound         404
     ├── Conflict         409: another field manager, or another owner, has it
@@ -74,7 +74,7 @@ class KubeconfigError(Reasoned):
     """A kubeconfig cannot be read, or asks for what the operator does not do."""
 
 
-class ProbeError(Reasoned):
+class SourceError(Reasoned):
     """A data source could not be reached or read as what it claims to be."""
 
 

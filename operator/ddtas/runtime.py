@@ -23,9 +23,9 @@ from ddtas.cluster.rest.leader import Election
 from ddtas.cluster.rest.resources import APP_LISTING, CHILDREN, INSTALLATION, PLATFORM, SECRET, ResourceType
 from ddtas.cluster.survey.capabilities import Surveyor
 from ddtas.cluster.survey.surroundings import Scout
-from ddtas.data.look import Limits, Look
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.data.wire.network import Network, Surroundings, ordered
+from ddtas.data.addresses import AddressPolicy
+from ddtas.data.network import Network, Surroundings, ordered
+from ddtas.data.session import Limits, Session
 from ddtas.endpoints import HttpServer
 from ddtas.errors import ClusterError
 from ddtas.plan.capabilities import requirements
@@ -363,11 +363,11 @@ def _count_request(verb: str, kind: str, status: int) -> None:
     metrics.API_REQUESTS.labels(verb, kind, status).inc()
 
 
-def _count_probe(look: Look, reason: str, seconds: float) -> None:
-    kind = look.target.kind
+def _count_probe(session: Session, reason: str, seconds: float) -> None:
+    kind = session.target.kind
     metrics.PROBES.labels(kind, reason).inc()
-    metrics.PROBE_REQUESTS.labels(kind).inc(look.requests)
-    metrics.PROBE_BYTES.labels(kind).inc(look.received)
+    metrics.PROBE_REQUESTS.labels(kind).inc(session.requests)
+    metrics.PROBE_BYTES.labels(kind).inc(session.received)
     metrics.PROBE_SECONDS.labels(kind).observe(seconds)
 
 

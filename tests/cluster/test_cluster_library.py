@@ -26,7 +26,7 @@ from ddtas.cluster.rest.bounds import CITY
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.leader import LEASE, LEASE_NAME, Election
 from ddtas.cluster.rest.resources import BY_KIND, INSTALLATION, ResourceType
-from ddtas.data.wire.network import Surroundings
+from ddtas.data.network import Surroundings
 from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
 from ddtas.plan.children.diff import desired_digest
 from ddtas.plan.children.manifests import Desired, Owner, Renderer, Wiring

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import encode_basic_auth, web
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, FieldType, GeometryType
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import MeasuredField
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
@@ -49,10 +49,10 @@ async def files(folder: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def look_for(kind: DataKind, url: str, password: str = PASSWORD, limits: Limits | None = None) -> Look:
+def look_for(kind: DataKind, url: str, password: str = PASSWORD, limits: Limits | None = None) -> Session:
     auth = Credentials.model_validate({"secretName": "files", "scheme": "Basic"})
     secret = {"username": USER, "password": password}
-    return Look(
+    return Session(
         Target(kind=kind, endpoint=url, contract=CONTRACT, auth=auth, secret=secret), limits or Limits(), LOOPBACK
     )
 
@@ -98,8 +98,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def test_reads_geojson(folder: Path) -> None:
     async with files(folder) as url:
-        look = look_for(DataKind.HTTP_GEOJSON, f"{url}/pumps.geojson")
-        facts = await CONFINED[look.target.kind](look)
+        session = look_for(DataKind.HTTP_GEOJSON, f"{url}/pumps.geojson")
+        facts = await CONFINED[session.target.kind](session)
     assert facts.fields == (
         MeasuredField(name="placed", type=FieldType.DATE),
         MeasuredField(name="power", type=FieldType.NUMBER),
@@ -110,22 +110,22 @@ async def test_reads_geojson(folder: Path) -> None:
     assert facts.extent == Extent(crs="EPSG:28992", bbox=("80000", "450000.5", "80999", "450999.5"))
     assert facts.crs == ("EPSG:28992",)
     assert facts.unknown == ()
-    assert (look.requests, look.received, facts.size_bytes) == (1, len(geojson()), len(geojson()))
+    assert (session.requests, session.received, facts.size_bytes) == (1, len(geojson()), len(geojson()))
 
 
 async def test_reads_a_part_of_geojson(folder: Path) -> None:
     async with files(folder) as url:
         limits = Limits(max_bytes=32 * 1024)
-        look = look_for(DataKind.HTTP_GEOJSON, f"{url}/pumps.geojson", limits=limits)
-        facts = await CONFINED[look.target.kind](look)
-    assert (look.requests, look.received, facts.size_bytes) == (1, limits.max_bytes, len(geojson()))
+        session = look_for(DataKind.HTTP_GEOJSON, f"{url}/pumps.geojson", limits=limits)
+        facts = await CONFINED[session.target.kind](session)
+    assert (session.requests, session.received, facts.size_bytes) == (1, limits.max_bytes, len(geojson()))
     assert {unknown.fact for unknown in facts.unknown} == {"extent", "first", "last", "records"}
 
 
 async def test_reads_the_footer_of_parquet(folder: Path) -> None:
     async with files(folder) as url:
-        look = look_for(DataKind.HTTP_PARQUET, f"{url}/levels.parquet")
-        facts = await CONFINED[look.target.kind](look)
+        session = look_for(DataKind.HTTP_PARQUET, f"{url}/levels.parquet")
+        facts = await CONFINED[session.target.kind](session)
     size = (folder / "levels.parquet").stat().st_size
     assert size > 256 * 1024
     assert facts.fields == (
@@ -137,7 +137,7 @@ async def test_reads_the_footer_of_parquet(folder: Path) -> None:
     assert (facts.crs, facts.geometry_type) == (("EPSG:28992",), GeometryType.POINT)
     assert facts.extent == Extent(crs="EPSG:28992", bbox=("80000", "450000.5", "80999", "451000"))
     assert {unknown.fact for unknown in facts.unknown} == {"timeResolution"}
-    assert (look.requests, look.received) == (1, 64 * 1024)
+    assert (session.requests, session.received) == (1, 64 * 1024)
 
 
 @pytest.mark.parametrize("kind", [DataKind.HTTP_GEOJSON, DataKind.HTTP_PARQUET])
@@ -154,8 +154,8 @@ async def test_tells_what_is_wrong(folder: Path, kind: DataKind, file: str, pass
     (folder / "page.html").write_text("<html>")
     (folder / "empty").touch()
     async with files(folder) as url:
-        look = look_for(kind, f"{url}/{file}", password)
-        with pytest.raises(ProbeError) as caught:
-            await CONFINED[kind](look)
+        session = look_for(kind, f"{url}/{file}", password)
+        with pytest.raises(SourceError) as caught:
+            await CONFINED[kind](session)
     assert caught.value.reason in reason
-    assert look.requests == 1
+    assert session.requests == 1

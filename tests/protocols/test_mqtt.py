@@ -9,11 +9,11 @@ from servers import mosquitto as broker
 from servers.certificates import Pair
 from servers.mosquitto import MosquittoServer
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -23,10 +23,10 @@ UNKNOWN = {"records", "first", "sizeBytes", "geometryType", "crs", "extent"}
 
 def look_at(
     url: str, topic: str, secret: Mapping[str, str] | None = None, scheme: str = "Basic", limits: Limits = BRIEF
-) -> Look:
+) -> Session:
     auth = Credentials.model_validate({"secretName": "broker", "scheme": scheme}) if secret else None
     contract = DataContract(version="1.0.0")
-    return Look(Target(DataKind.MQTT, url, contract, topic, auth, secret), limits, LOOPBACK)
+    return Session(Target(DataKind.MQTT, url, contract, topic, auth, secret), limits, LOOPBACK)
 
 
 def password(login: broker.Login, **more: str) -> dict[str, str]:
@@ -41,20 +41,20 @@ def certificate(pair: Pair, server: MosquittoServer) -> dict[str, str]:
     }
 
 
-async def probe(look: Look) -> SourceFacts:
-    return await CONFINED[look.target.kind](look)
+async def probe(session: Session) -> SourceFacts:
+    return await CONFINED[session.target.kind](session)
 
 
-async def refusal(look: Look) -> str:
-    with pytest.raises(ProbeError) as caught:
-        await probe(look)
+async def refusal(session: Session) -> str:
+    with pytest.raises(SourceError) as caught:
+        await probe(session)
     assert "secret" not in caught.value.message
     return str(caught.value.reason)
 
 
 async def test_a_stream_of_several_topics(mosquitto: MosquittoServer) -> None:
-    look = look_at(mosquitto.url, f"{broker.LEVELS}/+", password(broker.READER), limits=Limits(deadline_seconds=12))
-    facts = await probe(look)
+    session = look_at(mosquitto.url, f"{broker.LEVELS}/+", password(broker.READER), limits=Limits(deadline_seconds=12))
+    facts = await probe(session)
     assert {(field.name, field.type, field.empty) for field in facts.fields} == {
         ("id", "integer", 0),
         ("name", "string", 0),
@@ -68,13 +68,13 @@ async def test_a_stream_of_several_topics(mosquitto: MosquittoServer) -> None:
     assert facts.time_resolution == "PT1S"
     assert facts.latency_milliseconds is not None
     assert {unknown.fact for unknown in facts.unknown} == UNKNOWN
-    assert look.requests == 2
-    assert 0 < look.received < 20_000
+    assert session.requests == 2
+    assert 0 < session.received < 20_000
 
 
 async def test_a_retained_message(mosquitto: MosquittoServer) -> None:
-    look = look_at(mosquitto.url, broker.STATUS, password(broker.READER))
-    facts = await probe(look)
+    session = look_at(mosquitto.url, broker.STATUS, password(broker.READER))
+    facts = await probe(session)
     assert [(field.name, field.type) for field in facts.fields] == [
         ("state", "string"),
         ("since", "timestamp"),
@@ -83,7 +83,7 @@ async def test_a_retained_message(mosquitto: MosquittoServer) -> None:
     assert facts.sampled == 1
     assert facts.last is not None
     assert {unknown.fact for unknown in facts.unknown} == UNKNOWN | {"timeResolution"}
-    assert look.received < 500
+    assert session.received < 500
 
 
 @pytest.mark.parametrize("topic", ["city/nothing", f"{broker.STATUS}/below"])
@@ -122,9 +122,9 @@ async def test_a_client_certificate(mosquitto: MosquittoServer) -> None:
     "secret", [None, {"username": "reader", "password": "another-secret"}, {"username": "who", "password": "secret"}]
 )
 async def test_wrong_credentials(mosquitto: MosquittoServer, secret: dict[str, str] | None) -> None:
-    look = look_at(mosquitto.url, broker.STATUS, secret)
-    assert await refusal(look) == "Unauthorized"
-    assert look.requests == 1
+    session = look_at(mosquitto.url, broker.STATUS, secret)
+    assert await refusal(session) == "Unauthorized"
+    assert session.requests == 1
 
 
 async def test_a_port_that_speaks_otherwise(mosquitto: MosquittoServer) -> None:

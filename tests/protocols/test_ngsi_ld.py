@@ -10,27 +10,27 @@ from ipaddress import ip_network
 import pytest
 from servers.ngsi_ld import NgsiLdServer
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind, Extent
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import MeasuredField
 from ddtas.data.registry import REGISTRY
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
 
-def look_at(server: NgsiLdServer, entity_type: str, endpoint: str | None = None) -> Look:
+def look_at(server: NgsiLdServer, entity_type: str, endpoint: str | None = None) -> Session:
     target = Target(DataKind.NGSI_LD, endpoint or server.api, DataContract(version="1.0.0"), entity_type)
-    return Look(target, Limits(), LOOPBACK)
+    return Session(target, Limits(), LOOPBACK)
 
 
 @pytest.mark.parametrize("prefix", ["", "https://uri.etsi.org/ngsi-ld/default-context/"])
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_the_facts_of_a_type(ngsi_ld: NgsiLdServer, prefix: str, slash: str) -> None:
-    look = look_at(ngsi_ld, prefix + ngsi_ld.entity_type, ngsi_ld.api + slash)
-    facts = await CONFINED[DataKind.NGSI_LD](look)
+    session = look_at(ngsi_ld, prefix + ngsi_ld.entity_type, ngsi_ld.api + slash)
+    facts = await CONFINED[DataKind.NGSI_LD](session)
     assert facts.fields == (
         MeasuredField(name="level", type="number", unit="m"),
         MeasuredField(name="observedAt", type="timestamp"),
@@ -43,26 +43,26 @@ async def test_the_facts_of_a_type(ngsi_ld: NgsiLdServer, prefix: str, slash: st
     assert (facts.time_resolution, facts.size_bytes) == (None, None)
     assert [unknown.fact for unknown in facts.unknown] == ["sizeBytes", "timeResolution"]
     assert facts.latency_milliseconds is not None
-    print(f"{look.requests} requests, {look.received} bytes")
-    assert look.requests == 1
-    assert look.received < 10_000
+    print(f"{session.requests} requests, {session.received} bytes")
+    assert session.requests == 1
+    assert session.received < 10_000
 
 
 @pytest.mark.parametrize("name", ["Nothing", "https://data.example/WaterLevelObserved"])
 async def test_a_type_that_is_not_there(ngsi_ld: NgsiLdServer, name: str) -> None:
-    look = look_at(ngsi_ld, name)
-    with pytest.raises(ProbeError) as caught:
-        await CONFINED[DataKind.NGSI_LD](look)
+    session = look_at(ngsi_ld, name)
+    with pytest.raises(SourceError) as caught:
+        await CONFINED[DataKind.NGSI_LD](session)
     assert caught.value.reason == "EntityNotFound"
     assert "(it has WaterLevelObserved)" in caught.value.message
-    assert look.requests == 2
+    assert session.requests == 2
 
 
 @pytest.mark.parametrize("path", ["", "/ngsi-ld", "/ngsi-ld/v2"])
 async def test_another_endpoint_than_the_base_of_the_api(ngsi_ld: NgsiLdServer, path: str) -> None:
-    look = look_at(ngsi_ld, ngsi_ld.entity_type, ngsi_ld.url + path)
-    with pytest.raises(ProbeError) as caught:
-        await CONFINED[DataKind.NGSI_LD](look)
+    session = look_at(ngsi_ld, ngsi_ld.entity_type, ngsi_ld.url + path)
+    with pytest.raises(SourceError) as caught:
+        await CONFINED[DataKind.NGSI_LD](session)
     assert caught.value.reason == "HttpError"
     assert "ends in /ngsi-ld/v1" in caught.value.message
 
@@ -72,12 +72,12 @@ async def test_a_page_is_not_all(ngsi_ld: NgsiLdServer, monkeypatch: pytest.Monk
     facts = await REGISTRY[DataKind.NGSI_LD](look_at(ngsi_ld, ngsi_ld.entity_type))
     assert (facts.records, facts.sampled) == (25, 7)
     assert (facts.first, facts.last, facts.extent) == (None, None, None)
-    assert facts.why_unknown("last") == "7 of 25 entities were looked at"
+    assert facts.why_unknown("last") == "7 of 25 entities were read"
     assert (facts.geometry_type, facts.fields[0].unit) == ("Point", "m")
 
 
 async def test_a_document_that_is_too_long_is_asked_for_shorter(ngsi_ld: NgsiLdServer) -> None:
-    look = look_at(ngsi_ld, ngsi_ld.entity_type)
-    look = replace(look, limits=Limits(max_document_bytes=4_000))
-    facts = await CONFINED[DataKind.NGSI_LD](look)
-    assert (facts.records, facts.sampled, look.requests) == (25, 10, 2)
+    session = look_at(ngsi_ld, ngsi_ld.entity_type)
+    session = replace(session, limits=Limits(max_document_bytes=4_000))
+    facts = await CONFINED[DataKind.NGSI_LD](session)
+    assert (facts.records, facts.sampled, session.requests) == (25, 10, 2)

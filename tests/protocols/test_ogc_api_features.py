@@ -7,28 +7,28 @@ from servers import dataset
 from servers import pygeoapi as features
 from servers.pygeoapi import PygeoapiServer
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind
-from ddtas.data.look import Limits, Look, Target
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
 
-def look_at(server: PygeoapiServer, collection: str, path: str = "") -> Look:
+def look_at(server: PygeoapiServer, collection: str, path: str = "") -> Session:
     target = Target(
         kind=DataKind.OGC_API_FEATURES,
         endpoint=f"{server.url}{path}",
         contract=DataContract(version="1.0.0"),
         physical_name=collection,
     )
-    return Look(target, Limits(), LOOPBACK)
+    return Session(target, Limits(), LOOPBACK)
 
 
 async def test_a_collection_of_more_than_one_page(pygeoapi: PygeoapiServer) -> None:
-    look = look_at(pygeoapi, features.LEVELS)
-    facts = await CONFINED[look.target.kind](look)
+    session = look_at(pygeoapi, features.LEVELS)
+    facts = await CONFINED[session.target.kind](session)
     rows = dataset.rows(pygeoapi.newest)
     seen = rows[: features.MAX_ITEMS]
     assert {(f.name, f.type, f.empty) for f in facts.fields} == {
@@ -47,37 +47,37 @@ async def test_a_collection_of_more_than_one_page(pygeoapi: PygeoapiServer) -> N
     assert [float(number) for number in facts.extent.bbox] == list(dataset.bounds(rows))
     assert facts.latency_milliseconds is not None
     assert {unknown.fact for unknown in facts.unknown} == {"sizeBytes"}
-    print(f"pygeoapi, {features.LEVELS}: {look.requests} requests, {look.received} bytes")
-    assert look.requests == 3
-    assert look.received < 64_000
+    print(f"pygeoapi, {features.LEVELS}: {session.requests} requests, {session.received} bytes")
+    assert session.requests == 3
+    assert session.received < 64_000
 
 
 async def test_a_collection_of_one_page(pygeoapi: PygeoapiServer) -> None:
-    look = look_at(pygeoapi, features.STATIONS, "/")
-    facts = await CONFINED[look.target.kind](look)
+    session = look_at(pygeoapi, features.STATIONS, "/")
+    facts = await CONFINED[session.target.kind](session)
     assert (facts.records, facts.sampled) == (dataset.STATIONS, dataset.STATIONS)
     assert facts.crs[0] == "OGC:CRS84"
     assert set(facts.crs) == {"OGC:CRS84", "EPSG:4326", "EPSG:28992"}
     # It declares no period; all items were seen, and are all of the same moment.
     assert (facts.first, facts.last) == (dataset.iso(pygeoapi.newest), dataset.iso(pygeoapi.newest))
     assert {unknown.fact for unknown in facts.unknown} == {"sizeBytes", "timeResolution"}
-    print(f"pygeoapi, {features.STATIONS}: {look.requests} requests, {look.received} bytes")
-    assert look.requests == 3
+    print(f"pygeoapi, {features.STATIONS}: {session.requests} requests, {session.received} bytes")
+    assert session.requests == 3
 
 
 async def test_a_wrong_name_is_told_with_the_right_ones(pygeoapi: PygeoapiServer) -> None:
-    look = look_at(pygeoapi, "level")
-    with pytest.raises(ProbeError) as caught:
-        await CONFINED[look.target.kind](look)
+    session = look_at(pygeoapi, "level")
+    with pytest.raises(SourceError) as caught:
+        await CONFINED[session.target.kind](session)
     assert caught.value.reason == "EntityNotFound"
     assert f"there are {features.LEVELS}, {features.STATIONS}" in caught.value.message
-    assert look.requests == 2
+    assert session.requests == 2
 
 
 @pytest.mark.parametrize("path", [f"/collections/{features.LEVELS}", "/collections", "/no-such-path"])
 async def test_another_address_than_the_landing_page_is_told(pygeoapi: PygeoapiServer, path: str) -> None:
-    look = look_at(pygeoapi, features.LEVELS, path)
-    with pytest.raises(ProbeError) as caught:
-        await CONFINED[look.target.kind](look)
+    session = look_at(pygeoapi, features.LEVELS, path)
+    with pytest.raises(SourceError) as caught:
+        await CONFINED[session.target.kind](session)
     assert caught.value.reason == "HttpError"
     assert "landing page" in caught.value.message

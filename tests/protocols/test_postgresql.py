@@ -13,12 +13,12 @@ from servers import postgresql as database
 from servers.certificates import Authority, Pair
 from servers.postgresql import PostgreSQLServer
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, GeometryType
 from ddtas.data.kinds.postgresql import SAMPLE_ROWS, SMALL_ROWS
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -35,10 +35,10 @@ def look_at(
     scheme: str = "Basic",
     limits: Limits = Limits(),  # noqa: B008 (immutable)
     contract: DataContract = DataContract(version="1.0.0"),  # noqa: B008
-) -> Look:
+) -> Session:
     values = password(secret) if isinstance(secret, database.Login) else secret
     auth = Credentials.model_validate({"secretName": "database", "scheme": scheme}) if values else None
-    return Look(Target(DataKind.POSTGRESQL, url, contract, table, auth, values), limits, LOOPBACK)
+    return Session(Target(DataKind.POSTGRESQL, url, contract, table, auth, values), limits, LOOPBACK)
 
 
 def password(login: database.Login, **more: str) -> dict[str, str]:
@@ -49,13 +49,13 @@ def certificate(pair: Pair) -> dict[str, str]:
     return {"tls.crt": pair.certificate.read_text(), "tls.key": pair.key.read_text()}
 
 
-async def probe(look: Look) -> SourceFacts:
-    return await CONFINED[look.target.kind](look)
+async def probe(session: Session) -> SourceFacts:
+    return await CONFINED[session.target.kind](session)
 
 
-async def refusal(look: Look) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        await probe(look)
+async def refusal(session: Session) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await probe(session)
     assert "secret" not in caught.value.message
     assert "peilbuis" not in caught.value.message
     return caught.value
@@ -116,8 +116,8 @@ def more(postgresql: PostgreSQLServer) -> Iterator[PostgreSQLServer]:
 
 
 async def test_a_table_with_points(postgresql: PostgreSQLServer) -> None:
-    look = look_at(postgresql.url, LEVELS)
-    facts = await probe(look)
+    session = look_at(postgresql.url, LEVELS)
+    facts = await probe(session)
     rows = dataset.rows(postgresql.newest)
     assert [(field.name, field.type, field.empty) for field in facts.fields] == [
         ("id", "integer", 0),
@@ -139,8 +139,8 @@ async def test_a_table_with_points(postgresql: PostgreSQLServer) -> None:
     assert found == (facts.size_bytes,)
     assert facts.latency_milliseconds is not None
     assert facts.unknown == ()
-    assert look.requests == 3  # the connection and two questions
-    assert 0 < look.received < 20_000
+    assert session.requests == 3  # the connection and two questions
+    assert 0 < session.received < 20_000
 
 
 async def test_a_table_without_geometry(postgresql: PostgreSQLServer) -> None:
@@ -178,8 +178,8 @@ async def test_nothing_can_be_written(more: PostgreSQLServer) -> None:
 
 @pytest.mark.parametrize(("table", "indexed"), [("odd.big", False), ("odd.indexed", True), ("odd.stale", False)])
 async def test_a_table_that_is_too_big(more: PostgreSQLServer, table: str, indexed: bool) -> None:
-    look = look_at(more.url, table)
-    facts = await probe(look)
+    session = look_at(more.url, table)
+    facts = await probe(session)
     assert facts.records is None
     assert facts.time_resolution == "PT10M"
     assert "100000 rows" in (facts.why_unknown("records") or "")
@@ -189,11 +189,11 @@ async def test_a_table_that_is_too_big(more: PostgreSQLServer, table: str, index
         assert (facts.first, facts.last) == (None, None)
     assert unknown(facts) == NO_PLACE | {"records"} | (set() if indexed else {"first", "last"})
     assert {field.name for field in facts.fields} == {"id", "at", "quarter"}
-    # Stale statistics promised a small table: more than a sample was looked at, and still not all.
+    # Stale statistics promised a small table: more than a sample was read, and still not all.
     assert facts.sampled == (SMALL_ROWS + 1 if table == "odd.stale" else SAMPLE_ROWS)
     assert next(field.empty for field in facts.fields if field.name == "quarter") in range(240, 25_100)
-    assert look.requests == 3
-    assert look.received < 60_000
+    assert session.requests == 3
+    assert session.received < 60_000
 
 
 async def test_an_empty_table(more: PostgreSQLServer) -> None:
@@ -204,8 +204,8 @@ async def test_an_empty_table(more: PostgreSQLServer) -> None:
 
 
 async def test_names_that_are_quoted(more: PostgreSQLServer) -> None:
-    look = look_at(more.url, "odd.Capitals and spaces")
-    facts = await probe(look)
+    session = look_at(more.url, "odd.Capitals and spaces")
+    facts = await probe(session)
     assert [(field.name, field.type) for field in facts.fields] == [("when", "timestamp"), ("Fine-1.2", "integer")]
     assert (facts.first, facts.last) == ("2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z")  # infinity is no moment
 
@@ -296,12 +296,12 @@ async def test_a_function_of_that_name_elsewhere_is_not_called(postgresql: Postg
     ],
 )
 async def test_a_table_that_is_not_there(postgresql: PostgreSQLServer, table: str, shown: str) -> None:
-    look = look_at(postgresql.url, table)
-    error = await refusal(look)
+    session = look_at(postgresql.url, table)
+    error = await refusal(session)
     assert error.reason == "EntityNotFound"
     assert shown in error.message
     assert "spatial_ref_sys" not in error.message  # it belongs to PostGIS
-    assert look.requests == 3
+    assert session.requests == 3
 
 
 async def test_a_database_that_is_not_there(postgresql: PostgreSQLServer) -> None:

@@ -12,11 +12,11 @@ import pytest
 from servers import s3 as s3_module
 from servers.s3 import Keys, S3Server
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, FieldType
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
@@ -32,7 +32,7 @@ def look_for(
     physical_name: str | None = None,
     region: str = s3_module.REGION,
     limits: Limits = Limits(),  # noqa: B008 (immutable)
-) -> Look:
+) -> Session:
     auth = {"secretName": "s3", "scheme": "SigV4", "region": region}
     target = Target(
         kind=DataKind.S3,
@@ -42,16 +42,16 @@ def look_for(
         auth=Credentials.model_validate(auth) if keys else None,
         secret={"access-key-id": keys.access_key, "secret-access-key": keys.secret_key} if keys else None,
     )
-    return Look(target, limits, LOOPBACK)
+    return Session(target, limits, LOOPBACK)
 
 
-async def facts_of(look: Look) -> SourceFacts:
-    return await CONFINED[DataKind.S3](look)
+async def facts_of(session: Session) -> SourceFacts:
+    return await CONFINED[DataKind.S3](session)
 
 
-async def error_of(look: Look) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        await facts_of(look)
+async def error_of(session: Session) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await facts_of(session)
     assert caught.value.message.isprintable()
     assert "secret-0123456789" not in caught.value.message
     return caught.value
@@ -67,8 +67,8 @@ async def error_of(look: Look) -> ProbeError:
     ],
 )
 async def test_reads_a_csv(s3: S3Server, path: str, physical_name: str | None) -> None:
-    look = look_for(s3, path, physical_name=physical_name)
-    facts = await facts_of(look)
+    session = look_for(s3, path, physical_name=physical_name)
+    facts = await facts_of(session)
     assert facts.fields == (
         MeasuredField(name="time", type=FieldType.TIMESTAMP),
         MeasuredField(name="level", type=FieldType.NUMBER),
@@ -76,22 +76,22 @@ async def test_reads_a_csv(s3: S3Server, path: str, physical_name: str | None) -
     assert (facts.records, facts.sampled, facts.size_bytes) == (8760, 8760, len(OBJECTS["levels/2025.csv"]))
     assert (facts.first, facts.last) == ("2025-01-01T00:00:00Z", "2025-12-31T23:00:00Z")
     assert facts.time_resolution == "PT1H"
-    assert (look.requests, look.received) == (1, facts.size_bytes)
+    assert (session.requests, session.received) == (1, facts.size_bytes)
 
 
 async def test_reads_geojson(s3: S3Server) -> None:
-    look = look_for(s3, f"{s3.bucket}/trees.geojson")
-    facts = await facts_of(look)
+    session = look_for(s3, f"{s3.bucket}/trees.geojson")
+    facts = await facts_of(session)
     assert (facts.records, facts.geometry_type, facts.crs) == (10, "Point", ("OGC:CRS84",))
     assert facts.extent is not None
     assert facts.extent.bbox == ("4.3", "52.07", "4.309", "52.07")
     assert [field.name for field in facts.fields] == ["id", "species"]
-    assert (look.requests, look.received) == (1, len(OBJECTS["trees.geojson"]))
+    assert (session.requests, session.received) == (1, len(OBJECTS["trees.geojson"]))
 
 
 async def test_lists_a_prefix_and_reads_its_newest_object(s3: S3Server) -> None:
-    look = look_for(s3, f"{s3.bucket}/levels/")
-    facts = await facts_of(look)
+    session = look_for(s3, f"{s3.bucket}/levels/")
+    facts = await facts_of(session)
     assert facts.size_bytes == sum(len(content) for key, content in OBJECTS.items() if key.startswith("levels/"))
     assert facts.last is not None
     changed = datetime.fromisoformat(facts.last)
@@ -100,14 +100,14 @@ async def test_lists_a_prefix_and_reads_its_newest_object(s3: S3Server) -> None:
     assert (facts.sampled, facts.time_resolution) == (8760, "PT1H")
     assert (facts.records, facts.first, facts.extent) == (None, None, None)
     assert {unknown.fact for unknown in facts.unknown} == {"extent", "first", "records"}
-    assert look.requests == 2
-    assert len(OBJECTS["levels/2025.csv"]) < look.received < len(OBJECTS["levels/2025.csv"]) + 4096
+    assert session.requests == 2
+    assert len(OBJECTS["levels/2025.csv"]) < session.received < len(OBJECTS["levels/2025.csv"]) + 4096
 
 
 async def test_reads_an_object_up_to_the_cap(s3: S3Server) -> None:
-    look = look_for(s3, f"{s3.bucket}/levels/", limits=Limits(max_bytes=32 * 1024))
-    facts = await facts_of(look)
-    assert look.received == 32 * 1024
+    session = look_for(s3, f"{s3.bucket}/levels/", limits=Limits(max_bytes=32 * 1024))
+    facts = await facts_of(session)
+    assert session.received == 32 * 1024
     assert facts.size_bytes == sum(len(content) for key, content in OBJECTS.items() if key.startswith("levels/"))
     assert facts.why_unknown("sizeBytes") is None
 
@@ -136,12 +136,12 @@ async def test_signs_names_that_are_hard_to_encode(s3: S3Server, folder: str) ->
 
 
 async def test_reads_the_footer_of_parquet_by_a_range(s3: S3Server, folder: str) -> None:
-    look = look_for(s3, f"{s3.bucket}/a%20b/c+d/rows.parquet")
-    facts = await facts_of(look)
+    session = look_for(s3, f"{s3.bucket}/a%20b/c+d/rows.parquet")
+    facts = await facts_of(session)
     assert (facts.records, facts.sampled) == (100_000, 100_000)
     assert facts.size_bytes is not None
     assert facts.size_bytes > 800_000
-    assert (look.requests, look.received) == (1, 64 * 1024)
+    assert (session.requests, session.received) == (1, 64 * 1024)
     listed = await facts_of(look_for(s3, f"{s3.bucket}/a%20b/c+d"))
     assert (listed.fields, listed.sampled) == (facts.fields, 100_000)
 
@@ -186,19 +186,19 @@ async def test_reads_what_is_public_without_keys(s3: S3Server) -> None:
     ],
 )
 async def test_tells_what_is_not_there(s3: S3Server, path: str, shown: str, folder: str) -> None:
-    look = look_for(s3, path, s3_module.OWNER)
-    error = await error_of(look)
+    session = look_for(s3, path, s3_module.OWNER)
+    error = await error_of(session)
     assert error.reason == "EntityNotFound"
     assert shown in error.message
-    assert look.requests <= 2
+    assert session.requests <= 2
 
 
 @pytest.mark.parametrize("path", ["city", "city/levels/2025.csv"])
 @pytest.mark.parametrize("keys", [None, s3_module.WRONG_SECRET, s3_module.UNKNOWN])
 async def test_tells_that_credentials_do_not_fit(s3: S3Server, path: str, keys: Keys | None) -> None:
-    look = look_for(s3, path, keys)
-    error = await error_of(look)
-    assert (error.reason, look.requests) == ("Unauthorized", 1)
+    session = look_for(s3, path, keys)
+    error = await error_of(session)
+    assert (error.reason, session.requests) == ("Unauthorized", 1)
 
 
 @pytest.mark.parametrize("path", ["archive", "archive/levels/2025.csv"])

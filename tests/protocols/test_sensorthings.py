@@ -10,11 +10,11 @@ from servers import sensorthings as servers
 from servers.postgresql import PostgreSQLServer
 from servers.sensorthings import Basic, SensorThingsServer
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
@@ -27,7 +27,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServ
         yield server
 
 
-def look_at(server: SensorThingsServer, name: str | None, password: str | None = None) -> Look:
+def look_at(server: SensorThingsServer, name: str | None, password: str | None = None) -> Session:
     auth = Credentials.model_validate({"secretName": "data", "scheme": "Basic"}) if password else None
     target = Target(
         kind=DataKind.SENSORTHINGS,
@@ -37,25 +37,25 @@ def look_at(server: SensorThingsServer, name: str | None, password: str | None =
         auth=auth,
         secret={"username": "city", "password": password} if password else None,
     )
-    return Look(target, Limits(), LOOPBACK)
+    return Session(target, Limits(), LOOPBACK)
 
 
-async def facts(look: Look) -> SourceFacts:
-    found = await CONFINED[look.target.kind](look)
-    print(f"FROST-Server, {look.target.physical_name}: {look.requests} requests, {look.received} bytes")
+async def facts(session: Session) -> SourceFacts:
+    found = await CONFINED[session.target.kind](session)
+    print(f"FROST-Server, {session.target.physical_name}: {session.requests} requests, {session.received} bytes")
     return found
 
 
-async def refusal(look: Look) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
-        await facts(look)
+async def refusal(session: Session) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await facts(session)
     return caught.value
 
 
 @pytest.mark.parametrize("name", [None, "water level"])
 async def test_all_datastreams_of_a_property(sensorthings: SensorThingsServer, name: str | None) -> None:
-    look = look_at(sensorthings, name)
-    found = await facts(look)
+    session = look_at(sensorthings, name)
+    found = await facts(session)
     oldest = sensorthings.newest - timedelta(hours=sensorthings.hours - 1)
     longitudes, latitudes = [place[1] for place in servers.PLACES], [place[2] for place in servers.PLACES]
     assert [(f.name, f.type.value, f.unit, f.empty) for f in found.fields] == [
@@ -75,36 +75,36 @@ async def test_all_datastreams_of_a_property(sensorthings: SensorThingsServer, n
     ]
     assert found.latency_milliseconds is not None
     assert {unknown.fact for unknown in found.unknown} == {"sizeBytes"}
-    assert look.requests == 4
-    assert look.received < 32_000
+    assert session.requests == 4
+    assert session.received < 32_000
 
 
 async def test_one_datastream(sensorthings: SensorThingsServer) -> None:
-    look = look_at(sensorthings, "Datastreams(2)")
-    found = await facts(look)
+    session = look_at(sensorthings, "Datastreams(2)")
+    found = await facts(session)
     _, longitude, latitude = servers.PLACES[1]
     assert (found.records, found.sampled, found.time_resolution) == (sensorthings.hours, 100, "PT1H")
     assert found.extent is not None
     assert [float(number) for number in found.extent.bbox] == [longitude, latitude] * 2
-    assert look.requests == 4
-    assert look.received < 16_000
+    assert session.requests == 4
+    assert session.received < 16_000
 
 
 @pytest.mark.parametrize(
     "name", ["Datastreams(99)", "Datastreams('x')", "no such", "it's", "x' or true or 'x", "Water level"]
 )
 async def test_datastreams_that_are_not_there(sensorthings: SensorThingsServer, name: str) -> None:
-    look = look_at(sensorthings, name)
-    error = await refusal(look)
+    session = look_at(sensorthings, name)
+    error = await refusal(session)
     assert error.reason == "EntityNotFound"
     assert "such as water level" in error.message
-    assert look.requests == 2
+    assert session.requests == 2
 
 
 async def test_the_root_of_something_else(sensorthings: SensorThingsServer) -> None:
-    look = look_at(sensorthings, None)
-    target = Target(kind=look.target.kind, endpoint=f"{sensorthings.url}/v9", contract=look.target.contract)
-    assert (await refusal(Look(target, Limits(), LOOPBACK))).reason == "HttpError"
+    session = look_at(sensorthings, None)
+    target = Target(kind=session.target.kind, endpoint=f"{sensorthings.url}/v9", contract=session.target.contract)
+    assert (await refusal(Session(target, Limits(), LOOPBACK))).reason == "HttpError"
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])

@@ -9,11 +9,11 @@ import pytest
 from servers import dataset, tiles_3d
 from servers.process import Server
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind
 from ddtas.data.kinds.tiles_3d import probe
-from ddtas.data.look import Limits, Look, Target
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
@@ -24,14 +24,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def look_at(server: Server, path: str) -> Look:
+def look_at(server: Server, path: str) -> Session:
     contract = DataContract(version="1.0.0")
-    return Look(Target(kind=DataKind.TILES_3D, endpoint=server.url + path, contract=contract), Limits(), LOOPBACK)
+    return Session(Target(kind=DataKind.TILES_3D, endpoint=server.url + path, contract=contract), Limits(), LOOPBACK)
 
 
 async def test_a_tileset_with_a_region_a_schema_and_gltf(server: Server) -> None:
-    look = look_at(server, tiles_3d.REGION)
-    facts = await probe(look)
+    session = look_at(server, tiles_3d.REGION)
+    facts = await probe(session)
     assert [(f.name, f.type) for f in facts.fields] == [("height", "number"), ("floors", "integer"), ("use", "string")]
     assert (facts.geometry_type, facts.crs) == ("Mesh", ("EPSG:4978",))
     assert facts.extent is not None
@@ -40,14 +40,14 @@ async def test_a_tileset_with_a_region_a_schema_and_gltf(server: Server) -> None
     assert [float(number) for number in facts.extent.bbox] == pytest.approx(bounds, abs=1e-6)
     assert {unknown.fact for unknown in facts.unknown} == {"first", "last", "records", "sizeBytes", "timeResolution"}
     assert facts.latency_milliseconds is not None
-    print(f"http.server, 3D Tiles 1.1: {look.requests} requests, {look.received} bytes")
-    assert look.requests == 3
-    assert look.received < 20_000
+    print(f"http.server, 3D Tiles 1.1: {session.requests} requests, {session.received} bytes")
+    assert session.requests == 3
+    assert session.received < 20_000
 
 
 async def test_a_tileset_with_a_box_and_b3dm(server: Server) -> None:
-    look = look_at(server, tiles_3d.BOX)
-    facts = await probe(look)
+    session = look_at(server, tiles_3d.BOX)
+    facts = await probe(session)
     assert [(f.name, f.type) for f in facts.fields] == [("Height", "number")]
     assert (facts.geometry_type, facts.crs) == ("Mesh", ("EPSG:4978",))
     assert facts.extent is not None
@@ -58,13 +58,13 @@ async def test_a_tileset_with_a_box_and_b3dm(server: Server) -> None:
     *_, width = earth.inv(west, place.latitude, east, place.latitude)
     *_, height = earth.inv(place.longitude, south, place.longitude, north)
     assert (width, height) == pytest.approx((2 * tiles_3d.HALF_SIZE_METRES,) * 2, rel=0.01)
-    print(f"http.server, 3D Tiles 1.0: {look.requests} requests, {look.received} bytes")
-    assert look.requests == 2
-    assert look.received < 20_000
+    print(f"http.server, 3D Tiles 1.0: {session.requests} requests, {session.received} bytes")
+    assert session.requests == 2
+    assert session.received < 20_000
 
 
 async def test_a_tile_that_is_not_there_is_told(server: Server) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await probe(look_at(server, tiles_3d.BROKEN))
     assert caught.value.reason == "MalformedData"
     assert "a tile that is not there" in caught.value.message
@@ -75,6 +75,6 @@ async def test_a_tile_that_is_not_there_is_told(server: Server) -> None:
     [("/region/", "UnexpectedContent"), ("/region/schema.json", "UnexpectedContent"), ("/region/nothing", "HttpError")],
 )
 async def test_another_address_than_the_tileset_is_told(server: Server, path: str, reason: str) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await probe(look_at(server, path))
     assert caught.value.reason == reason

@@ -9,10 +9,10 @@ import pytest
 from servers import dataset, mapserver
 from servers.mapserver import MapServer
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.look import Limits, Look, Target
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
@@ -31,7 +31,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MapServer]:
         yield server
 
 
-def look_at(server: MapServer, feature_type: str, query: str = "", password: str | None = None) -> Look:
+def look_at(server: MapServer, feature_type: str, query: str = "", password: str | None = None) -> Session:
     auth = Credentials.model_validate({"secretName": "wfs", "scheme": "Basic"}) if password else None
     target = Target(
         kind=DataKind.WFS,
@@ -41,12 +41,12 @@ def look_at(server: MapServer, feature_type: str, query: str = "", password: str
         auth=auth,
         secret={"username": "city", "password": password} if password else None,
     )
-    return Look(target, Limits(), LOOPBACK)
+    return Session(target, Limits(), LOOPBACK)
 
 
 async def test_more_features_than_are_looked_at(mapserver: MapServer) -> None:
-    look = look_at(mapserver, "ms:levels")
-    facts = await CONFINED[look.target.kind](look)
+    session = look_at(mapserver, "ms:levels")
+    facts = await CONFINED[session.target.kind](session)
     rows = dataset.rows(mapserver.newest)
     # The newest 50, four hours and a bit: of the stations of the fifth hour, MapServer chooses.
     assert {(f.name, f.type.value) for f in facts.fields} == {
@@ -70,14 +70,14 @@ async def test_more_features_than_are_looked_at(mapserver: MapServer) -> None:
     assert [float(number) for number in facts.extent.bbox] == pytest.approx(dataset.bounds(rows), abs=0.002)
     assert facts.latency_milliseconds is not None
     assert {unknown.fact for unknown in facts.unknown} == {"sizeBytes"}
-    print(f"MapServer, ms:levels: {look.requests} requests, {look.received} bytes")
-    assert look.requests == 5  # it says how many features there are only when asked for nothing else
-    assert look.received < 100_000
+    print(f"MapServer, ms:levels: {session.requests} requests, {session.received} bytes")
+    assert session.requests == 5  # it says how many features there are only when asked for nothing else
+    assert session.received < 100_000
 
 
 async def test_all_features_in_one_answer(mapserver: MapServer) -> None:
-    look = look_at(mapserver, "stations", "?service=WFS&REQUEST=GetCapabilities&version=1.1.0")
-    facts = await CONFINED[look.target.kind](look)
+    session = look_at(mapserver, "stations", "?service=WFS&REQUEST=GetCapabilities&version=1.1.0")
+    facts = await CONFINED[session.target.kind](session)
     rows = dataset.stations(dataset.rows(mapserver.newest))
     assert (facts.records, facts.sampled) == (dataset.STATIONS, dataset.STATIONS)
     assert (facts.first, facts.last) == (dataset.iso(mapserver.newest), dataset.iso(mapserver.newest))
@@ -87,32 +87,32 @@ async def test_all_features_in_one_answer(mapserver: MapServer) -> None:
     west, south, east, north = map(float, facts.extent.bbox)
     assert 4 < west <= east < 5  # the longitude comes first, although EPSG:4326 has the latitude first
     assert 51 < south <= north < 53
-    print(f"MapServer, ms:stations: {look.requests} requests, {look.received} bytes")
-    assert look.requests <= 4
+    print(f"MapServer, ms:stations: {session.requests} requests, {session.received} bytes")
+    assert session.requests <= 4
 
 
 async def test_a_feature_type_that_is_not_there(mapserver: MapServer) -> None:
-    look = look_at(mapserver, "ms:nothing")
-    with pytest.raises(ProbeError, match="ms:levels, ms:stations") as caught:
-        await CONFINED[look.target.kind](look)
+    session = look_at(mapserver, "ms:nothing")
+    with pytest.raises(SourceError, match="ms:levels, ms:stations") as caught:
+        await CONFINED[session.target.kind](session)
     assert caught.value.reason == "EntityNotFound"
-    assert look.requests == 1
+    assert session.requests == 1
 
 
 async def test_a_map_that_is_not_there(mapserver: MapServer) -> None:
-    look = look_at(mapserver, "ms:levels", "?map=/no/such.map")
-    with pytest.raises(ProbeError) as caught:
-        await CONFINED[look.target.kind](look)
+    session = look_at(mapserver, "ms:levels", "?map=/no/such.map")
+    with pytest.raises(SourceError) as caught:
+        await CONFINED[session.target.kind](session)
     assert caught.value.reason in ("ErrorReported", "UnexpectedContent", "HttpError")
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])
 async def test_wrong_credentials(guarded: MapServer, password: str | None) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await CONFINED[DataKind.WFS](look_at(guarded, "ms:levels", password=password))
     assert caught.value.reason == "Unauthorized"
 
 
 async def test_right_credentials_are_sent_with_each_request(guarded: MapServer) -> None:
-    look = look_at(guarded, "ms:levels", password="right")
-    assert (await CONFINED[look.target.kind](look)).records == dataset.ROWS
+    session = look_at(guarded, "ms:levels", password="right")
+    assert (await CONFINED[session.target.kind](session)).records == dataset.ROWS

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.look import Limits, Look, Probe, Target
 from ddtas.data.measured import SourceFacts
 from ddtas.data.registry import REGISTRY
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Probe, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -133,26 +133,26 @@ def target(
 
 
 async def look_at(
-    to: Target | Look,
+    to: Target | Session,
     limits: Limits = LIMITS,
     policy: AddressPolicy = LOOPBACK,
     probes: Mapping[DataKind, Probe] = PROBES,
 ) -> SourceFacts:
     """The facts that the probe of that kind finds. A Look may be given, to see afterwards what it cost."""
-    look = to if isinstance(to, Look) else Look(to, limits, policy)
+    session = to if isinstance(to, Session) else Session(to, limits, policy)
     # The outer time-out only keeps a broken probe from hanging the suite.
     async with asyncio.timeout(30):
-        return await probes[look.target.kind](look)
+        return await probes[session.target.kind](session)
 
 
 async def refusal(
-    to: Target | Look,
+    to: Target | Session,
     limits: Limits = LIMITS,
     policy: AddressPolicy = LOOPBACK,
     probes: Mapping[DataKind, Probe] = PROBES,
-) -> ProbeError:
+) -> SourceError:
     """The error that the probe of that kind ends with; its message is one line, of bounded length, with no secret."""
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await look_at(to, limits, policy, probes)
     assert SECRET not in caught.value.message
     assert caught.value.message.isprintable()

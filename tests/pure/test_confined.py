@@ -26,8 +26,8 @@ from ddtas import confined
 from ddtas.confined import Broke, Exceeded, Job, Limit, client, server
 from ddtas.confined.job import MIB
 from ddtas.data.contract import DataKind
-from ddtas.data.look import Limits, Look
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 from ddtas.probes import process
 from ddtas.probes.process import CONFINED
 from ddtas.reconcile.sandbox import render_in_sandbox
@@ -199,8 +199,8 @@ async def test_the_server_has_one_thread_and_knows_no_request() -> None:
 # ---- hostile servers, of each protocol ----
 
 
-def look(endpoint: str, kind: DataKind, limits: Limits = LIMITS) -> Look:
-    return Look(target(endpoint, kind=kind, physical_name=NAMES.get(kind)), limits, LOOPBACK)
+def session(endpoint: str, kind: DataKind, limits: Limits = LIMITS) -> Session:
+    return Session(target(endpoint, kind=kind, physical_name=NAMES.get(kind)), limits, LOOPBACK)
 
 
 NAMES = {
@@ -271,8 +271,8 @@ async def outcome(kind: DataKind, port: int, limits: Limits = LIMITS) -> str:
     scheme = {DataKind.POSTGRESQL: "postgresql", DataKind.MQTT: "mqtt"}.get(kind, "http")
     path = "city?user=ddtas&sslmode=disable" if kind is DataKind.POSTGRESQL else "data"
     try:
-        await CONFINED[kind](look(f"{scheme}://127.0.0.1:{port}/{path}", kind, limits))
-    except ProbeError as refused:
+        await CONFINED[kind](session(f"{scheme}://127.0.0.1:{port}/{path}", kind, limits))
+    except SourceError as refused:
         error = refused
     else:
         return "Reachable"
@@ -370,9 +370,9 @@ async def test_a_probe_works_as_a_user_without_rights_that_can_write_nowhere() -
     code = """
 import asyncio, os, sys
 from ddtas.data.contract import DataContract, DataKind
-from ddtas.errors import ProbeError
-from ddtas.data.look import Limits, Look, Target
-from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.errors import SourceError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.data.addresses import AddressPolicy
 from ddtas.probes.process import CONFINED
 from ddtas.reconcile.sandbox import render_in_sandbox
 from ipaddress import ip_network
@@ -385,9 +385,9 @@ async def main():
         where = f"{scheme}://localhost:{sys.argv[1]}/{path}"
         target = Target(kind, where, DataContract(version="1.0.0"), "a.b")
         try:
-            await CONFINED[kind](Look(target, Limits(deadline_seconds=5), policy))
+            await CONFINED[kind](Session(target, Limits(deadline_seconds=5), policy))
             print(kind, "Reachable")
-        except ProbeError as error:
+        except SourceError as error:
             print(kind, error.reason)
 asyncio.run(main())
 """

@@ -19,7 +19,7 @@ from ddtas import metrics
 from ddtas.api.listing import AppListing
 from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Credentials, DataKind, Scheme
-from ddtas.data.look import Reason as ProbeReason
+from ddtas.data.session import SourceReason
 from ddtas.plan.children.admission import admit
 from ddtas.plan.children.template import TemplateContext, render
 from ddtas.plan.reasons import Course, Reason
@@ -78,7 +78,7 @@ def test_the_list_of_reasons_has_each_once(monkeypatch: pytest.MonkeyPatch, caps
     text = capsys.readouterr().out
     for reason in Reason:
         assert text.count(f"| `{reason.value}` | {reason.course.value} | {reason.meaning} |") == 1
-    for probe in ProbeReason:
+    for probe in SourceReason:
         assert text.count(f"| `{probe.value}` | ") == 1
 
 
@@ -91,7 +91,7 @@ def test_every_reason_is_given_somewhere() -> None:
 
 def test_every_reason_of_a_probe_is_given_somewhere() -> None:
     probes = "\n".join(text for path, text in CODE.items() if "data" in path.parts or path.parent.name == "probes")
-    assert [r.value for r in ProbeReason if f"Reason.{r.name}" not in probes] == []
+    assert [r.value for r in SourceReason if f"Reason.{r.name}" not in probes] == []
 
 
 def test_there_is_advice_for_each_reason_that_stops() -> None:
@@ -100,7 +100,7 @@ def test_there_is_advice_for_each_reason_that_stops() -> None:
     # These two name another reason, and SourcesUnreachable has the data sources' own.
     explained_by_others = {Reason.WAITING, Reason.NOT_SERVING, Reason.SOURCES_UNREACHABLE}
     assert [r.value for r in stops if f"`{r.value}`" not in text and r not in explained_by_others] == []
-    assert [r.value for r in ProbeReason if f"`{r.value}`" not in text] == []
+    assert [r.value for r in SourceReason if f"`{r.value}`" not in text] == []
 
 
 # ---- tables ----

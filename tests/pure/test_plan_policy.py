@@ -12,7 +12,7 @@ from ddtas import names
 from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
 from ddtas.api.traffic import Call, PermittedCall
-from ddtas.data.wire.network import Surroundings
+from ddtas.data.network import Surroundings
 from ddtas.plan.children.network_policy import Reached, Traffic, policy
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.reasons import Reason

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 from pydantic import TypeAdapter
 
-from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.addresses import AddressPolicy
 
 POLICY = AddressPolicy(forbidden=(ip_network("10.96.0.1/32"), ip_network("fd00:1::1/128")))
 

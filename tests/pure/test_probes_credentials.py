@@ -20,11 +20,11 @@ import pytest
 from aiohttp import web
 from probes_kit import LIMITS, LOOPBACK, SECRET, json_response, redirect, response, serving, target
 
-from ddtas.data.look import Limits, Look, Target
+from ddtas.data.addresses import AddressPolicy
+from ddtas.data.session import Limits, Session, Target
 from ddtas.data.wire import credentials
-from ddtas.data.wire.addresses import AddressPolicy
 from ddtas.data.wire.http import visit
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make certificates")
 
@@ -33,17 +33,17 @@ CLIENT = {"client-id": "twin", "client-secret": SECRET}
 GOOD = json_response({"ok": True})
 
 
-async def read(to: Target, *links: str, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> Look:
+async def read(to: Target, *links: str, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> Session:
     """Ask for the endpoint and then each link, as JSON."""
-    look = Look(to, limits, policy)
-    async with visit(look) as visiting:
+    session = Session(to, limits, policy)
+    async with visit(session) as visiting:
         for link in (None, *links):
             assert (await visiting.json(link)).value == {"ok": True}
-    return look
+    return session
 
 
-async def refused(to: Target, *links: str, policy: AddressPolicy = LOOPBACK) -> ProbeError:
-    with pytest.raises(ProbeError) as caught:
+async def refused(to: Target, *links: str, policy: AddressPolicy = LOOPBACK) -> SourceError:
+    with pytest.raises(SourceError) as caught:
         await read(to, *links, policy=policy)
     assert SECRET not in caught.value.message
     assert caught.value.message.isprintable()
@@ -189,8 +189,8 @@ async def test_a_token_is_asked_for_once_a_look_and_goes_to_the_origin(scope: st
     auth = {"scope": scope} if scope else {}
     async with token_server() as tokens, serving({"/": GOOD, "/next": GOOD}) as server:
         for _ in range(2):
-            look = await read(oauth(server.url(path="/"), tokens.url("/token?realm=1"), ODD_CLIENT, **auth), "next")
-    assert look.requests == 3
+            session = await read(oauth(server.url(path="/"), tokens.url("/token?realm=1"), ODD_CLIENT, **auth), "next")
+    assert session.requests == 3
     assert tokens.scopes == [scope] * 2  # each look has its own
     assert tokens.seen == ["/token?realm=1"] * 2
     assert [server.header("Authorization", number) for number in range(4)] == [f"Bearer {TOKEN}"] * 4
@@ -274,7 +274,7 @@ async def test_a_redirect_of_the_token_url_is_not_followed(status: str) -> None:
 )
 async def test_a_token_url_that_gives_no_token(answer: bytes) -> None:
     async with serving(answer) as tokens, serving(GOOD) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await read(oauth(server.url(), tokens.url()), limits=Limits(max_document_bytes=100_000))
     assert caught.value.reason == "Unauthorized"
     assert SECRET not in caught.value.message
@@ -311,11 +311,11 @@ async def test_the_token_and_the_secret_are_in_no_log(caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG)
     async with token_server() as tokens, serving(GOOD) as server, serving(json_response({}, status="403 x")) as closed:
         to = oauth(server.url(), tokens.url(), ODD_CLIENT)
-        look = await read(to)
+        session = await read(to)
         await refused(oauth(closed.url(), tokens.url(), ODD_CLIENT))
         await refused(oauth(closed.url(), tokens.url(), CLIENT))
     assert SECRET not in caplog.text
-    assert SECRET not in f"{to!r} {look!r}"
+    assert SECRET not in f"{to!r} {session!r}"
 
 
 # --- TLS
@@ -531,23 +531,23 @@ def test_a_key_is_never_in_a_file(pki: Pki, key: str, monkeypatch: pytest.Monkey
     seen: list[int] = []
     load = ssl.SSLContext.load_cert_chain
 
-    def look(context: ssl.SSLContext, certificate: str, key: str, **more: str) -> None:
+    def session(context: ssl.SSLContext, certificate: str, key: str, **more: str) -> None:
         seen.extend(os.stat(path).st_mode for path in (certificate, key))
         load(context, certificate, key, **more)
 
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", look)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", session)
     before = os.listdir("/proc/self/fd")
     secret = pki.client("client") | {"tls.key": pki.text(f"{key}.key")}
-    with contextlib.suppress(ProbeError):
-        credentials.tls(Look(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
+    with contextlib.suppress(SourceError):
+        credentials.tls(Session(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
     assert [stat.S_ISFIFO(mode) for mode in seen] == [True, True]
     assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_key_that_does_not_fit_into_a_pipe_is_refused(pki: Pki) -> None:
     secret = pki.client("client") | {"tls.key": pki.text("client.key") + "#" * (1 << 20)}
-    with pytest.raises(ProbeError, match=r"tls\.key"):
-        credentials.tls(Look(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
+    with pytest.raises(SourceError, match=r"tls\.key"):
+        credentials.tls(Session(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
 
 
 # --- ca.crt, with each scheme

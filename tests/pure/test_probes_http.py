@@ -26,10 +26,10 @@ from probes_kit import (
     target,
 )
 
-from ddtas.data.look import Limits, Look, Target
-from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.addresses import AddressPolicy
+from ddtas.data.session import Limits, Session, Target
 from ddtas.data.wire.http import NotFoundError, TooLongError, Visit, visit
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 
 ONLY_127_0_0_1 = AddressPolicy(allowed=(ip_network("127.0.0.1/32"),))
 SIGNED = {"X-Signature": SECRET}
@@ -40,7 +40,7 @@ XML = "Content-Type: application/xml"
 async def visiting(to: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> AsyncIterator[Visit]:
     async with (
         asyncio.timeout(30),
-        visit(Look(to if isinstance(to, Target) else target(to), limits, policy)) as visited,
+        visit(Session(to if isinstance(to, Target) else target(to), limits, policy)) as visited,
     ):
         yield visited
 
@@ -68,7 +68,7 @@ async def xml_of(answer: Answer, limits: Limits = LIMITS) -> Any:
         return (await visited.xml()).value
 
 
-def harmless(error: ProbeError) -> ProbeError:
+def harmless(error: SourceError) -> SourceError:
     assert SECRET not in error.message
     assert error.message.isprintable()
     assert len(error.message) < 600
@@ -135,7 +135,7 @@ async def test_reads_json_under_other_names(media_type: str) -> None:
     ids=lambda body: f"{len(body)}-{body[:12]!r}",
 )
 async def test_refuses_json_that_nobody_can_work_with(body: bytes) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await json_of(json_response(body))
     assert harmless(caught.value).reason == "MalformedData"
     assert "JSON" in caught.value.message
@@ -152,13 +152,13 @@ async def test_refuses_json_that_nobody_can_work_with(body: bytes) -> None:
     ],
 )
 async def test_refuses_what_is_no_json(body: bytes, media_type: str) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await json_of(json_response(body, media_type=media_type))
     assert harmless(caught.value).reason == "UnexpectedContent"
 
 
 async def test_a_media_type_cannot_get_into_a_message_as_it_is() -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await json_of(response(b"{}", "Content-Type: text/\u202e\x07" + "x" * 1000 + "html"))
     assert harmless(caught.value).reason == "UnexpectedContent"
 
@@ -206,7 +206,7 @@ LAUGHS = "".join(f'<!ENTITY l{n + 1} "{f"&l{n};" * 10}">' for n in range(9))
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 async def test_refuses_xml_with_a_dtd_or_entities(body: str, encoding: str) -> None:
     text = body.lstrip("\ufeff") if encoding == "utf-16" else body  # encode() adds one there
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await xml_of(response(text.encode(encoding), XML))
     assert harmless(caught.value).reason == "MalformedData"
     assert "DTD or entities" in caught.value.message
@@ -236,7 +236,7 @@ async def test_refuses_xml_with_a_dtd_or_entities(body: str, encoding: str) -> N
     ids=lambda body: f"{len(body)}-{body[:44]!r}",
 )
 async def test_refuses_xml_that_nobody_can_work_with(body: bytes) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await xml_of(response(body, XML))
     assert harmless(caught.value).reason == "MalformedData"
     assert "XML" in caught.value.message
@@ -244,7 +244,7 @@ async def test_refuses_xml_that_nobody_can_work_with(body: bytes) -> None:
 
 @pytest.mark.parametrize("media_type", ["text/html", "application/json"])
 async def test_refuses_what_is_no_xml(media_type: str) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await xml_of(response(b"<a/>", f"Content-Type: {media_type}"))
     assert harmless(caught.value).reason == "UnexpectedContent"
 
@@ -292,7 +292,7 @@ async def test_a_byte_at_a_time_is_too_slow(read: Any) -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await read(drip, Limits(deadline_seconds=0.3))
     assert caught.value.reason == "TooSlow"
 
@@ -301,11 +301,11 @@ async def test_a_byte_at_a_time_is_too_slow(read: Any) -> None:
 async def test_a_gzip_bomb_is_not_opened(read: Any) -> None:
     bomb = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
     for encoding in ("gzip", "x-gzip", "GZIP", "identity, gzip"):
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await read(response(bomb, f"Content-Encoding: {encoding}"))
         assert harmless(caught.value).reason == "UnexpectedContent"
         assert "compressed data" in caught.value.message
-    with pytest.raises(ProbeError) as caught:  # and where the server does not say so, it is no document
+    with pytest.raises(SourceError) as caught:  # and where the server does not say so, it is no document
         await read(response(bomb))
     assert caught.value.reason == "MalformedData"
 
@@ -317,7 +317,7 @@ async def test_the_bytes_of_all_documents_count_together() -> None:
             await visited.json()
         with pytest.raises(TooLongError):
             await visited.json()
-    assert visited.look.received == 100
+    assert visited.session.received == 100
 
 
 async def test_documents_that_fill_the_budget_to_the_byte_are_all_read() -> None:
@@ -332,10 +332,10 @@ async def test_requests_are_counted_and_one_too_many_is_not_sent() -> None:
     async with serving(json_response({})) as server, visiting(server.url(), Limits(max_requests=2)) as visited:
         await visited.json()
         await visited.json()
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await visited.json()
     assert caught.value.reason == "TooManyRequests"
-    assert (len(server.requests), visited.look.requests) == (2, 2)
+    assert (len(server.requests), visited.session.requests) == (2, 2)
 
 
 async def test_the_deadline_is_one_for_all_requests() -> None:
@@ -344,7 +344,7 @@ async def test_the_deadline_is_one_for_all_requests() -> None:
         writer.write(json_response({}))
 
     async with serving(slow) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await walk(target(server.url()), *[None] * 12, limits=Limits(deadline_seconds=0.35))
     assert caught.value.reason == "TooSlow"
 
@@ -371,7 +371,7 @@ async def test_the_deadline_is_one_for_all_requests() -> None:
     ids=lambda answer: repr(answer[:60]),
 )
 async def test_nothing_of_broken_http_escapes(answer: bytes) -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         await json_of(answer, Limits(deadline_seconds=2))
     harmless(caught.value)
 
@@ -444,7 +444,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 @pytest.mark.parametrize("link", LINKS)
 async def test_a_link_in_a_document_leads_to_no_forbidden_address(link: str, names: dict[str, str]) -> None:
     async with serving(json_response("[]")) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await walk(target(server.url()), None, link.format(port=server.port), policy=CLUSTER)
     # What an operating system does not even take for an address cannot be reached either.
     assert harmless(caught.value).reason in ("AddressForbidden", "Unreachable")
@@ -456,7 +456,7 @@ async def test_a_service_of_ones_own_namespace_is_reached_by_its_name_alone(name
     """As far as the socket: 127.0.0.3 stands for an address inside, and is a loopback address after that."""
     names |= {"web.delft.svc": "127.0.0.3", "data.example": "127.0.0.3"}
     for host, why in (("web.delft.svc", "a loopback address"), ("data.example", "an address inside the cluster")):
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await walk(target(f"http://{host}/x"), None, policy=CLUSTER)
         assert f"127.0.0.3 ({why})" in harmless(caught.value).message
 
@@ -468,7 +468,7 @@ async def test_a_redirect_leads_to_no_forbidden_address(link: str, names: dict[s
 
     async with serving(away) as server:
         for ask in ("json", "xml"):
-            with pytest.raises(ProbeError) as caught:
+            with pytest.raises(SourceError) as caught:
                 async with visiting(server.url(), policy=CLUSTER) as visited:
                     await getattr(visited, ask)()
             assert harmless(caught.value).reason in ("AddressForbidden", "Unreachable")
@@ -485,7 +485,7 @@ async def test_a_name_that_changes_its_address_meanwhile_is_checked_again(names:
         writer.write(redirect("/again"))
 
     async with serving(rebind) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await walk(target(server.url("rebinding.example")), None, policy=ONLY_127_0_0_1)
     assert caught.value.reason == "AddressForbidden"
     assert len(server.requests) == 1
@@ -499,7 +499,7 @@ async def test_a_name_that_changes_its_address_between_two_requests_is_checked_a
         writer.write(json_response({}))
 
     async with serving(rebind) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await walk(target(server.url("rebinding.example")), None, "next", policy=ONLY_127_0_0_1)
     assert caught.value.reason == "AddressForbidden"
     assert len(server.requests) == 1
@@ -529,7 +529,7 @@ async def test_a_name_that_changes_its_address_between_two_requests_is_checked_a
 )
 async def test_what_is_no_link_is_refused(link: Any) -> None:
     async with serving(json_response({})) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             await walk(target(server.url()), None, link)
     assert harmless(caught.value).reason == "AddressForbidden"
     assert len(server.requests) == 1
@@ -538,7 +538,7 @@ async def test_what_is_no_link_is_refused(link: Any) -> None:
 @pytest.mark.parametrize("ask", ["json", "xml"])
 async def test_a_redirect_loop_ends(ask: str) -> None:
     async with serving(redirect("/data.csv")) as server:
-        with pytest.raises(ProbeError) as caught:
+        with pytest.raises(SourceError) as caught:
             async with visiting(server.url()) as visited:
                 await getattr(visited, ask)()
     assert caught.value.reason == "TooManyRedirects"
@@ -601,7 +601,7 @@ async def test_a_look_says_nothing_of_its_secrets_in_logs_or_by_its_repr(caplog:
         async with visiting(to) as visited:
             document = await visited.json()
             assert SECRET in document.value
-            for thing in (visited, visited.look, to, document):
+            for thing in (visited, visited.session, to, document):
                 assert SECRET not in repr(thing)
     assert server.targets == [f"/x{hidden}"]
     assert SECRET not in caplog.text

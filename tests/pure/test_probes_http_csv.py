@@ -16,12 +16,12 @@ from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, Handler, look_at, redire
 from probes_kit import target as kit_target
 
 from ddtas import __version__
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, FieldType
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.session import Limits, Session, Target
 from ddtas.data.wire.http import Answer
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
 GOOD = b"day,level\r\n2024-01-01,1.5\r\n2024-01-02,2\r\n"
@@ -35,11 +35,11 @@ async def probe(endpoint: str | Target, limits: Limits = LIMITS, policy: Address
     return await look_at(endpoint if isinstance(endpoint, Target) else target(endpoint), limits, policy)
 
 
-async def failure(endpoint: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> ProbeError:
+async def failure(endpoint: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> SourceError:
     return await refusal(endpoint if isinstance(endpoint, Target) else target(endpoint), limits, policy)
 
 
-async def verdict(answer: bytes | Handler, limits: Limits = LIMITS) -> ProbeError:
+async def verdict(answer: bytes | Handler, limits: Limits = LIMITS) -> SourceError:
     async with serving(answer) as server:
         return await failure(server.url(), limits)
 
@@ -174,8 +174,8 @@ async def test_an_endless_body_ends_at_the_deadline_too() -> None:
 async def test_the_event_loop_gets_a_turn_between_two_pieces() -> None:
     content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16, loop=asyncio.get_running_loop())
     content.feed_data(b"x" * 30_000)
-    look = Look(target("http://data.example/"), LIMITS, LOOPBACK)
-    answer = Answer(SimpleNamespace(status=200, url="", headers={}, content=content), look)  # type: ignore[arg-type]
+    session = Session(target("http://data.example/"), LIMITS, LOOPBACK)
+    answer = Answer(SimpleNamespace(status=200, url="", headers={}, content=content), session)  # type: ignore[arg-type]
     turns: list[str] = []
     for _ in range(2):
         asyncio.get_running_loop().call_soon(turns.append, "turn")

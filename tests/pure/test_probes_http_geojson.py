@@ -10,9 +10,9 @@ from probes_kit import LIMITS, LOOPBACK, Answer, look_at, refusal, response, ser
 from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataContract, DataKind, Extent, FieldType, GeometryType
-from ddtas.data.look import Limits, Look
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "planted", "type": "date"}]})
 RD = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::28992"}}
@@ -34,19 +34,19 @@ def body(document: Any) -> bytes:
     return document if isinstance(document, bytes) else json.dumps(document).encode()
 
 
-def look_for(url: str, limits: Limits = LIMITS) -> Look:
-    return Look(kit_target(url, kind=DataKind.HTTP_GEOJSON, contract=CONTRACT), limits, LOOPBACK)
+def look_for(url: str, limits: Limits = LIMITS) -> Session:
+    return Session(kit_target(url, kind=DataKind.HTTP_GEOJSON, contract=CONTRACT), limits, LOOPBACK)
 
 
 async def facts_of(document: Any, limits: Limits = LIMITS, *headers: str) -> SourceFacts:
     async with serving(response(body(document), *(headers or ("Content-Type: application/geo+json",)))) as server:
-        look = look_for(server.url(path="/data.geojson"), limits)
-        facts = await look_at(look)
-    assert (look.requests, look.received <= limits.max_bytes) == (1, True)
+        session = look_for(server.url(path="/data.geojson"), limits)
+        facts = await look_at(session)
+    assert (session.requests, session.received <= limits.max_bytes) == (1, True)
     return facts
 
 
-async def error_of(document: Any, limits: Limits = LIMITS, *headers: str) -> ProbeError:
+async def error_of(document: Any, limits: Limits = LIMITS, *headers: str) -> SourceError:
     answer: Answer = response(body(document), *headers)
     async with serving(answer) as server:
         return await refusal(look_for(server.url(path="/data.geojson"), limits))
@@ -219,9 +219,9 @@ async def test_ends_an_endless_body_at_the_cap() -> None:
 
     limits = Limits(max_bytes=256 * 1024)
     async with serving(endless) as server:
-        look = look_for(server.url(), limits)
-        facts = await look_at(look)
-    assert look.received == limits.max_bytes
+        session = look_for(server.url(), limits)
+        facts = await look_at(session)
+    assert session.received == limits.max_bytes
     assert facts.why_unknown("sizeBytes")
     assert facts.size_bytes is None
 

@@ -18,9 +18,9 @@ from probes_kit import LIMITS, LOOPBACK, Answer, look_at, redirect, refusal, res
 from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataContract, DataKind, Extent, FieldType, GeometryType
-from ddtas.data.look import Limits, Look
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "measured", "type": "timestamp"}]})
@@ -75,8 +75,8 @@ def file_of(footer: bytes) -> bytes:
     return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
 
 
-def look_for(url: str, limits: Limits = LIMITS) -> Look:
-    return Look(kit_target(url, kind=DataKind.HTTP_PARQUET, contract=CONTRACT), limits, LOOPBACK)
+def look_for(url: str, limits: Limits = LIMITS) -> Session:
+    return Session(kit_target(url, kind=DataKind.HTTP_PARQUET, contract=CONTRACT), limits, LOOPBACK)
 
 
 @asynccontextmanager
@@ -94,14 +94,14 @@ async def static(folder: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def seen(folder: Path, file: bytes, limits: Limits = LIMITS) -> tuple[SourceFacts, Look]:
+async def seen(folder: Path, file: bytes, limits: Limits = LIMITS) -> tuple[SourceFacts, Session]:
     (folder / "data.parquet").write_bytes(file)
     async with static(folder) as url:
-        look = look_for(f"{url}/data.parquet", limits)
-        return await look_at(look), look
+        session = look_for(f"{url}/data.parquet", limits)
+        return await look_at(session), session
 
 
-async def error_of(answer: Answer, limits: Limits = LIMITS) -> ProbeError:
+async def error_of(answer: Answer, limits: Limits = LIMITS) -> SourceError:
     async with serving(answer) as server:
         return await refusal(look_for(server.url(path="/data.parquet"), limits), probes=CONFINED)
 
@@ -111,7 +111,7 @@ async def error_of(answer: Answer, limits: Limits = LIMITS) -> ProbeError:
 
 async def test_tells_all_that_a_footer_tells(tmp_path: Path) -> None:
     file = parquet(table(), GEO)
-    facts, look = await seen(tmp_path, file)
+    facts, session = await seen(tmp_path, file)
     assert facts.fields == (
         MeasuredField(name="id", type=FieldType.INTEGER),
         MeasuredField(name="built", type=FieldType.DATE, empty=1),
@@ -129,7 +129,7 @@ async def test_tells_all_that_a_footer_tells(tmp_path: Path) -> None:
     assert (facts.geometry_type, facts.crs) == (GeometryType.MULTI_POLYGON, ("EPSG:28992",))
     assert facts.extent == Extent(crs="EPSG:28992", bbox=("79000.5", "450000", "84000", "460000.25"))
     assert [unknown.fact for unknown in facts.unknown] == ["timeResolution"]
-    assert (look.requests, look.received) == (1, len(file))  # shorter than what is asked for
+    assert (session.requests, session.received) == (1, len(file))  # shorter than what is asked for
 
 
 async def test_reads_the_end_of_a_long_file_alone(tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ async def test_reads_the_end_of_a_long_file_alone(tmp_path: Path) -> None:
     long = pa.table({"day": pa.array(range(count), pa.int32()).cast(pa.date32()), "n": range(count)})
     file = parquet(long, row_group_size=count // 10, compression="none", use_dictionary=False)
     assert len(file) > 1024 * 1024
-    facts, look = await seen(tmp_path, file)
+    facts, session = await seen(tmp_path, file)
     assert (facts.records, facts.sampled, facts.size_bytes) == (count, count, len(file))
     assert (facts.first, facts.last) == ("1970-01-01", "2517-07-31")
-    assert (look.requests, look.received) == (1, 64 * 1024)
+    assert (session.requests, session.received) == (1, 64 * 1024)
 
 
 async def test_asks_once_more_for_a_long_footer(tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ async def test_asks_once_more_for_a_long_footer(tmp_path: Path) -> None:
     file = parquet(wide, row_group_size=1)
     footer = len(footer_of(file))
     assert footer > 64 * 1024
-    facts, look = await seen(tmp_path, file)
+    facts, session = await seen(tmp_path, file)
     assert (len(facts.fields), facts.records, facts.sampled) == (128, 1, 1)
-    assert (look.requests, look.received) == (2, 64 * 1024 + footer + 8)
-    with pytest.raises(ProbeError, match="its footer has more than 65536 bytes") as caught:
+    assert (session.requests, session.received) == (2, 64 * 1024 + footer + 8)
+    with pytest.raises(SourceError, match="its footer has more than 65536 bytes") as caught:
         await seen(tmp_path, file, Limits(max_document_bytes=64 * 1024))
     assert caught.value.reason == "MalformedData"
 
@@ -238,17 +238,17 @@ def part(data: bytes, told: str | None, *, status: str = "206 Partial Content") 
 
 async def test_reads_all_of_a_short_file_without_ranges() -> None:
     async with serving(response(LONG)) as server:
-        look = look_for(server.url())
-        facts = await look_at(look)
-    assert (facts.records, facts.size_bytes, look.requests, look.received) == (200_000, len(LONG), 1, len(LONG))
+        session = look_for(server.url())
+        facts = await look_at(session)
+    assert (facts.records, facts.size_bytes, session.requests, session.received) == (200_000, len(LONG), 1, len(LONG))
     assert server.header("Range") == "bytes=-65536"
 
 
 async def test_reads_nothing_of_a_long_file_without_ranges() -> None:
     async with serving(response(LONG)) as server:
-        look = look_for(server.url(), Limits(max_bytes=len(LONG) - 1))
-        error = await refusal(look)
-    assert (error.reason, look.received) == ("UnexpectedContent", 0)
+        session = look_for(server.url(), Limits(max_bytes=len(LONG) - 1))
+        error = await refusal(session)
+    assert (error.reason, session.received) == ("UnexpectedContent", 0)
     assert "serve ranges" in error.message
 
 
@@ -261,9 +261,9 @@ async def test_ends_an_endless_body_at_the_cap() -> None:
 
     limits = Limits(max_bytes=512 * 1024, max_document_bytes=64 * 1024)
     async with serving(endless) as server:
-        look = look_for(server.url(), limits)
-        error = await refusal(look)
-    assert (error.reason, look.received) == ("UnexpectedContent", limits.max_bytes)
+        session = look_for(server.url(), limits)
+        error = await refusal(session)
+    assert (error.reason, session.received) == ("UnexpectedContent", limits.max_bytes)
 
 
 @pytest.mark.parametrize("told", [f"bytes 0-{len(SHORT) - 1}/{len(SHORT)}", f"bytes 0-{len(SHORT) - 1}/*"])

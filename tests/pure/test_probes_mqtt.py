@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from probes_kit import LIMITS, LOOPBACK, SECRET, look_at, refusal, target
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind
 from ddtas.data.kinds.mqtt import MAX_MESSAGES, MAX_RECORDS
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 
 PAYLOAD = "p4yl04d"  # what a broker says, and no message may repeat
 QUICK = Limits(deadline_seconds=0.6)  # listens for half of it
@@ -129,7 +129,7 @@ async def facts_of(*said: bytes, contract: DataContract | None = None) -> Source
     return facts
 
 
-async def verdict(talk: Talk, limits: Limits = QUICK) -> ProbeError:
+async def verdict(talk: Talk, limits: Limits = QUICK) -> SourceError:
     async with serving(talk) as at:
         found = await refusal(source(at), limits)
     assert PAYLOAD not in found.message
@@ -150,8 +150,8 @@ async def test_what_is_sent() -> None:
         sent.append(await reader.read())
 
     async with serving(talk) as at:
-        look = Look(source(at, "city/+/levels"), QUICK, LOOPBACK)
-        await look_at(look)
+        session = Session(source(at, "city/+/levels"), QUICK, LOOPBACK)
+        await look_at(session)
         await asyncio.sleep(0.05)
     hello, subscribe, rest = sent
     # CONNECT: protocol MQTT, level 4, a clean session and nothing else (no will, no user), keep-alive, client.
@@ -161,8 +161,8 @@ async def test_what_is_sent() -> None:
     assert len(hello) <= 14 + 23
     assert subscribe == b"\x82" + bytes([len(subscribe) - 2]) + b"\x00\x01\x00\x0dcity/+/levels\x00"  # QoS 0
     assert rest == b"\xe0\x00"  # DISCONNECT
-    assert (look.requests, look.received) == (2, len(YES + SUBSCRIBED + publish({"level": 1})))
-    assert look.latency_milliseconds is not None
+    assert (session.requests, session.received) == (2, len(YES + SUBSCRIBED + publish({"level": 1})))
+    assert session.latency_milliseconds is not None
 
 
 async def test_user_and_password() -> None:
@@ -278,10 +278,10 @@ async def test_silence() -> None:
 
 async def test_no_more_messages_than_are_needed() -> None:
     async with serving(endless(YES + SUBSCRIBED, publish({"level": 1}) * 100)) as at:
-        look = Look(source(at), Limits(deadline_seconds=60), LOOPBACK)
-        facts = await look_at(look)
+        session = Session(source(at), Limits(deadline_seconds=60), LOOPBACK)
+        facts = await look_at(session)
     assert facts.sampled == MAX_MESSAGES
-    assert look.received == len(YES + SUBSCRIBED) + MAX_MESSAGES * len(publish({"level": 1}))
+    assert session.received == len(YES + SUBSCRIBED) + MAX_MESSAGES * len(publish({"level": 1}))
 
 
 async def test_no_more_records_than_are_needed() -> None:
@@ -292,10 +292,10 @@ async def test_no_more_records_than_are_needed() -> None:
 async def test_no_more_bytes_than_are_allowed() -> None:
     limits = Limits(deadline_seconds=60, max_bytes=100_000, max_document_bytes=50_000)
     async with serving(endless(YES + SUBSCRIBED, publish({"text": "x" * 30_000}))) as at:
-        look = Look(source(at), limits, LOOPBACK)
-        facts = await look_at(look)
+        session = Session(source(at), limits, LOOPBACK)
+        facts = await look_at(session)
     assert facts.sampled == 3
-    assert look.received <= 100_000
+    assert session.received <= 100_000
 
 
 async def test_topics_without_number() -> None:
@@ -314,7 +314,7 @@ async def test_a_message_that_does_not_end(part: bytes, pause: float) -> None:
         try:
             facts = await look_at(source(at), PATIENT)
             assert facts.sampled == 1
-        except ProbeError as error:
+        except SourceError as error:
             assert error.reason == "MalformedData"  # noqa: PT017
 
 
@@ -427,7 +427,7 @@ async def test_endpoints_that_are_none(endpoint: str) -> None:
 async def test_addresses_that_are_forbidden(host: str) -> None:
     async with serving(saying(b"")) as at:
         to = target(f"mqtt://{host}:{at.port}", kind=DataKind.MQTT, physical_name="a")
-        assert (await refusal(Look(to, QUICK, AddressPolicy()))).reason in ("AddressForbidden", "Unreachable")
+        assert (await refusal(Session(to, QUICK, AddressPolicy()))).reason in ("AddressForbidden", "Unreachable")
         assert at.connections == 0
 
 

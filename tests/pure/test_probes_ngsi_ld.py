@@ -8,10 +8,10 @@ from probes_kit import LIMITS, LOOPBACK, SECRET, Answer, json_response, look_at,
 
 from ddtas.data.contract import DataKind
 from ddtas.data.facts import unece
-from ddtas.data.look import Limits, Look
 from ddtas.data.meaning.units import known
 from ddtas.data.measured import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 
 NAME = "WaterLevelObserved"
 ERROR = "https://uri.etsi.org/ngsi-ld/errors/"
@@ -32,8 +32,8 @@ def entities(*found: Any, count: Any = None, **more: Any) -> bytes:
     return json_response(list(found), *headers, **more)
 
 
-def look_for(url: str, name: str = NAME, limits: Limits = LIMITS) -> Look:
-    return Look(target(url, kind=DataKind.NGSI_LD, physical_name=name), limits, LOOPBACK)
+def look_for(url: str, name: str = NAME, limits: Limits = LIMITS) -> Session:
+    return Session(target(url, kind=DataKind.NGSI_LD, physical_name=name), limits, LOOPBACK)
 
 
 async def facts_of(*answers: Answer) -> SourceFacts:
@@ -41,7 +41,7 @@ async def facts_of(*answers: Answer) -> SourceFacts:
         return await look_at(look_for(server.url(path=BASE)))
 
 
-async def error_of(*answers: Answer, name: str = NAME, limits: Limits = LIMITS) -> ProbeError:
+async def error_of(*answers: Answer, name: str = NAME, limits: Limits = LIMITS) -> SourceError:
     async with serving(dict(zip((f"{BASE}/entities", f"{BASE}/types"), answers, strict=False))) as server:
         return await refusal(look_for(server.url(path=BASE), name, limits))
 
@@ -59,11 +59,11 @@ async def error_of(*answers: Answer, name: str = NAME, limits: Limits = LIMITS) 
 )
 async def test_one_request_has_the_number_and_a_sample(name: str, sent: str) -> None:
     async with serving({f"{BASE}/entities": entities(entity())}) as server:
-        look = look_for(server.url(path=f"{BASE}/?tenant=x"), name)
-        await look_at(look)
+        session = look_for(server.url(path=f"{BASE}/?tenant=x"), name)
+        await look_at(session)
     assert server.targets == [f"{BASE}/entities?type={sent}&count=true&limit=100"]
     assert server.header("Accept") == "application/json"
-    assert look.requests == 1
+    assert session.requests == 1
 
 
 # --- attributes
@@ -216,7 +216,7 @@ async def test_the_number_of_entities(count: Any, records: int | None, why: str 
     complete = records == 1
     assert bool(facts.last) is bool(facts.first) is bool(facts.extent) is complete
     if not complete:
-        assert "entities were looked at" in (facts.why_unknown("last") or "")
+        assert "entities were read" in (facts.why_unknown("last") or "")
 
 
 # --- types that are not there

@@ -8,9 +8,9 @@ from probes_kit import refusal as kit_refusal
 from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataKind
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 
 NAME = "levels"
 COLLECTION = f"/collections/{NAME}"
@@ -73,7 +73,7 @@ async def facts(answers: dict[str, Answer], name: str = NAME, limits: Limits = L
         return await look_at(target(server, name), limits)
 
 
-async def refusal(answers: Answer | dict[str, Answer], name: str = NAME, limits: Limits = LIMITS) -> ProbeError:
+async def refusal(answers: Answer | dict[str, Answer], name: str = NAME, limits: Limits = LIMITS) -> SourceError:
     async with serving(answers) as server:
         return await kit_refusal(target(server, name), limits)
 
@@ -83,8 +83,8 @@ async def refusal(answers: Answer | dict[str, Answer], name: str = NAME, limits:
 
 async def test_finds_what_the_server_tells() -> None:
     async with serving(routes()) as server:
-        look = Look(target(server), LIMITS, LOOPBACK)
-        found = await look_at(look)
+        session = Session(target(server), LIMITS, LOOPBACK)
+        found = await look_at(session)
     assert [(f.name, f.type, f.empty, f.unit) for f in found.fields] == [
         ("day", "date", 0, None),
         ("level", "number", 1, "m"),
@@ -98,7 +98,7 @@ async def test_finds_what_the_server_tells() -> None:
     assert [unknown.fact for unknown in found.unknown] == ["sizeBytes"]
     assert server.targets == [COLLECTION, f"{ITEMS}?limit=100", SCHEMA]
     assert server.header("Accept", 1) == "application/geo+json, application/json;q=0.9"
-    assert look.requests == 3
+    assert session.requests == 3
 
 
 @pytest.mark.parametrize("path", ["", "/", "/ogc/v1", "/ogc/v1/", "/ogc/v1?f=json"])
@@ -374,10 +374,10 @@ async def test_big_geometries_are_asked_for_in_smaller_numbers() -> None:
     answers[f"{ITEMS}?limit=100"] = json_response(items(*[big] * 100))
     answers[f"{ITEMS}?limit=5"] = json_response(items(*[big] * 5))
     async with serving(answers) as server:
-        look = Look(target(server), Limits(max_document_bytes=100_000), LOOPBACK)
-        found = await look_at(look)
+        session = Session(target(server), Limits(max_document_bytes=100_000), LOOPBACK)
+        found = await look_at(session)
     assert (found.records, found.sampled, found.geometry_type) == (300, 5, "LineString")
-    assert look.requests == 4
+    assert session.requests == 4
 
 
 # --- what is not there

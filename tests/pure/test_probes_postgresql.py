@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, look_at, refusal, target
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind, FieldType, GeometryType
-from ddtas.data.look import Limits, Look, Target
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 
 PAYLOAD = "p4yl04d"  # what a server says, and no message may repeat
 CATALOGUE: dict[str, Any] = {
@@ -185,7 +185,7 @@ def source(server: Server, parameters: str = "sslmode=disable&user=reader", **mo
     return target(server.url(parameters), kind=DataKind.POSTGRESQL, physical_name="public.levels", **more)
 
 
-async def verdict(talk: Talk, limits: Limits = LIMITS, **more: Any) -> ProbeError:
+async def verdict(talk: Talk, limits: Limits = LIMITS, **more: Any) -> SourceError:
     async with serving(talk) as server:
         found = await refusal(source(server, **more), limits)
         assert PAYLOAD not in found.message
@@ -198,8 +198,8 @@ async def verdict(talk: Talk, limits: Limits = LIMITS, **more: Any) -> ProbeErro
 
 async def test_good_answers() -> None:
     async with serving(answering(answer(CATALOGUE), answer(SAMPLE))) as server:
-        look = Look(source(server), LIMITS, LOOPBACK)
-        facts = await look_at(look)
+        session = Session(source(server), LIMITS, LOOPBACK)
+        facts = await look_at(session)
         assert server.connections == 1
     assert [(f.name, f.type, f.empty) for f in facts.fields] == [
         ("day", FieldType.DATE, 0),
@@ -210,8 +210,8 @@ async def test_good_answers() -> None:
     assert facts.extent is not None
     assert facts.extent.bbox == ("1", "2.5", "3", "4")
     assert (facts.size_bytes, facts.unknown) == (8192, ())
-    assert look.requests == 3
-    assert 0 < look.received < 5000
+    assert session.requests == 3
+    assert 0 < session.received < 5000
     said = bytes(server.received)
     for setting in ("search_path=pg_catalog", "default_transaction_read_only=on", "statement_timeout=48000"):
         assert setting.encode() in said
@@ -468,10 +468,10 @@ async def test_no_tls_is_no_connection(said: bytes, reason: str) -> None:
 async def test_endless_answers_end_at_the_cap(start: bytes, part: bytes) -> None:
     limits = Limits(deadline_seconds=20, max_document_bytes=1_000_000)
     async with serving(endless(start, part)) as server:
-        look = Look(source(server), limits, LOOPBACK)
-        found = await refusal(look)
+        session = Session(source(server), limits, LOOPBACK)
+        found = await refusal(session)
         assert found.reason in ("MalformedData", "UnexpectedContent")
-        assert look.received < 1_100_000
+        assert session.received < 1_100_000
 
 
 async def trickling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -519,7 +519,7 @@ async def test_parameters_of_a_mean_server(settings: bytes) -> None:
     async with serving(answering(answer(CATALOGUE), answer(SAMPLE), welcome=welcome)) as server:
         try:
             await look_at(source(server))
-        except ProbeError as found:
+        except SourceError as found:
             assert found.reason in ("UnexpectedContent", "MalformedData")  # noqa: PT017
 
 
@@ -565,8 +565,8 @@ async def test_endpoints_that_are_none(endpoint: str) -> None:
 async def test_addresses_that_are_forbidden(host: str) -> None:
     async with serving(saying(b"")) as server:
         endpoint = f"postgresql://{host}:{server.port}/city?user=x"
-        look = Look(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, AddressPolicy())
-        assert (await refusal(look)).reason in ("AddressForbidden", "Unreachable")
+        session = Session(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, AddressPolicy())
+        assert (await refusal(session)).reason in ("AddressForbidden", "Unreachable")
         assert server.connections == 0
 
 
@@ -574,8 +574,8 @@ async def test_several_hosts_are_none() -> None:
     """libpq would try one after the other."""
     policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
     endpoint = "postgresql://127.0.0.1,169.254.169.254/city?user=x"
-    look = Look(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, policy)
-    assert (await refusal(look)).reason == "Unreachable"
+    session = Session(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, policy)
+    assert (await refusal(session)).reason == "Unreachable"
 
 
 @pytest.mark.parametrize("name", ["a.b\0c", "\x07", "a.\u2028"])

@@ -9,9 +9,9 @@ from probes_kit import LIMITS, LOOPBACK, SECRET, Answer, look_at, redirect, refu
 from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataKind
-from ddtas.data.look import Limits, Look
 from ddtas.data.measured import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 KEYS = {"access-key-id": "reader", "secret-access-key": SECRET}
@@ -33,9 +33,9 @@ def token(text: str) -> str:
     return f"<NextContinuationToken>{text}</NextContinuationToken>"
 
 
-def look_for(url: str, *, keys: bool = False, limits: Limits = LIMITS) -> Look:
+def look_for(url: str, *, keys: bool = False, limits: Limits = LIMITS) -> Session:
     how = ("SigV4", KEYS) if keys else ()
-    return Look(kit_target(url, *how, kind=DataKind.S3), limits, LOOPBACK)
+    return Session(kit_target(url, *how, kind=DataKind.S3), limits, LOOPBACK)
 
 
 async def facts_of(routes: dict[str, Answer], path: str = "/city/levels/") -> tuple[SourceFacts, list[str]]:
@@ -45,7 +45,7 @@ async def facts_of(routes: dict[str, Answer], path: str = "/city/levels/") -> tu
 
 async def error_of(
     answer: Answer | dict[str, Answer], path: str = "/city/levels/", *, keys: bool = False
-) -> ProbeError:
+) -> SourceError:
     async with serving(answer) as server:
         return await refusal(look_for(server.url(path=path), keys=keys))
 
@@ -151,12 +151,12 @@ async def test_makes_few_requests() -> None:
     limits = Limits(max_requests=2)
     page = listing(entry("levels/a.csv"), more=token("x"))
     async with serving({"/city": page, "/city/levels/a.csv": response(CSV)}) as server:
-        look = look_for(server.url(path="/city/levels/"), limits=limits)
-        assert (await refusal(look)).reason == "TooManyRequests"
+        session = look_for(server.url(path="/city/levels/"), limits=limits)
+        assert (await refusal(session)).reason == "TooManyRequests"
     async with serving({"/city": page, "/city/levels/a.csv": response(CSV)}) as server:
-        look = look_for(server.url(path="/city/levels/"))
-        await look_at(look)
-        assert look.requests == 3
+        session = look_for(server.url(path="/city/levels/"))
+        await look_at(session)
+        assert session.requests == 3
 
 
 # --- signatures

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 from ddtas.probes.slots import Standing
 
@@ -23,7 +23,7 @@ NOBODY = SourceKey("nowhere", "oup", "nothing")
 RAIN = SourceKey("delft", "oup", "rain")
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FACTS = SourceFacts(records=1, size_bytes=10)
-DOWN = ProbeError("Unreachable", "down")
+DOWN = SourceError("Unreachable", "down")
 
 
 def target(endpoint: str = "http://data.example/levels.csv", token: str | None = None) -> Target:
@@ -57,7 +57,9 @@ class Bench:
         return ProbeScheduler(
             AddressPolicy(),
             on_change=self.changes.append,
-            on_probe=lambda look, reason, seconds: self.counted.append((look.target.kind, reason, look.received)),
+            on_probe=lambda session, reason, seconds: self.counted.append(
+                (session.target.kind, reason, session.received)
+            ),
             registry={DataKind.HTTP_CSV: self.probe},
             now=lambda: self.time,
             steady=lambda: self.time - self.jump,
@@ -65,8 +67,8 @@ class Bench:
             **kwargs,  # type: ignore[arg-type]
         )
 
-    async def probe(self, look: Look) -> SourceFacts:
-        target = look.target
+    async def probe(self, session: Session) -> SourceFacts:
+        target = session.target
         self.looks.append(target)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -75,7 +77,7 @@ class Bench:
                 await self.hold(target)
             if isinstance(self.result, Exception):
                 raise self.result
-            look.received += 10
+            session.received += 10
             return self.result
         finally:
             self.in_flight -= 1
@@ -228,7 +230,7 @@ async def test_on_change_means_change(bench: Bench) -> None:
 async def test_another_reason_is_news_and_the_same_is_not(bench: Bench) -> None:
     bench.result = DOWN
     await bench.ensure()
-    bench.result = ProbeError("HttpError", "HTTP 500")
+    bench.result = SourceError("HttpError", "HTTP 500")
     await bench.after(5)
     await bench.after(10)
     assert bench.changes == [LEVELS, LEVELS]
@@ -317,7 +319,7 @@ async def test_a_new_digest_during_a_look_discards_that_look(bench: Bench) -> No
     release.set()
     await bench.settle()
     assert bench.state(digest="d2") == ("Reachable", "Reachable")
-    assert [look.endpoint[-3:] for look in bench.looks] == ["old", "new"]
+    assert [session.endpoint[-3:] for session in bench.looks] == ["old", "new"]
     assert bench.most_in_flight == 1
     assert bench.changes == [LEVELS]
 
@@ -355,7 +357,7 @@ async def test_digests_that_change_quickly_leave_no_slot_taken(bench: Bench) -> 
 
 
 async def test_new_credentials_are_tried_at_once_when_the_old_ones_failed(bench: Bench) -> None:
-    bench.result = ProbeError("Unauthorized", "HTTP 401")
+    bench.result = SourceError("Unauthorized", "HTTP 401")
     await bench.ensure(to=target(token="old"))
     bench.result = FACTS
     assert await bench.ensure(to=target(token="new")) == 1
@@ -377,7 +379,7 @@ async def test_new_credentials_are_tried_at_once_and_it_is_told_with_which_it_wa
 
 async def test_a_look_that_fails_with_new_credentials_tells_nothing_of_them_until_it_counts(bench: Bench) -> None:
     await bench.ensure(to=target(token="old"))
-    bench.result = ProbeError("AccessDenied", "HTTP 401")
+    bench.result = SourceError("AccessDenied", "HTTP 401")
     await bench.ensure(to=target(token="new"))
     seen = bench.scheduler.observation(LEVELS, "d1")
     assert seen is not None
@@ -406,7 +408,7 @@ async def test_new_credentials_during_a_look_are_tried_after_it(bench: Bench) ->
     assert len(bench.looks) == 1
     release.set()
     await bench.settle()
-    assert [look.secret for look in bench.looks] == [{"token": "old"}, {"token": "new"}]
+    assert [session.secret for session in bench.looks] == [{"token": "old"}, {"token": "new"}]
 
 
 async def test_what_is_gone_is_not_looked_at(bench: Bench) -> None:
@@ -496,7 +498,7 @@ async def test_dead_hosts_of_one_city_do_not_hold_up_new_sources_of_another(benc
     for key, to in [*cities(1, 100, dead=True), *cities(20, 5)]:
         bench.scheduler.ensure(key, "d1", to)
     await bench.settle()
-    assert len({look.endpoint for look in bench.looks if "well" in look.endpoint}) == 100
+    assert len({session.endpoint for session in bench.looks if "well" in session.endpoint}) == 100
     assert bench.in_flight == 4
 
 
@@ -543,7 +545,7 @@ async def test_cities_take_turns(bench: Bench) -> None:
         bench.scheduler.ensure(key, "d1", to)
     for _ in range(10):
         await bench.settle()
-    order = [look.endpoint.removeprefix("http://").rpartition("-")[0] for look in bench.looks]
+    order = [session.endpoint.removeprefix("http://").rpartition("-")[0] for session in bench.looks]
     assert order[:8] == ["dead-0", "well-0", "well-1", "well-2"] * 2
     assert order[8:] == ["dead-0"] * 4
     await bench.scheduler.stop()

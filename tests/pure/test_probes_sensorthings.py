@@ -24,9 +24,9 @@ from probes_kit import (
 from probes_kit import refusal as kit_refusal
 
 from ddtas.data.contract import DataKind
-from ddtas.data.look import Limits, Look
 from ddtas.data.measured import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 
 ROOT = "/frost/v1.1"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
@@ -98,18 +98,18 @@ async def serving_things(answers: Mapping[str, Answer]) -> AsyncIterator[Server]
         yield server
 
 
-def look(server: Server, name: str | None = None, limits: Limits = LIMITS) -> Look:
-    return Look(target(server.url(path=ROOT), kind=DataKind.SENSORTHINGS, physical_name=name), limits, LOOPBACK)
+def session(server: Server, name: str | None = None, limits: Limits = LIMITS) -> Session:
+    return Session(target(server.url(path=ROOT), kind=DataKind.SENSORTHINGS, physical_name=name), limits, LOOPBACK)
 
 
 async def facts(name: str | None = None, limits: Limits = LIMITS, **answers: Answer) -> SourceFacts:
     async with serving_things(service(**answers)) as server:
-        return await look_at(look(server, name, limits))
+        return await look_at(session(server, name, limits))
 
 
-async def refusal(name: str | None = None, limits: Limits = LIMITS, **answers: Answer) -> ProbeError:
+async def refusal(name: str | None = None, limits: Limits = LIMITS, **answers: Answer) -> SourceError:
     async with serving_things(service(**answers)) as server:
-        return await kit_refusal(look(server, name, limits))
+        return await kit_refusal(session(server, name, limits))
 
 
 # --- good services
@@ -117,7 +117,7 @@ async def refusal(name: str | None = None, limits: Limits = LIMITS, **answers: A
 
 async def test_finds_the_facts() -> None:
     async with serving_things(service()) as server:
-        one = look(server)
+        one = session(server)
         found = await look_at(one)
     assert found.dump() == {
         "fields": [
@@ -152,7 +152,7 @@ async def test_finds_the_facts() -> None:
 )
 async def test_a_name_is_that_of_an_observed_property(name: str | None, filter_: str | None) -> None:
     async with serving_things(service()) as server:
-        await look_at(look(server, name))
+        await look_at(session(server, name))
     (_, streams), (_, newest), (_, oldest), (_, locations) = [parts(server, number) for number in range(4)]
     assert streams.get("$filter") == filter_
     assert newest.get("$filter") == oldest.get("$filter") == (filter_ and f"Datastream/{filter_}")
@@ -163,7 +163,7 @@ async def test_a_name_is_that_of_an_observed_property(name: str | None, filter_:
 async def test_a_single_datastream(id_: str) -> None:
     path = f"Datastreams({id_})"
     async with serving_things(service(streams=json_response(stream()))) as server:
-        found = await look_at(look(server, path))
+        found = await look_at(session(server, path))
     assert (found.records, found.time_resolution) == (9, "PT1H")
     paths = [parts(server, number)[0] for number in range(4)]
     assert paths == [path, f"{path}/Observations", f"{path}/Observations", f"{path}/Thing/Locations"]
@@ -204,7 +204,7 @@ async def test_where_each_datastream_came_by_once_one_is_looked_at_again(id_: in
 @pytest.mark.parametrize("id_", [None, True, -1, 10**25, "", "x" * 1000, [], {}, 1.5])
 async def test_datastreams_without_a_usable_id_have_no_step(id_: Any) -> None:
     async with serving_things(service(newest=collection(observation(9, of=id_), count=9, more=True))) as server:
-        one = look(server)
+        one = session(server)
         found = await look_at(one)
     assert found.time_resolution is None
     assert one.requests == 4
@@ -212,7 +212,7 @@ async def test_datastreams_without_a_usable_id_have_no_step(id_: Any) -> None:
 
 async def test_all_observations_in_one_answer() -> None:
     async with serving_things(service(newest=collection(observation(9), observation(3)))) as server:
-        one = look(server)
+        one = session(server)
         found = await look_at(one)
     assert (found.records, found.first, found.last) == (2, "2024-01-01T03:00:00Z", "2024-01-01T09:00:00Z")
     assert one.requests == 3
@@ -303,10 +303,10 @@ async def test_pages_are_asked_for_by_number() -> None:
 )
 async def test_of_too_many_datastreams_the_unit_is_unknown(streams: bytes, requests: int) -> None:
     async with serving_things(service(streams=streams)) as server:
-        one = look(server)
+        one = session(server)
         found = await look_at(one)
     assert one.requests == requests
-    assert "Datastreams were looked at" in (found.why_unknown("unit") or "")
+    assert "Datastreams were read" in (found.why_unknown("unit") or "")
     assert found.extent is not None  # all Locations were seen
 
 
@@ -368,7 +368,7 @@ async def test_a_count_that_is_none_is_unknown(count: Any) -> None:
 async def test_times_that_are_none(time: Any) -> None:
     found = await facts(newest=collection({"phenomenonTime": time, "result": 1}, count=9, more=True))
     assert (found.first, found.last, found.time_resolution) == (None, None, None)
-    assert found.why_unknown("last") == "no Observation that was looked at has a phenomenonTime"
+    assert found.why_unknown("last") == "no Observation that was read has a phenomenonTime"
 
 
 @pytest.mark.parametrize(

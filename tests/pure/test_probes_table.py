@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ddtas.data.contract import DataContract
 from ddtas.data.facts.table import Table
-from ddtas.data.look import place, printable
-from ddtas.errors import ProbeError
+from ddtas.data.session import place, printable
+from ddtas.errors import SourceError
 
 PLACE = "https://data.example/table.csv"
 
@@ -162,7 +162,7 @@ def test_irregular_dates_take_no_more_memory_than_regular_ones() -> None:
     ],
 )
 def test_refuses_hostile_headers(header: list[str], says: str) -> None:
-    with pytest.raises(ProbeError, match=says) as caught:
+    with pytest.raises(SourceError, match=says) as caught:
         table(header)
     assert caught.value.reason == "MalformedData"
     assert caught.value.message.startswith(PLACE)
@@ -173,7 +173,7 @@ def test_takes_as_many_columns_as_a_status_can_hold() -> None:
 
 
 def test_shows_names_bounded_and_without_control_characters() -> None:
-    with pytest.raises(ProbeError) as caught:
+    with pytest.raises(SourceError) as caught:
         table(["\x1b[31m\r\n\u202e" + "x" * 5000])
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 300
@@ -181,7 +181,7 @@ def test_shows_names_bounded_and_without_control_characters() -> None:
 
 @pytest.mark.parametrize("row", [["1"], ["1", "2", "3"]])
 def test_refuses_ragged_records(row: list[str]) -> None:
-    with pytest.raises(ProbeError, match=f"record 2 has {len(row)} values where the header names 2"):
+    with pytest.raises(SourceError, match=f"record 2 has {len(row)} values where the header names 2"):
         table(["a", "b"], ["1", "2"], row)
 
 

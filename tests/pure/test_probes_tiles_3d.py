@@ -12,9 +12,9 @@ from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataKind
 from ddtas.data.kinds.tiles_3d import probe
-from ddtas.data.look import Limits, Look, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session, Target
+from ddtas.errors import SourceError
 
 PATH = "/3d/tileset.json"
 REGION = [*map(math.radians, (4.2, 52.0, 4.4, 52.1)), -5, 100]
@@ -57,7 +57,7 @@ async def facts(value: Any, limits: Limits = LIMITS, **routes: Answer) -> Source
         return await look_at(target(server.url(path=PATH)), limits)
 
 
-async def refusal(value: Any, limits: Limits = LIMITS, **routes: Answer) -> ProbeError:
+async def refusal(value: Any, limits: Limits = LIMITS, **routes: Answer) -> SourceError:
     raw = callable(value) or (isinstance(value, bytes) and value.startswith(b"HTTP/"))
     answer = value if raw else json_response(value)
     async with serving({PATH: answer, **{f"/3d/{name}": answer for name, answer in routes.items()}}) as server:
@@ -89,8 +89,8 @@ async def test_finds_what_a_tileset_tells() -> None:
         "/3d/tiles/0.glb": response(GLB + bytes(100_000)),
     }
     async with serving(answers) as server:
-        look = Look(target(server.url(path=PATH)), LIMITS, LOOPBACK)
-        found = await probe(look)
+        session = Session(target(server.url(path=PATH)), LIMITS, LOOPBACK)
+        found = await probe(session)
     assert [(f.name, f.type) for f in found.fields] == [
         ("height", "number"),
         ("floors", "integer"),
@@ -107,8 +107,8 @@ async def test_finds_what_a_tileset_tells() -> None:
     assert {unknown.fact for unknown in found.unknown} == {"records", "first", "last", "timeResolution", "sizeBytes"}
     assert server.targets == [PATH, "/3d/tiles/0.glb"]
     assert server.header("Range") == "bytes=0-63"
-    assert look.requests == 2
-    assert look.received < 20_000  # of a server that knows no ranges, one piece
+    assert session.requests == 2
+    assert session.received < 20_000  # of a server that knows no ranges, one piece
 
 
 async def test_a_range_is_read_where_the_server_knows_ranges() -> None:
@@ -116,8 +116,8 @@ async def test_a_range_is_read_where_the_server_knows_ranges() -> None:
     async with serving(
         {PATH: json_response(volume("region", REGION, content={"uri": "0.glb"})), "/3d/0.glb": part}
     ) as s:
-        look = Look(target(s.url(path=PATH)), LIMITS, LOOPBACK)
-        assert (await probe(look)).geometry_type == "Mesh"
+        session = Session(target(s.url(path=PATH)), LIMITS, LOOPBACK)
+        assert (await probe(session)).geometry_type == "Mesh"
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -311,9 +311,9 @@ async def test_an_endless_tile_is_left_after_its_head() -> None:
 
     answers = {PATH: json_response(tileset({"content": {"uri": "t"}})), "/3d/t": endless}
     async with serving(answers) as server:
-        look = Look(target(server.url(path=PATH)), LIMITS, LOOPBACK)
-        await probe(look)
-    assert look.received < 50_000
+        session = Session(target(server.url(path=PATH)), LIMITS, LOOPBACK)
+        await probe(session)
+    assert session.received < 50_000
 
 
 @pytest.mark.parametrize(
@@ -369,10 +369,10 @@ async def test_of_a_big_tileset_only_the_beginning_is_read() -> None:
     big = tileset({"children": [tile] * 5000})
     answers = {PATH: json_response(big), "/3d/0.glb": response(GLB + bytes(60))}
     async with serving(answers) as server:
-        look = Look(target(server.url(path=PATH)), Limits(max_document_bytes=50_000), LOOPBACK)
-        found = await probe(look)
+        session = Session(target(server.url(path=PATH)), Limits(max_document_bytes=50_000), LOOPBACK)
+        found = await probe(session)
     assert found.extent is not None
-    assert look.received < 100_000
+    assert session.received < 100_000
     # Its parts may come in an order that hides what is needed.
     root = {"children": [tile] * 5000, **tile}
     error = await refusal({"root": root, "asset": {"version": "1.1"}}, Limits(max_document_bytes=50_000))

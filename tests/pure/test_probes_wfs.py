@@ -22,9 +22,9 @@ from probes_kit import (
 from probes_kit import refusal as kit_refusal
 
 from ddtas.data.contract import DataContract, DataKind
-from ddtas.data.look import Limits, Look
 from ddtas.data.measured import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Session
+from ddtas.errors import SourceError
 
 NAME = "city:gauges"
 PATH = "/ows?map=city.map"
@@ -119,23 +119,23 @@ async def serving_wfs(answers: Mapping[str, Answer]) -> AsyncIterator[Server]:
         yield server
 
 
-def look(
+def session(
     server: Server, name: str = NAME, limits: Limits = LIMITS, contract: DataContract = CONTRACT, path: str = PATH
-) -> Look:
+) -> Session:
     to = target(server.url(path=path), kind=DataKind.WFS, physical_name=name, contract=contract)
-    return Look(to, limits, LOOPBACK)
+    return Session(to, limits, LOOPBACK)
 
 
 async def facts(
     limits: Limits = LIMITS, contract: DataContract = CONTRACT, name: str = NAME, **answers: Answer
 ) -> SourceFacts:
     async with serving_wfs(service(**answers)) as server:
-        return await look_at(look(server, name, limits, contract))
+        return await look_at(session(server, name, limits, contract))
 
 
-async def refusal(limits: Limits = LIMITS, name: str = NAME, **answers: Answer) -> ProbeError:
+async def refusal(limits: Limits = LIMITS, name: str = NAME, **answers: Answer) -> SourceError:
     async with serving_wfs(service(**answers)) as server:
-        return await kit_refusal(look(server, name, limits))
+        return await kit_refusal(session(server, name, limits))
 
 
 def types(found: SourceFacts) -> dict[str, str]:
@@ -147,7 +147,7 @@ def types(found: SourceFacts) -> dict[str, str]:
 
 async def test_finds_the_facts() -> None:
     async with serving_wfs(service()) as server:
-        one = look(server)
+        one = session(server)
         found = await look_at(one)
     assert found.dump() == {
         "fields": [{"name": "at", "type": "timestamp"}, {"name": "level", "type": "number"}],
@@ -168,7 +168,7 @@ async def test_finds_the_facts() -> None:
 
 async def test_asks_for_no_number_that_was_told() -> None:
     async with serving_wfs(service(features=features(feature(1), matched="1"))) as server:
-        one = look(server)
+        one = session(server)
         assert (await look_at(one)).records == 1
     assert one.requests == 3
 
@@ -176,7 +176,7 @@ async def test_asks_for_no_number_that_was_told() -> None:
 async def test_keeps_the_query_of_the_endpoint_and_replaces_what_is_our_own() -> None:
     async with serving_wfs(service()) as server:
         path = "/ows?map=city.map&SERVICE=WMS&Request=GetMap&VERSION=1.3.0&typeName=x&key=a%2Bb%26c"
-        assert (await look_at(look(server, path=path))).records == 3
+        assert (await look_at(session(server, path=path))).records == 3
     for request in server.targets:
         query = parse_qs(urlsplit(request).query)
         assert query["key"] == ["a+b&c"]
@@ -186,7 +186,7 @@ async def test_keeps_the_query_of_the_endpoint_and_replaces_what_is_our_own() ->
 @pytest.mark.parametrize("name", [NAME, "gauges"])
 async def test_a_feature_type_may_be_named_without_its_prefix(name: str) -> None:
     async with serving_wfs(service()) as server:
-        await look_at(look(server, name))
+        await look_at(session(server, name))
     assert f"typename={NAME}" in server.targets[1]
     assert f"typenames={NAME}" in server.targets[2]
 
@@ -234,7 +234,7 @@ async def test_sorts_by_the_field_that_the_contract_has() -> None:
     days = [f"<city:day>2024-01-{day:02d}</city:day>" for day in (31, 30, 1)]
     newest, oldest = features(*(feature(1, day) for day in days[:2])), features(feature(5, days[2]))
     async with serving_wfs({**service(schema=schema(fields)), **SORTED, "newest": newest, "oldest": oldest}) as server:
-        found = await look_at(look(server, contract=contract))
+        found = await look_at(session(server, contract=contract))
     assert (found.first, found.last, found.time_resolution) == ("2024-01-01", "2024-01-31", "P1D")
     assert "sortby=day+DESC" in server.targets[2]
 

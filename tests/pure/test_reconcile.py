@@ -11,7 +11,7 @@ from ddtas.cluster.memory.ownership import Seal
 from ddtas.cluster.memory.world import World
 from ddtas.cluster.remote.clusters import Clusters, Looks
 from ddtas.cluster.rest.resources import ResourceType
-from ddtas.data.wire.addresses import AddressPolicy
+from ddtas.data.addresses import AddressPolicy
 from ddtas.errors import ClusterError, NotFound
 from ddtas.probes.scheduler import ProbeScheduler
 from ddtas.reconcile import installation, listing, platform

@@ -161,7 +161,7 @@ class ServiceLevelPromise(Model):
 class QualityRule(Model):
     """A bound on the quality of the data: a metric of the Open Data Contract Standard v3.1.
 
-    `rowCount` is about the whole; `nullValues` about one field, in rows or in percent of the rows that were looked at.
+    `rowCount` is about the whole; `nullValues` about one field, in rows or in percent of the rows that were read.
     """
 
     model_config = ConfigDict(

@@ -4,34 +4,34 @@ Where facts hold a credential, there is no telling what else the source makes of
 """
 
 from ddtas.data.contract import CREDENTIAL_KEYS
-from ddtas.data.look import Look, Probe, Reason
 from ddtas.data.measured import SourceFacts
-from ddtas.errors import ProbeError
+from ddtas.data.session import Probe, Session, SourceReason
+from ddtas.errors import SourceError
 from ddtas.redaction import Redactor
 
 
-async def discreetly(probe: Probe, look: Look) -> SourceFacts:
-    """Look at a source, and have no credential in what comes of it.
+async def discreetly(probe: Probe, session: Session) -> SourceFacts:
+    """Probe a source, and have no credential in what comes of it.
 
     Raises:
-        ProbeError: of the probe, without credentials in its message; UnexpectedContent where the facts have one.
+        SourceError: of the probe, without credentials in its message; UnexpectedContent where the facts have one.
     """
     told = Redactor()
     try:
-        facts = await probe(look)
-    except ProbeError as error:
-        told.put("", "", _confided(look))
-        raise ProbeError(error.reason, told.hide(error.message)) from None
-    told.put("", "", _confided(look))
+        facts = await probe(session)
+    except SourceError as error:
+        told.put("", "", _confided(session))
+        raise SourceError(error.reason, told.hide(error.message)) from None
+    told.put("", "", _confided(session))
     if told.holds(facts.model_dump_json()):
-        raise look.error(
-            Reason.UNEXPECTED_CONTENT,
+        raise session.error(
+            SourceReason.UNEXPECTED_CONTENT,
             "gives back the credentials that it is asked with: tell its supplier, and replace them",
         )
     return facts
 
 
-def _confided(look: Look) -> list[str]:
+def _confided(session: Session) -> list[str]:
     """What the source was told, or may have been."""
-    secret = look.target.secret or {}
-    return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *look.confided]
+    secret = session.target.secret or {}
+    return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *session.confided]

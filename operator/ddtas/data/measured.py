@@ -1,4 +1,4 @@
-"""What a look at a data source found."""
+"""What a probe of a data source found."""
 
 from typing import Annotated
 
@@ -17,11 +17,11 @@ class UnknownFact(Model):
 
 
 class MeasuredField(Model):
-    """A field found in the data; `type` is the narrowest type that all looked-at values fit."""
+    """A field found in the data; `type` is the narrowest type that all values that were read fit."""
 
     name: FieldName
     type: FieldType
-    # Records without a value, among those that were looked at.
+    # Records without a value, among those that were read.
     empty: int = 0
     # As the source itself names it, where its protocol has units.
     unit: Annotated[str, StringConstraints(max_length=60)] | None = None
@@ -36,7 +36,7 @@ class SourceFacts(Model):
     crs: Annotated[tuple[Crs, ...], Field(max_length=16)] = ()
     extent: Extent | None = None
     records: int | None = None
-    # Records that were looked at one by one: what `empty` of a field is a part of.
+    # Records that were read one by one: what `empty` of a field is a part of.
     sampled: int | None = None
     first: Moment | None = None
     last: Moment | None = None

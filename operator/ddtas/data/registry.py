@@ -1,7 +1,7 @@
 """Live checks of data sources: one module a protocol, one line in the registry.
 
-Every source is hostile input: a look at it is bounded in time and bytes, connects only where the policy allows, and
-keeps nothing of the data but facts.
+Every source is hostile input: a session with it is bounded in time and bytes, connects only where the policy allows,
+and keeps nothing of the data but facts.
 """
 
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from types import MappingProxyType
 
 from ddtas.data.contract import DataKind
 from ddtas.data.discretion import discreetly
-from ddtas.data.look import Look, Probe
 from ddtas.data.measured import SourceFacts
+from ddtas.data.session import Probe, Session
 
 
 def _of(module: str) -> Probe:
-    """The probe of a module of `ddtas.data.kinds`, which is imported when a source of its kind first is looked at.
+    """The probe of a module of `ddtas.data.kinds`, which is imported when a source of its kind first is probed.
 
     A city has few kinds, and the libraries of some take megabytes.
     """
 
-    async def probe(look: Look) -> SourceFacts:
+    async def probe(session: Session) -> SourceFacts:
         found: Probe = import_module(f"ddtas.data.kinds.{module}").probe
-        return await discreetly(found, look)
+        return await discreetly(found, session)
 
     return probe
 

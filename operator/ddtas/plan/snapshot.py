@@ -14,7 +14,7 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import DataSource, MunicipalityPlatform
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.network import Surroundings
+from ddtas.data.network import Surroundings
 from ddtas.errors import TemplateError
 from ddtas.plan import quantity
 from ddtas.plan.twins.products import Product, Ref

@@ -1,1 +1,1 @@
-"""When data sources are looked at, whose turn it is, and each look in a process of its own."""
+"""When data sources are read, whose turn it is, and each probe in a process of its own."""

@@ -1,6 +1,6 @@
-"""A whole look at a data source in a confined process: its DNS, TLS, sockets and parsers, and nothing of it here.
+"""A whole probe of a data source in a confined process: its DNS, TLS, sockets and parsers, and nothing of it here.
 
-The credentials go over the child's own socket. What comes back is facts, or a reason and a message, and what the look
+The credentials go over the child's own socket. What comes back is facts, or a reason and a message, and what the probe
 cost; the child had hostile input, so its answer is checked like hostile input.
 """
 
@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, Validatio
 from ddtas import confined
 from ddtas.confined import Broke, Exceeded, Job, Limit
 from ddtas.confined.job import MIB
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind
-from ddtas.data.look import Limits, Look, Probe, Reason, Target
 from ddtas.data.measured import SourceFacts
 from ddtas.data.registry import REGISTRY
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError, printable
+from ddtas.data.session import Limits, Probe, Session, SourceReason, Target
+from ddtas.errors import SourceError, printable
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class _Request:
 class _Answer(BaseModel):
     """What a child says."""
 
-    reason: Reason
+    reason: SourceReason
     message: Annotated[str, StringConstraints(max_length=4000)] = ""
     facts: SourceFacts | None = None
     requests: Annotated[int, Field(ge=0, le=1000)]
@@ -65,62 +65,62 @@ class _Answer(BaseModel):
 _REQUESTS: TypeAdapter[_Request] = TypeAdapter(_Request)
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at a source in a child process; `look` then has what it cost.
+async def probe(session: Session) -> SourceFacts:
+    """Probe a source in a child process; `session` then has what it cost.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
         ConnectionError: the child was killed, or none could be started; that says nothing about the source.
     """
-    request = _REQUESTS.dump_json(_Request(look.target, look.limits, look.policy))
-    job = replace(JOB, wall_seconds=look.limits.deadline_seconds + _GRACE_SECONDS)
+    request = _REQUESTS.dump_json(_Request(session.target, session.limits, session.policy))
+    job = replace(JOB, wall_seconds=session.limits.deadline_seconds + _GRACE_SECONDS)
     try:
-        answer = _Answer.model_validate_json(await confined.run(job, request, look.target.kind))
+        answer = _Answer.model_validate_json(await confined.run(job, request, session.target.kind))
     except Exceeded as error:
-        raise _exceeded(look, error.limit, job) from None
+        raise _exceeded(session, error.limit, job) from None
     except Broke as error:
-        raise _broke(look, error) from None
+        raise _broke(session, error) from None
     except ValidationError:
-        log.error("The probe of %r answered something that is no answer", look.target)
-        raise _failed(look) from None
-    look.requests, look.received = answer.requests, answer.received
-    if answer.facts is not None and answer.reason is Reason.REACHABLE:
+        log.error("The probe of %r answered something that is no answer", session.target)
+        raise _failed(session) from None
+    session.requests, session.received = answer.requests, answer.received
+    if answer.facts is not None and answer.reason is SourceReason.REACHABLE:
         return answer.facts
-    raise ProbeError(answer.reason, printable(answer.message, _MESSAGE))
+    raise SourceError(answer.reason, printable(answer.message, _MESSAGE))
 
 
 CONFINED: Mapping[DataKind, Probe] = dict.fromkeys(DataKind, probe)
 """The probe of each kind, in a process of its own."""
 
 
-def _exceeded(look: Look, limit: Limit, job: Job) -> ProbeError:
+def _exceeded(session: Session, limit: Limit, job: Job) -> SourceError:
     if limit is Limit.WALL:
-        return look.error(
-            Reason.TOO_SLOW,
-            f"was not read within {look.limits.deadline_seconds:g} seconds: ask its supplier for a faster server, or "
-            "for a smaller extract",
+        return session.error(
+            SourceReason.TOO_SLOW,
+            f"was not read within {session.limits.deadline_seconds:g} seconds: ask its supplier for a faster server, "
+            "or for a smaller extract",
         )
-    return look.error(
-        Reason.RESOURCE_EXHAUSTED,
+    return session.error(
+        SourceReason.RESOURCE_EXHAUSTED,
         f"answers with what takes more than {job.memory // MIB} MiB of memory or {job.processor_seconds} s of "
         "processor time to read: ask the data supplier for a smaller extract",
     )
 
 
-def _broke(look: Look, error: Broke) -> ProbeError:
+def _broke(session: Session, error: Broke) -> SourceError:
     if error.signal is not None:
-        return look.error(
-            Reason.MALFORMED_DATA,
+        return session.error(
+            SourceReason.MALFORMED_DATA,
             "answers with what breaks the process that reads it: ask the data supplier to correct the data",
         )
-    log.error("The probe of %r failed unexpectedly: %s", look.target, error.where)
-    return _failed(look)
+    log.error("The probe of %r failed unexpectedly: %s", session.target, error.where)
+    return _failed(session)
 
 
-def _failed(look: Look) -> ProbeError:
-    return ProbeError(
-        Reason.INTERNAL_ERROR,
-        f"the probe of {look.target.place} failed unexpectedly: report it, with the operator's log",
+def _failed(session: Session) -> SourceError:
+    return SourceError(
+        SourceReason.INTERNAL_ERROR,
+        f"the probe of {session.target.place} failed unexpectedly: report it, with the operator's log",
     )
 
 
@@ -145,17 +145,17 @@ def prepare(kind: str) -> None:
 def answer(request: bytes) -> bytes:
     """Facts, or a reason and a message, as JSON; and what it cost."""
     asked = _REQUESTS.validate_json(request)
-    look = Look(asked.target, asked.limits, asked.policy)
-    facts, reason, message = None, Reason.REACHABLE, ""
+    session = Session(asked.target, asked.limits, asked.policy)
+    facts, reason, message = None, SourceReason.REACHABLE, ""
     try:
-        facts = asyncio.run(_look(look))
-    except ProbeError as error:
-        reason, message = Reason(error.reason), error.message
+        facts = asyncio.run(_probe(session))
+    except SourceError as error:
+        reason, message = SourceReason(error.reason), error.message
     found = _Answer(
-        reason=reason, message=message[:_MESSAGE], facts=facts, requests=look.requests, received=look.received
+        reason=reason, message=message[:_MESSAGE], facts=facts, requests=session.requests, received=session.received
     )
     return found.model_dump_json(by_alias=True).encode()
 
 
-async def _look(look: Look) -> SourceFacts:
-    return await REGISTRY[look.target.kind](look)
+async def _probe(session: Session) -> SourceFacts:
+    return await REGISTRY[session.target.kind](session)

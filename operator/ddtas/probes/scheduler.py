@@ -1,7 +1,7 @@
-"""When to look at which data source, and what was seen last.
+"""When to probe which data source, and what was seen last.
 
 One event loop, no locks. Callers say which sources there are (`ensure`, `retain`, `forget`) and read what is known
-(`observation`); neither costs I/O. The looks happen behind their backs, and `on_change` tells when one saw news.
+(`observation`); neither costs I/O. The probes happen behind their backs, and `on_change` tells when one saw news.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind
-from ddtas.data.look import Limits, Look, Probe, Reason, Target
 from ddtas.data.measured import SourceFacts
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError
+from ddtas.data.session import Limits, Probe, Session, SourceReason, Target
+from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 from ddtas.probes.slots import Agenda, Place, Slots, Standing
 
@@ -29,9 +29,9 @@ State = Literal["Reachable", "Unreachable", "Unknown"]
 
 FAILURES_THAT_COUNT = 3  # in a row, before a Reachable source is anything else: blips must not flap
 FIRST_BACKOFF_SECONDS = 5.0  # doubled at each failure, up to the interval
-CONCURRENCY = 10  # looks at once, each a process: the chart's limit of memory has room for them
-JITTER = 0.1  # share of a pause by which it is longer or shorter, so that looks spread
-PATIENCE_SECONDS = 2.0  # a look that takes longer counts among those that hold others up, and so does the next one
+CONCURRENCY = 10  # probes at once, each a process: the chart's limit of memory has room for them
+JITTER = 0.1  # share of a pause by which it is longer or shorter, so that probes spread
+PATIENCE_SECONDS = 2.0  # a probe that takes longer counts among those that hold others up, and so does the next one
 _GRACE_SECONDS = 15.0  # a probe keeps its own deadline, and its process ends soon after; this is for when it does not
 
 
@@ -48,14 +48,14 @@ class Observation:
     """What is known about a source.
 
     Attributes:
-        digest: of the part of the spec that was looked at; under another digest this says nothing.
+        digest: of the part of the spec that was read; under another digest this says nothing.
         state: Unknown when the probe itself failed: then nothing is known about the source.
         reason: a `Reason`.
         message: what is wrong and what to do next; what was left out of the facts; or None.
-        facts: of the last successful look, as long as the source counts as Reachable.
+        facts: of the last successful probe, as long as the source counts as Reachable.
         since: since when state and reason are what they are.
-        looked_at: when it was looked at last.
-        target: what was looked at; in memory only.
+        looked_at: when it was read last.
+        target: what was read; in memory only.
     """
 
     digest: str
@@ -65,7 +65,7 @@ class Observation:
     facts: SourceFacts | None
     since: datetime
     looked_at: datetime
-    # What was looked at, and with which credentials; None of what was known before a restart.
+    # What was read, and with which credentials; None of what was known before a restart.
     target: Target | None = field(default=None, repr=False)
 
     def differs(self, other: "Observation | None") -> bool:
@@ -97,8 +97,8 @@ class _Watch:
         self.standing = Standing.NEW
 
 
-class _Looking:
-    """The slot that a look has."""
+class _SlotTaken:
+    """The slot that a probe has."""
 
     def __init__(self, slots: Slots, place: Place) -> None:
         self._slots = slots
@@ -119,9 +119,9 @@ class _Looking:
 
 
 class ProbeScheduler:
-    """Looks at each source once at a time, each at its own moment.
+    """Probes each source once at a time, each at its own moment.
 
-    `concurrency` looks are under way at once. Namespaces take turns, and none has more than half of the slots; sources
+    `concurrency` probes are under way at once. Namespaces take turns, and none has more than half of the slots; sources
     that failed or took long the last time have half of them at most, and those of one namespace a fifth: so dead
     servers, each of which holds its slot for seconds, do not make the others wait.
     """
@@ -132,7 +132,7 @@ class ProbeScheduler:
         limits: Limits = Limits(),  # noqa: B008 (immutable)
         *,
         on_change: Callable[[SourceKey], None],
-        on_probe: Callable[[Look, str, float], None] | None = None,
+        on_probe: Callable[[Session, str, float], None] | None = None,
         interval_seconds: float = 300,
         concurrency: int = CONCURRENCY,
         registry: Mapping[DataKind, Probe] = CONFINED,
@@ -144,14 +144,14 @@ class ProbeScheduler:
 
         Args:
             policy: which addresses probes may connect to.
-            limits: of each look.
+            limits: of each probe.
             on_change: called with the key when an observation says something else than the one before.
-            on_probe: called after each look with what it cost, its reason, and its seconds.
-            interval_seconds: between two looks at a source that can be read.
-            concurrency: looks at once.
+            on_probe: called after each probe with what it cost, its reason, and its seconds.
+            interval_seconds: between two probes of a source that can be read.
+            concurrency: probes at once.
             registry: the probe of each kind; each in a process of its own unless given.
             now: the clock; aware datetimes.
-            steady: a clock that nobody puts ahead or back: when looks are due.
+            steady: a clock that nobody puts ahead or back: when probes are due.
             random: numbers in [0, 1).
         """
         self.policy = policy  # replaced as a whole when addresses of the cluster move
@@ -176,10 +176,10 @@ class ProbeScheduler:
 
         Args:
             key: which source.
-            digest: of the part of the spec that the target was made from; a new one is looked at at once.
-            target: what to look at. New credentials under the same digest are tried at once.
+            digest: of the part of the spec that the target was made from; a new one is read at once.
+            target: what to read. New credentials under the same digest are tried at once.
             seed: what was known before a restart; under the same digest and with a state other than Unknown it
-                stands, and the first look is at a random moment within the interval.
+                stands, and the first probe is at a random moment within the interval.
         """
         watch = self._watches.get(key)
         if watch is None or watch.digest != digest:
@@ -204,7 +204,7 @@ class ProbeScheduler:
             self._drop(key)
 
     async def start(self) -> None:
-        """Begin to look. Sources may be given before and after.
+        """Begin to probe. Sources may be given before and after.
 
         Raises:
             RuntimeError: it was started already.
@@ -214,7 +214,7 @@ class ProbeScheduler:
         self._loop = asyncio.create_task(self._run(), name="probe-scheduler")
 
     async def stop(self) -> None:
-        """Stop looking, and wait until no probe is left. What is known stays."""
+        """Stop probing, and wait until no probe is left. What is known stays."""
         tasks = [*self._running.values(), *([self._loop] if self._loop else [])]
         for task in tasks:
             task.cancel()
@@ -248,76 +248,76 @@ class ProbeScheduler:
 
     def _start_due(self) -> float | None:
         """Start what is due; seconds until the next is, None when only an event can bring that."""
-        following = self._agenda.take(self._steady(), self._begin_look)
+        following = self._agenda.take(self._steady(), self._begin_probe)
         return None if following is None else max(0.0, (following - self._steady()).total_seconds())
 
-    def _begin_look(self, due: datetime, key: SourceKey) -> bool | None:
+    def _begin_probe(self, due: datetime, key: SourceKey) -> bool | None:
         watch = self._watches.get(key)
         # A key that is still running is put on the agenda again when it ends.
         if watch is None or watch.due != due or key in self._running:
             return None
         place = Place(key.namespace, _host(watch.target), watch.standing)
         if not self._slots.may(place):
-            return False  # until a look ends
-        looking = _Looking(self._slots, place)
-        task = asyncio.create_task(self._look(key, watch, watch.target), name=f"probe {'/'.join(key)}")
-        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, looking.takes_long)
+            return False  # until a probe ends
+        slot = _SlotTaken(self._slots, place)
+        task = asyncio.create_task(self._run_probe(key, watch, watch.target), name=f"probe {'/'.join(key)}")
+        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, slot.takes_long)
         target = watch.target
         # A callback, not `finally`: a task that is cancelled before its first step never gets there.
-        task.add_done_callback(lambda _: self._end_look(key, watch, target, looking, patience))
+        task.add_done_callback(lambda _: self._end_probe(key, watch, target, slot, patience))
         self._running[key] = task
         return True
 
-    def _end_look(
-        self, key: SourceKey, watch: _Watch, target: Target, looking: "_Looking", patience: asyncio.TimerHandle
+    def _end_probe(
+        self, key: SourceKey, watch: _Watch, target: Target, slot: "_SlotTaken", patience: asyncio.TimerHandle
     ) -> None:
         """Free the slot, and make the next appointment."""
         patience.cancel()
-        looking.end()
+        slot.end()
         del self._running[key]
         if (current := self._watches.get(key)) is not None:
-            outdated = current is not watch or current.target != target  # it changed during the look
+            outdated = current is not watch or current.target != target  # it changed during the session
             if not outdated:
-                current.standing = Standing.BAD if current.failures or looking.slow else Standing.GOOD
+                current.standing = Standing.BAD if current.failures or slot.slow else Standing.GOOD
             self._schedule(key, current, 0 if outdated else self._until_next(current))
         self._wake.set()
 
-    async def _look(self, key: SourceKey, watch: _Watch, target: Target) -> None:
+    async def _run_probe(self, key: SourceKey, watch: _Watch, target: Target) -> None:
         clock = asyncio.get_running_loop().time
         started = clock()
         policy = self.policy.reaching([target.namespace] if target.namespace else [])
-        look = Look(target, self._limits, policy)
-        seen = await self._probe(watch.digest, look)
+        session = Session(target, self._limits, policy)
+        seen = await self._probe(watch.digest, session)
         try:
             if self._watches.get(key) is watch:
                 self._note(key, watch, seen)
             if self._on_probe:
-                self._on_probe(look, seen.reason, clock() - started)
-        except Exception:  # of a callback; the next look comes all the same
+                self._on_probe(session, seen.reason, clock() - started)
+        except Exception:  # of a callback; the next probe comes all the same
             log.exception("After the probe of data source %s", "/".join(key))
 
-    async def _probe(self, digest: str, look: Look) -> Observation:
-        """Look once. Whatever happens becomes an observation."""
-        target = look.target
+    async def _probe(self, digest: str, session: Session) -> Observation:
+        """Probe once. Whatever happens becomes an observation."""
+        target = session.target
         state: State = "Unreachable"
         facts = None
         message: str | None
         try:
             async with asyncio.timeout(self._limits.deadline_seconds + _GRACE_SECONDS):
-                facts = await self._registry[target.kind](look)
-            state, reason, message = "Reachable", str(Reason.REACHABLE), None
-        except ProbeError as error:
+                facts = await self._registry[target.kind](session)
+            state, reason, message = "Reachable", str(SourceReason.REACHABLE), None
+        except SourceError as error:
             reason, message = error.reason, error.message
-            state = "Unknown" if reason == Reason.INTERNAL_ERROR else state
+            state = "Unknown" if reason == SourceReason.INTERNAL_ERROR else state
         except ConnectionError as error:  # of its process
             log.warning("The probe of %r came to nothing: %s", target, error)
-            state, reason = "Unknown", Reason.INTERNAL_ERROR
+            state, reason = "Unknown", SourceReason.INTERNAL_ERROR
             message = f"the process of the probe of {target.place} was killed; it is tried again"
         except TimeoutError:
-            reason, message = Reason.TOO_SLOW, f"{target.place} could not be read in time: ask its supplier why"
+            reason, message = SourceReason.TOO_SLOW, f"{target.place} could not be read in time: ask its supplier why"
         except Exception:
             log.exception("The probe of %r failed unexpectedly", target)
-            state, reason = "Unknown", Reason.INTERNAL_ERROR
+            state, reason = "Unknown", SourceReason.INTERNAL_ERROR
             message = f"the probe of {target.place} failed unexpectedly: report it, with the operator's log"
         now = self._now()
         return Observation(digest, state, str(reason), message, facts, now, now, target)

@@ -1,4 +1,4 @@
-"""Who may look next: slots are few, since each is a process, and nobody may have them all."""
+"""Who may probe next: slots are few, since each is a process, and nobody may have them all."""
 
 import heapq
 import itertools
@@ -8,24 +8,24 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeVar
 
-MOST_AT_ONE_HOST = 4  # looks at once at one server: it may have many sources, and serves more than us
+MOST_AT_ONE_HOST = 4  # probes at once at one server: it may have many sources, and serves more than us
 
 
 class Standing(IntEnum):
-    """What is to be expected of a look: whoever takes long must not hold up those who do not."""
+    """What is to be expected of a probe: whoever takes long must not hold up those who do not."""
 
     GOOD = 0  # the last one was quick, and it was read
     NEW = 1
     BAD = 2  # the last one failed or took long
 
 
-# Of the slots: those that looks of this standing, or of a worse one, may have at once; in all, and of one namespace.
+# Of the slots: those that probes of this standing, or of a worse one, may have at once; in all, and of one namespace.
 _IN_ALL = {Standing.GOOD: 1.0, Standing.NEW: 0.8, Standing.BAD: 0.5}
 _OF_ONE = {Standing.GOOD: 0.5, Standing.NEW: 0.4, Standing.BAD: 0.2}
 
 
 class Place(NamedTuple):
-    """What a look counts for: its namespace, its server, and what is to be expected of it."""
+    """What a probe counts for: its namespace, its server, and what is to be expected of it."""
 
     namespace: str
     host: str
@@ -33,13 +33,13 @@ class Place(NamedTuple):
 
 
 class Slots:
-    """The looks that are under way, and whether there may be one more."""
+    """The probes that are under way, and whether there may be one more."""
 
     def __init__(self, number: int) -> None:
         """Make slots, none of them taken.
 
         Args:
-            number: of looks at once.
+            number: of probes at once.
         """
         self._in_all = {standing: max(1, int(number * share)) for standing, share in _IN_ALL.items()}
         self._of_one = {standing: max(1, int(number * share)) for standing, share in _OF_ONE.items()}
@@ -52,7 +52,7 @@ class Slots:
         return self._taken.total() >= self._number
 
     def may(self, place: Place) -> bool:
-        """Whether a look may begin there."""
+        """Whether a probe may begin there."""
         at_host = in_all = of_one = 0
         for taken, number in self._taken.items():  # never more than there are slots
             at_host += number if taken.host == place.host else 0
@@ -67,7 +67,7 @@ class Slots:
         )
 
     def take(self, place: Place) -> None:
-        """A look begins."""
+        """A probe begins."""
         self._taken[place] += 1
 
     def give_back(self, place: Place) -> None:
@@ -78,7 +78,7 @@ class Slots:
 
 
 Key = TypeVar("Key")
-_MOST_HELD_BACK = 100  # that are looked at for one that can begin: a city may have thousands that cannot
+_MOST_HELD_BACK = 100  # that are tried for one that can begin: a city may have thousands that cannot
 
 
 class Agenda(Generic[Key]):

@@ -12,7 +12,7 @@ from ddtas.cluster.memory.world import Name, World
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.client import Client
-from ddtas.data.wire.network import Surroundings
+from ddtas.data.network import Surroundings
 from ddtas.probes.scheduler import ProbeScheduler
 from ddtas.settings import Settings
 

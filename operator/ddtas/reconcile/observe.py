@@ -9,7 +9,7 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.write.apply import ownership
-from ddtas.data.wire.network import Surroundings
+from ddtas.data.network import Surroundings
 from ddtas.plan.snapshot import Snapshot, SourceObservation
 from ddtas.plan.twins import dependencies
 from ddtas.plan.twins.products import Product, Ref

@@ -5,7 +5,7 @@ from base64 import b64decode
 from ddtas import names
 from ddtas.api.platform import DataSource, DataSourceStatus, MunicipalityPlatform
 from ddtas.cluster.memory.world import Name
-from ddtas.data.look import Target
+from ddtas.data.session import Target
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.snapshot import Secret, SourceObservation

@@ -14,7 +14,7 @@ from typing import Any
 
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import NAMESPACE, ResourceType
-from ddtas.data.wire.network import Network, Surroundings, ordered
+from ddtas.data.network import Network, Surroundings, ordered
 from ddtas.errors import ClusterError, NotFound
 
 log = logging.getLogger(__name__)

@@ -101,7 +101,7 @@ class Geometries:
         self.broken = False
 
     def add(self, geometry: Any) -> None:
-        """Look at one geometry; None is a feature without one. One that is no geometry makes the box unknown."""
+        """Take one geometry; None is a feature without one. One that is no geometry makes the box unknown."""
         if geometry is None:
             return
         if not self.add_type(geometry.get("type") if isinstance(geometry, dict) else None):
@@ -121,7 +121,7 @@ class Geometries:
                 self.broken = True
 
     def add_type(self, kind: Any) -> bool:
-        """Look at the type of a geometry alone; False, and the box unknown, when it is none."""
+        """Take the type of a geometry alone; False, and the box unknown, when it is none."""
         known = isinstance(kind, str) and kind in _TYPES
         if known:
             self.types.add(_TYPES[kind])
@@ -144,7 +144,7 @@ class Geometries:
         return extent(crs, (south, west, north, east) if swapped else self.box)
 
     def add_position(self, position: list[Any]) -> None:
-        """Look at one position alone; one that is none makes the box unknown."""
+        """Take one position alone; one that is none makes the box unknown."""
         if len(position) < 2 or not all(map(_is_coordinate, position[:2])):
             self.broken = True
             return

@@ -26,7 +26,7 @@ class Records:
         self.count = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Look at one record: names to JSON values (None and "" count as no value)."""
+        """Take one record: names to JSON values (None and "" count as no value)."""
         for name, value in record.items():
             field = self._fields.get(name)
             if field is None and len(self._fields) < MAX_FIELDS and isinstance(name, str) and NAME.fullmatch(name):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.facts.axis import Axis, Moment, day, iso, timestamp
-from ddtas.data.look import Reason
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.errors import ProbeError, printable
+from ddtas.data.session import SourceReason
+from ddtas.errors import SourceError, printable
 
 MAX_COLUMNS = 128  # what the status of a source can hold
 _SHOWN_CHARACTERS = 40
@@ -41,7 +41,7 @@ class Table:
             place: where the table is, for messages.
 
         Raises:
-            ProbeError: MalformedData when the names are not those of a usable table.
+            SourceError: MalformedData when the names are not those of a usable table.
         """
         self._place = place
         self._check(names)
@@ -50,10 +50,10 @@ class Table:
         self._records = 0
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
-        """Look at some rows. Many at once go faster than one by one: a column at a time.
+        """Take some rows. Many at once go faster than one by one: a column at a time.
 
         Raises:
-            ProbeError: MalformedData when a row has more or fewer values than the header has names.
+            SourceError: MalformedData when a row has more or fewer values than the header has names.
         """
         for row in rows:
             self._records += 1
@@ -101,8 +101,10 @@ class Table:
                 raise self._malformed(f"{shown} has the name of an earlier column")
             seen.add(name)
 
-    def _malformed(self, what: str) -> ProbeError:
-        return ProbeError(Reason.MALFORMED_DATA, f"{self._place}: {what}: ask the data supplier to correct the data")
+    def _malformed(self, what: str) -> SourceError:
+        return SourceError(
+            SourceReason.MALFORMED_DATA, f"{self._place}: {what}: ask the data supplier to correct the data"
+        )
 
     def _type(self, column: "_Column") -> FieldType:
         """Type of a column. One without values fits every type, so also the one in the contract."""

@@ -8,10 +8,10 @@ import csv
 import io
 
 from ddtas.data.facts.table import Table
-from ddtas.data.look import Limits, Look, Reason, Target
 from ddtas.data.measured import SourceFacts
+from ddtas.data.session import Limits, Session, SourceReason, Target
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 ACCEPT = "text/csv, */*;q=0.1"
 
@@ -19,35 +19,35 @@ _OTHER_WORDS = ("html", "json", "xml", "zip", "pdf")
 _OTHER_STARTS = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 
 
-async def probe(look: Look) -> SourceFacts:
+async def probe(session: Session) -> SourceFacts:
     """Read a CSV once and tell its facts.
 
     When the byte cap ends the reading, `records`, `size_bytes` and the last date (of a table that starts with its
     newest record: the first date) are absent; the other facts are those of the part that was read.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
     """
-    async with http.visit(look) as visit, visit.get(accept=ACCEPT) as answer:
-        return look.facts(await read(answer, look))
+    async with http.visit(session) as visit, visit.get(accept=ACCEPT) as answer:
+        return session.facts(await read(answer, session))
 
 
-async def read(answer: http.Answer, look: Look) -> SourceFacts:
+async def read(answer: http.Answer, session: Session) -> SourceFacts:
     """Read a CSV from an answer, to its end or to the cap.
 
     Raises:
-        ProbeError: UnexpectedContent or MalformedData, or what reading raises.
+        SourceError: UnexpectedContent or MalformedData, or what reading raises.
     """
     if answer.is_other(_OTHER_WORDS):
-        raise _unexpected(look.target, printable(answer.media_type, 60))
-    reader = _Reader(look.target, look.limits)
+        raise _unexpected(session.target, printable(answer.media_type, 60))
+    reader = _Reader(session.target, session.limits)
     while chunk := await answer.read():
         reader.feed(chunk)
     if answer.complete:
         reader.finish()
     else:
         for fact in ("records", "sizeBytes", "last"):
-            look.not_found(fact, f"only the first {look.limits.max_bytes} bytes were read")
+            session.not_found(fact, f"only the first {session.limits.max_bytes} bytes were read")
     return reader.facts(answer.received if answer.complete else None)
 
 
@@ -68,7 +68,7 @@ class _Reader:
         """Take the next piece of the body.
 
         Raises:
-            ProbeError: UnexpectedContent or MalformedData.
+            SourceError: UnexpectedContent or MalformedData.
         """
         if b"\0" in chunk:
             raise _unexpected(self._target, "binary data")
@@ -78,7 +78,7 @@ class _Reader:
         """There is no more: the last record may come without a line end.
 
         Raises:
-            ProbeError: UnexpectedContent or MalformedData.
+            SourceError: UnexpectedContent or MalformedData.
         """
         self._feed_text(self._decode(b"", final=True))
         if self._in_quotes:
@@ -89,7 +89,7 @@ class _Reader:
         """The facts so far; `size_bytes` is None when the data goes on.
 
         Raises:
-            ProbeError: MalformedData when there is not even a header.
+            SourceError: MalformedData when there is not even a header.
         """
         if self._table is None:
             raise self._malformed("there is no header")
@@ -135,14 +135,15 @@ class _Reader:
         if self._table is not None:
             self._table.add(rows)
 
-    def _malformed(self, what: str) -> ProbeError:
-        return ProbeError(
-            Reason.MALFORMED_DATA, f"{self._target.place} is not CSV: {what}: ask the data supplier to correct the data"
+    def _malformed(self, what: str) -> SourceError:
+        return SourceError(
+            SourceReason.MALFORMED_DATA,
+            f"{self._target.place} is not CSV: {what}: ask the data supplier to correct the data",
         )
 
 
-def _unexpected(target: Target, what: str) -> ProbeError:
-    return ProbeError(
-        Reason.UNEXPECTED_CONTENT,
+def _unexpected(target: Target, what: str) -> SourceError:
+    return SourceError(
+        SourceReason.UNEXPECTED_CONTENT,
         f"{target.place} answers with {what} instead of CSV: give the URL of the data itself, not of a page about it",
     )

@@ -11,10 +11,10 @@ import ijson
 from ddtas.data.contract import Extent
 from ddtas.data.facts import geo
 from ddtas.data.facts.records import NAME, Records
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
 
@@ -25,35 +25,35 @@ _COORDINATES_DEPTH = 4  # of a MultiPolygon, the deepest
 _COLLECTIONS_DEPTH = 8  # of a GeometryCollection in another
 _POSITION = 3  # numbers of a position that are kept; RFC 7946 gives no meaning to more
 _PROPERTIES = 1024  # of one feature
-_TEXT = 64  # characters of a text that are looked at: no date or timestamp is longer
+_TEXT = 64  # characters of a text that are read: no date or timestamp is longer
 _ENDS = {"start_map": "end_map", "start_array": "end_array"}
 
 _Event = tuple[str, Any]
 _Steps = Generator[None, _Event, None]
 
 
-async def probe(look: Look) -> SourceFacts:
+async def probe(session: Session) -> SourceFacts:
     """Read a GeoJSON document once and tell its facts.
 
     When the byte cap ends the reading, what depends on the rest is absent: `records`, `first`, `last`, and the extent
     unless the document began with its own `bbox`.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
     """
-    async with http.visit(look) as visit, visit.get(accept=ACCEPT) as answer:
-        return look.facts(await read(answer, look))
+    async with http.visit(session) as visit, visit.get(accept=ACCEPT) as answer:
+        return session.facts(await read(answer, session))
 
 
-async def read(answer: http.Answer, look: Look) -> SourceFacts:
+async def read(answer: http.Answer, session: Session) -> SourceFacts:
     """Read a FeatureCollection from an answer, to its end or to the cap.
 
     Raises:
-        ProbeError: UnexpectedContent or MalformedData, or what reading raises.
+        SourceError: UnexpectedContent or MalformedData, or what reading raises.
     """
     if answer.is_other(_OTHER_WORDS):
-        raise _unexpected(look, printable(answer.media_type, 60))
-    reader = _Reader(look)
+        raise _unexpected(session, printable(answer.media_type, 60))
+    reader = _Reader(session)
     while chunk := await answer.read():
         reader.feed(chunk)
     if answer.complete:
@@ -71,9 +71,9 @@ def _length(answer: http.Answer) -> int | None:
 class _Reader:
     """Bytes to events to facts, piece by piece. Each method that is a generator takes the events of one JSON value."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self._records = Records(look.target.contract)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._records = Records(session.target.contract)
         self._geometries = geo.Geometries()
         self._type: Any = None
         self._crs: Any = ...  # the member "crs"; Ellipsis where there is none
@@ -92,7 +92,7 @@ class _Reader:
         """Take the next piece of the body.
 
         Raises:
-            ProbeError: UnexpectedContent or MalformedData.
+            SourceError: UnexpectedContent or MalformedData.
         """
         if self._start is not None:
             self._start += chunk
@@ -102,7 +102,7 @@ class _Reader:
         before = self._events
         self._parse(chunk)
         self._silent = self._silent + len(chunk) if before == self._events else 0
-        most = self._look.limits.max_row_characters
+        most = self._session.limits.max_row_characters
         if self._silent > most:
             raise self._malformed(f"a value has more than {most} characters")
 
@@ -110,13 +110,13 @@ class _Reader:
         """There is no more.
 
         Raises:
-            ProbeError: UnexpectedContent or MalformedData.
+            SourceError: UnexpectedContent or MalformedData.
         """
         if self._start is not None:
-            raise _unexpected(self._look, "nothing")
+            raise _unexpected(self._session, "nothing")
         self._parse(b"")
         if not isinstance(self._type, str) or self._type != "FeatureCollection":
-            raise _unexpected(self._look, "JSON that is no FeatureCollection")
+            raise _unexpected(self._session, "JSON that is no FeatureCollection")
         if not self._features:
             raise self._malformed("a FeatureCollection has no features member")
 
@@ -124,23 +124,23 @@ class _Reader:
         """The facts so far.
 
         Raises:
-            ProbeError: UnexpectedContent when nothing of a feature was read before the cap.
+            SourceError: UnexpectedContent when nothing of a feature was read before the cap.
         """
-        look, records, geometries = self._look, self._records, self._geometries
+        session, records, geometries = self._session, self._records, self._geometries
         if not complete:
             if not self._features:
-                raise _unexpected(look, f"JSON without features in its first {look.limits.max_bytes} bytes")
+                raise _unexpected(session, f"JSON without features in its first {session.limits.max_bytes} bytes")
             for fact in ("records", "first", "last", *(() if size_bytes is not None else ("sizeBytes",))):
-                look.not_found(fact, f"only the first {look.limits.max_bytes} bytes were read")
+                session.not_found(fact, f"only the first {session.limits.max_bytes} bytes were read")
         kind = geometries.type()
         if kind is None:
-            look.not_found(
+            session.not_found(
                 "geometryType",
                 "there are geometries of several types" if geometries.types else "no feature has a geometry",
             )
         if records.axis() is None:
             for fact in ("first", "last", "timeResolution"):
-                look.not_found(fact, "no property holds dates or timestamps")
+                session.not_found(fact, "no property holds dates or timestamps")
         crs = self._crs_name()
         return records.facts(complete=complete).model_copy(
             update={
@@ -155,7 +155,9 @@ class _Reader:
         """RFC 7946 has one CRS; GeoJSON 2008 names another in the member `crs`, where null means that it is unknown."""
         if self._crs is ...:
             if self._geometries.box and self._geometries.extent(geo.CRS84) is None and not self._geometries.broken:
-                self._look.not_found("crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them")
+                self._session.not_found(
+                    "crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them"
+                )
                 return None
             return geo.CRS84
         match self._crs:
@@ -164,16 +166,16 @@ class _Reader:
             case _:
                 found = None
         if found is None:
-            self._look.not_found("crs", "the crs member names no coordinate reference system that is known")
+            self._session.not_found("crs", "the crs member names no coordinate reference system that is known")
         return found
 
     def _extent(self, crs: str | None, *, complete: bool) -> Extent | None:
-        look = self._look
+        session = self._session
         if crs is None:
-            look.not_found("extent", "the coordinate reference system is not known")
+            session.not_found("extent", "the coordinate reference system is not known")
             return None
         if complete and self._geometries.box is None and not self._geometries.broken:
-            look.not_found("extent", "no feature has a geometry")
+            session.not_found("extent", "no feature has a geometry")
             return None
         if complete:
             found = self._geometries.extent(crs)
@@ -182,11 +184,11 @@ class _Reader:
             box = [*self._box[0:2], *self._box[3:5]] if len(self._box) == 6 else self._box
             found = geo.extent(crs, box)
         if found is None:
-            look.not_found(
+            session.not_found(
                 "extent",
                 "a geometry has no usable coordinates"
                 if complete
-                else f"only the first {look.limits.max_bytes} bytes were read, and there is no usable bbox in them",
+                else f"only the first {session.limits.max_bytes} bytes were read, and there is no usable bbox in them",
             )
         return found
 
@@ -199,7 +201,7 @@ class _Reader:
         except (ijson.JSONError, ValueError):
             # What the parser says holds a piece of the data.
             if not self._events:
-                raise _unexpected(self._look, "what is not JSON") from None
+                raise _unexpected(self._session, "what is not JSON") from None
             raise self._malformed(
                 "it is broken, or has a number that is not finite or needs more than 64 bits"
             ) from None
@@ -207,7 +209,7 @@ class _Reader:
     def _document(self) -> _Steps:
         event, _ = yield
         if event != "start_map":
-            raise _unexpected(self._look, "JSON that is no FeatureCollection")
+            raise _unexpected(self._session, "JSON that is no FeatureCollection")
         while True:
             event, name = yield
             if event == "end_map":
@@ -224,7 +226,7 @@ class _Reader:
                 self._type = value
                 if value != "FeatureCollection":
                     what = f"a {printable(value, 40)}" if isinstance(value, str) else "JSON"
-                    raise _unexpected(self._look, f"{what} that is no FeatureCollection")
+                    raise _unexpected(self._session, f"{what} that is no FeatureCollection")
             else:
                 yield from self._skip(event, 1)
         yield  # there is no event after this one
@@ -273,10 +275,10 @@ class _Reader:
                 return
             event, value = yield
             # Of objects and arrays it counts that they are there; of a text, whether it is a date.
-            looked_at: Any = {"start_map": {}, "start_array": []}.get(event, value)
+            kept: Any = {"start_map": {}, "start_array": []}.get(event, value)
             yield from self._skip(event, 4)
             if NAME.fullmatch(name):
-                properties[name] = looked_at[:_TEXT] if isinstance(looked_at, str) else looked_at
+                properties[name] = kept[:_TEXT] if isinstance(kept, str) else kept
             if len(properties) > _PROPERTIES:
                 raise self._malformed(f"a feature has more than {_PROPERTIES} properties")
 
@@ -362,9 +364,10 @@ class _Reader:
         if depth > _DEPTH:
             raise self._malformed(f"it is nested more than {_DEPTH} deep")
 
-    def _malformed(self, what: str) -> ProbeError:
-        return self._look.error(
-            Reason.MALFORMED_DATA, f"is not GeoJSON as RFC 7946 has it: {what}: ask the data supplier to correct it"
+    def _malformed(self, what: str) -> SourceError:
+        return self._session.error(
+            SourceReason.MALFORMED_DATA,
+            f"is not GeoJSON as RFC 7946 has it: {what}: ask the data supplier to correct it",
         )
 
 
@@ -380,8 +383,8 @@ class _Counting:
         self._send(event)
 
 
-def _unexpected(look: Look, what: str) -> ProbeError:
-    return look.error(
-        Reason.UNEXPECTED_CONTENT,
+def _unexpected(session: Session, what: str) -> SourceError:
+    return session.error(
+        SourceReason.UNEXPECTED_CONTENT,
         f"answers with {what} instead of a GeoJSON FeatureCollection: give the URL of the data itself",
     )

@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from ddtas.data.contract import FieldType
 from ddtas.data.facts import geo
 from ddtas.data.facts.records import MAX_FIELDS, NAME
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 from ddtas.schema.types import Moment
 
 ACCEPT = "application/vnd.apache.parquet, */*;q=0.1"
@@ -29,30 +29,30 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASC
 _TIMES = (FieldType.DATE, FieldType.TIMESTAMP)
 
 
-async def probe(look: Look) -> SourceFacts:
+async def probe(session: Session) -> SourceFacts:
     """Read the footer of a Parquet file and tell its facts.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
     """
-    async with http.visit(look) as visit:
-        return look.facts(await read(lambda headers: visit.get(accept=ACCEPT, headers=headers), look))
+    async with http.visit(session) as visit:
+        return session.facts(await read(lambda headers: visit.get(accept=ACCEPT, headers=headers), session))
 
 
-async def read(open_: Open, look: Look) -> SourceFacts:
+async def read(open_: Open, session: Session) -> SourceFacts:
     """Read the footer of a Parquet file: one request, or two where it is longer than 64 KiB.
 
     Raises:
-        ProbeError: UnexpectedContent or MalformedData, or what `open_` and reading raise.
+        SourceError: UnexpectedContent or MalformedData, or what `open_` and reading raise.
     """
-    tail = await _tail(open_, look, _FIRST_BYTES)
-    needed = _needed(tail, look)
+    tail = await _tail(open_, session, _FIRST_BYTES)
+    needed = _needed(tail, session)
     if needed > len(tail.data):
-        tail = await _tail(open_, look, needed)
-        if _needed(tail, look) > len(tail.data):
-            raise _malformed(look, "it changed while it was read, or is shorter than it says")
+        tail = await _tail(open_, session, needed)
+        if _needed(tail, session) > len(tail.data):
+            raise _malformed(session, "it changed while it was read, or is shorter than it says")
     footer = tail.data[-needed:-_END_BYTES]
-    return _facts(_described(footer, look), tail.size, look)
+    return _facts(_described(footer, session), tail.size, session)
 
 
 # ---- bytes ----
@@ -67,58 +67,59 @@ class _Tail:
     whole: bool
 
 
-async def _tail(open_: Open, look: Look, wanted: int) -> _Tail:
+async def _tail(open_: Open, session: Session, wanted: int) -> _Tail:
     async with open_({"Range": f"bytes=-{wanted}"}) as answer:
         if answer.status == 206:
-            return await _part(answer, look, wanted)
-        return await _all(answer, look)
+            return await _part(answer, session, wanted)
+        return await _all(answer, session)
 
 
-async def _part(answer: http.Answer, look: Look, wanted: int) -> _Tail:
+async def _part(answer: http.Answer, session: Session, wanted: int) -> _Tail:
     told = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     size = int(told[3]) if told and told[3] != "*" else None
     if told is None or (size is not None and int(told[2]) != size - 1):
-        raise _unexpected(look, "another part of the file than its end")
+        raise _unexpected(session, "another part of the file than its end")
     data = bytearray()
     while (chunk := await answer.read()) and len(data) <= wanted:
         data += chunk
     if not answer.complete or len(data) > wanted:
-        raise _unexpected(look, "a longer part of the file than was asked for")
+        raise _unexpected(session, "a longer part of the file than was asked for")
     return _Tail(bytes(data), size, whole=int(told[1]) == 0)
 
 
-async def _all(answer: http.Answer, look: Look) -> _Tail:
+async def _all(answer: http.Answer, session: Session) -> _Tail:
     """The end of a file that comes as a whole, since the server knows no ranges."""
-    most = look.limits.max_document_bytes
+    most = session.limits.max_document_bytes
     length = answer.headers.get("Content-Length", "")
     told = int(length) if re.fullmatch(r"[0-9]{1,15}", length) else 0
     data = bytearray()
-    if told <= look.limits.max_bytes - look.received:
+    if told <= session.limits.max_bytes - session.received:
         while chunk := await answer.read():
             data += chunk
             del data[:-most]
     if not answer.complete:
         raise _unexpected(
-            look,
+            session,
             "the whole of a long file where its end was asked for",
             "serve ranges (RFC 9110), so that the footer can be read alone",
         )
     return _Tail(bytes(data), answer.received, whole=answer.received <= most)
 
 
-def _needed(tail: _Tail, look: Look) -> int:
+def _needed(tail: _Tail, session: Session) -> int:
     """The length of the footer, with the eight bytes after it."""
     magic = tail.data[-4:]
     if magic == b"PARE":
-        raise _unexpected(look, "a Parquet file whose footer is encrypted", "serve it with a plain footer")
+        raise _unexpected(session, "a Parquet file whose footer is encrypted", "serve it with a plain footer")
     if magic != b"PAR1" or len(tail.data) < _END_BYTES:
-        raise _unexpected(look, "other data instead of Parquet")
+        raise _unexpected(session, "other data instead of Parquet")
     needed = int.from_bytes(tail.data[-8:-4], "little") + _END_BYTES
     if needed == _END_BYTES or (tail.whole and needed > len(tail.data)) or (tail.size and needed > tail.size):
-        raise _malformed(look, "its footer does not have the length that it says")
-    if needed > look.limits.max_document_bytes:
+        raise _malformed(session, "its footer does not have the length that it says")
+    if needed > session.limits.max_document_bytes:
         raise _malformed(
-            look, f"its footer has more than {look.limits.max_document_bytes} bytes (are its row groups too small?)"
+            session,
+            f"its footer has more than {session.limits.max_document_bytes} bytes (are its row groups too small?)",
         )
     return needed
 
@@ -140,7 +141,7 @@ class _Footer(BaseModel):
     geo: str | None
 
 
-def _described(footer: bytes, look: Look) -> _Footer:
+def _described(footer: bytes, session: Session) -> _Footer:
     from ddtas.data.kinds.parquet_footer import describe
 
     try:
@@ -148,25 +149,25 @@ def _described(footer: bytes, look: Look) -> _Footer:
     except MemoryError:
         raise
     except Exception:  # whatever it is, the footer is the cause
-        raise _malformed(look, "its footer cannot be read") from None
+        raise _malformed(session, "its footer cannot be read") from None
 
 
 # ---- facts ----
 
 
-def _facts(footer: _Footer, size: int | None, look: Look) -> SourceFacts:
+def _facts(footer: _Footer, size: int | None, session: Session) -> SourceFacts:
     spatial = _geo(footer.geo)
     columns = [
         column for column in footer.columns if column.name not in spatial.columns and NAME.fullmatch(column.name)
     ][:MAX_FIELDS]
-    promised = {field.name: field.type for field in look.target.contract.fields}
+    promised = {field.name: field.type for field in session.target.contract.fields}
     told = all(column.empty is not None and column.empty <= footer.rows for column in columns)
     if not told:
-        look.not_found("sampled", "the statistics of the file do not tell the empty values of each column")
-    first, last = _period(columns, promised, look)
-    look.not_found("timeResolution", "the footer of a Parquet file does not tell it")
+        session.not_found("sampled", "the statistics of the file do not tell the empty values of each column")
+    first, last = _period(columns, promised, session)
+    session.not_found("timeResolution", "the footer of a Parquet file does not tell it")
     if size is None:
-        look.not_found("sizeBytes", "the server does not tell it")
+        session.not_found("sizeBytes", "the server does not tell it")
     return SourceFacts(
         fields=tuple(
             MeasuredField(
@@ -181,11 +182,13 @@ def _facts(footer: _Footer, size: int | None, look: Look) -> SourceFacts:
         first=first,
         last=last,
         size_bytes=size,
-        **spatial.facts(look),
+        **spatial.facts(session),
     )
 
 
-def _period(columns: list[_Column], promised: Mapping[str, FieldType], look: Look) -> tuple[str | None, str | None]:
+def _period(
+    columns: list[_Column], promised: Mapping[str, FieldType], session: Session
+) -> tuple[str | None, str | None]:
     """From when until when, by the column that should hold days or moments and does, else the first that does."""
     times = [column for column in columns if column.type in _TIMES]
     times.sort(key=lambda column: promised.get(column.name) not in _TIMES)  # stable
@@ -196,7 +199,7 @@ def _period(columns: list[_Column], promised: Mapping[str, FieldType], look: Loo
     else:
         return times[0].first, times[0].last
     for fact in ("first", "last"):
-        look.not_found(fact, why)
+        session.not_found(fact, why)
     return None, None
 
 
@@ -207,29 +210,29 @@ class _Spatial:
     columns: frozenset[str]
     primary: Mapping[str, Any] | None
 
-    def facts(self, look: Look) -> dict[str, Any]:
+    def facts(self, session: Session) -> dict[str, Any]:
         """Geometry type, CRS and extent, by their names in SourceFacts."""
         if self.primary is None:
             for fact in ("geometryType", "crs", "extent"):
-                look.not_found(fact, "the file has no GeoParquet metadata")
+                session.not_found(fact, "the file has no GeoParquet metadata")
             return {}
         crs, kind = self._crs(), self._type()
         if crs is None:
-            look.not_found("crs", "the GeoParquet metadata names no coordinate reference system that is known")
+            session.not_found("crs", "the GeoParquet metadata names no coordinate reference system that is known")
         if kind is None:
-            look.not_found("geometryType", "the GeoParquet metadata does not tell one type of geometry")
+            session.not_found("geometryType", "the GeoParquet metadata does not tell one type of geometry")
         box = self.primary.get("bbox")
         box = box if isinstance(box, list) else []
         # [xmin, ymin, xmax, ymax], or [xmin, ymin, zmin, xmax, ymax, zmax]; x is the easting or longitude always
         extent = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box) if crs else None
         if extent is None:
             why = "has no usable bbox" if crs else "names no known coordinate reference system for its bbox"
-            look.not_found("extent", f"the GeoParquet metadata {why}")
+            session.not_found("extent", f"the GeoParquet metadata {why}")
         return {"geometry_type": kind, "crs": (crs,) if crs else (), "extent": extent}
 
     def _crs(self) -> str | None:
         """Left out, it is OGC:CRS84; null, it is not known; else PROJJSON."""
-        assert self.primary is not None  # noqa: S101 - the caller looked
+        assert self.primary is not None  # noqa: S101 - the caller checked
         if "crs" not in self.primary:
             return geo.CRS84
         match self.primary["crs"]:
@@ -238,7 +241,7 @@ class _Spatial:
         return None
 
     def _type(self) -> Any:
-        assert self.primary is not None  # noqa: S101 - the caller looked
+        assert self.primary is not None  # noqa: S101 - the caller checked
         found = geo.Geometries()
         kinds = self.primary.get("geometry_types")
         for kind in kinds if isinstance(kinds, list) else ():
@@ -256,13 +259,14 @@ def _geo(text: str | None) -> _Spatial:
     return _Spatial(frozenset(), None)
 
 
-def _malformed(look: Look, what: str) -> ProbeError:
-    return look.error(
-        Reason.MALFORMED_DATA, f"is not Parquet that can be read: {what}: ask the data supplier to correct the data"
+def _malformed(session: Session, what: str) -> SourceError:
+    return session.error(
+        SourceReason.MALFORMED_DATA,
+        f"is not Parquet that can be read: {what}: ask the data supplier to correct the data",
     )
 
 
 def _unexpected(
-    look: Look, what: str, advice: str = "give the URL of the data itself, at a server with ranges"
-) -> ProbeError:
-    return look.error(Reason.UNEXPECTED_CONTENT, f"answers with {what}: {advice}")
+    session: Session, what: str, advice: str = "give the URL of the data itself, at a server with ranges"
+) -> SourceError:
+    return session.error(SourceReason.UNEXPECTED_CONTENT, f"answers with {what}: {advice}")

@@ -22,10 +22,10 @@ from typing import Any
 from ddtas.data.contract import FieldType
 from ddtas.data.facts.axis import Axis, day, iso, timestamp
 from ddtas.data.facts.records import Records
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import credentials, hosts, http
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 
 LISTEN_SECONDS = 5.0
 MAX_MESSAGES = 500
@@ -51,39 +51,39 @@ class _Message:
     payload: bytes
 
 
-async def probe(look: Look) -> SourceFacts:
+async def probe(session: Session) -> SourceFacts:
     """Listen for 5 seconds, or half of the deadline, and tell what the messages show.
 
     A broker that sends no message in that time is Reachable, and the facts about messages are not found: MQTT has no
     way to ask what there is.
 
     Raises:
-        ProbeError: with a Reason; those of HTTP excepted.
+        SourceError: with a Reason; those of HTTP excepted.
     """
-    at = hosts.endpoint(look, {"mqtt": 1883, "mqtts": 8883})
-    topic = look.target.physical_name or ""
+    at = hosts.endpoint(session, {"mqtt": 1883, "mqtts": 8883})
+    topic = session.target.physical_name or ""
     if topic.startswith(("$share/", "$queue/")):
-        raise look.error(
-            Reason.ENTITY_NOT_FOUND,
+        raise session.error(
+            SourceReason.ENTITY_NOT_FOUND,
             "has a shared subscription for a topic, and listening to it would take messages away from others: give the "
             "topic filter alone as physicalName",
         )
     if not _is_filter(topic):
-        raise look.error(
-            Reason.ENTITY_NOT_FOUND,
+        raise session.error(
+            SourceReason.ENTITY_NOT_FOUND,
             "has a physicalName that is no topic filter ('+' is a whole level, '#' all that is below): correct it",
         )
-    hello, tls = _hello(look, secure=at.scheme == "mqtts")
-    seconds = min(LISTEN_SECONDS, look.limits.deadline_seconds / 2)
-    async with hosts.limited(look):
+    hello, tls = _hello(session, secure=at.scheme == "mqtts")
+    seconds = min(LISTEN_SECONDS, session.limits.deadline_seconds / 2)
+    async with hosts.limited(session):
         started = asyncio.get_running_loop().time()
-        reader, writer = await hosts.connect(look, at.host, at.port, tls)
+        reader, writer = await hosts.connect(session, at.host, at.port, tls)
         try:
             writer.write(hello)
-            broker = _Broker(look, reader)
+            broker = _Broker(session, reader)
             await broker.accepted(started)
-            look.count_request()
-            writer.write(_packet(_SUBSCRIBE, struct.pack(">H", _SUBSCRIPTION) + _text(look, topic) + b"\0"))
+            session.count_request()
+            writer.write(_packet(_SUBSCRIBE, struct.pack(">H", _SUBSCRIPTION) + _text(session, topic) + b"\0"))
             await broker.subscribed()
             await broker.listen(seconds)
             writer.write(_packet(_DISCONNECT, b""))
@@ -91,14 +91,14 @@ async def probe(look: Look) -> SourceFacts:
         except BaseException:
             writer.transport.abort()
             raise
-    return _facts(look, broker.messages, seconds)
+    return _facts(session, broker.messages, seconds)
 
 
 class _Broker:
     """The packets of a broker, each checked before it counts."""
 
-    def __init__(self, look: Look, reader: asyncio.StreamReader) -> None:
-        self._look = look
+    def __init__(self, session: Session, reader: asyncio.StreamReader) -> None:
+        self._session = session
         self._reader = reader
         self.messages: list[_Message] = []
 
@@ -106,23 +106,23 @@ class _Broker:
         """Wait for CONNACK.
 
         Raises:
-            ProbeError: UnexpectedContent when it is something else; Unauthorized and others when it says no.
+            SourceError: UnexpectedContent when it is something else; Unauthorized and others when it says no.
         """
-        look = self._look
+        session = self._session
         try:
             kind = (await self._read(1))[0]
         except ssl.SSLError:
             raise
         except (EOFError, OSError):
-            if hosts.mutual(look):
+            if hosts.mutual(session):
                 # From TLS 1.3 on a client's certificate is judged after the handshake, and the alert may get lost.
-                raise look.error(Reason.UNAUTHORIZED, hosts.REFUSED_CERTIFICATE) from None
-            raise look.error(
-                Reason.UNREACHABLE,
+                raise session.error(SourceReason.UNAUTHORIZED, hosts.REFUSED_CERTIFICATE) from None
+            raise session.error(
+                SourceReason.UNREACHABLE,
                 "breaks off before it answers: are the scheme and the port of the endpoint right, and does it want a "
                 "client certificate (scheme MutualTLS in credentials)?",
             ) from None
-        look.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - started))
+        session.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - started))
         if kind != _CONNACK or await self._length() != 2:
             raise self._no_broker()
         code = (await self._read(2))[1]
@@ -130,26 +130,26 @@ class _Broker:
             case 0:
                 return
             case 1:
-                raise look.error(Reason.ERROR_REPORTED, "does not speak MQTT 3.1.1: ask the data supplier")
+                raise session.error(SourceReason.ERROR_REPORTED, "does not speak MQTT 3.1.1: ask the data supplier")
             case 3:
-                raise look.error(Reason.UNREACHABLE, "takes no connection now: wait, or ask the data supplier")
+                raise session.error(SourceReason.UNREACHABLE, "takes no connection now: wait, or ask the data supplier")
             case 4 | 5:
-                raise look.error(
-                    Reason.UNAUTHORIZED,
+                raise session.error(
+                    SourceReason.UNAUTHORIZED,
                     f"refuses the connection (CONNACK {code}): "
-                    + ("correct the Secret named in" if look.target.auth else "name a Secret in")
+                    + ("correct the Secret named in" if session.target.auth else "name a Secret in")
                     + " credentials",
                 )
             case _:
-                raise look.error(
-                    Reason.ERROR_REPORTED, f"refuses the connection (CONNACK {code}): ask the data supplier"
+                raise session.error(
+                    SourceReason.ERROR_REPORTED, f"refuses the connection (CONNACK {code}): ask the data supplier"
                 )
 
     async def subscribed(self) -> None:
         """Wait for SUBACK; messages may come before it.
 
         Raises:
-            ProbeError: Unauthorized when it says no.
+            SourceError: Unauthorized when it says no.
         """
         while (packet := await self._next()) is not None and packet[0] != _SUBACK:
             self._take(*packet)
@@ -159,8 +159,8 @@ class _Broker:
         if len(body) != 3 or body[:2] != struct.pack(">H", _SUBSCRIPTION):
             raise self._malformed("a packet that is none of MQTT 3.1.1")
         if body[2] >= _REFUSED:
-            raise self._look.error(
-                Reason.UNAUTHORIZED,
+            raise self._session.error(
+                SourceReason.UNAUTHORIZED,
                 "refuses the subscription: ask for the right to read this topic, or correct physicalName or the Secret "
                 "named in credentials",
             )
@@ -185,8 +185,8 @@ class _Broker:
 
     async def _next(self) -> tuple[int, bytes] | None:
         """The next packet: its first byte and its body. None when there were enough."""
-        limits = self._look.limits
-        if len(self.messages) >= MAX_MESSAGES or self._look.received >= limits.max_bytes:
+        limits = self._session.limits
+        if len(self.messages) >= MAX_MESSAGES or self._session.received >= limits.max_bytes:
             return None
         kind = (await self._read(1))[0]
         if kind & 0xF0 != _PUBLISH and kind != _SUBACK:
@@ -194,7 +194,7 @@ class _Broker:
         length = await self._length()
         if length > limits.max_document_bytes:
             raise self._malformed(f"a message of more than {limits.max_document_bytes} bytes")
-        if length > limits.max_bytes - self._look.received:
+        if length > limits.max_bytes - self._session.received:
             return None
         return kind, await self._read(length)
 
@@ -210,16 +210,16 @@ class _Broker:
 
     async def _read(self, length: int) -> bytes:
         body = await self._reader.readexactly(length)
-        self._look.received += length
+        self._session.received += length
         return body
 
-    def _no_broker(self) -> ProbeError:
-        return self._look.error(
-            Reason.UNEXPECTED_CONTENT, "does not answer as an MQTT broker does: correct the scheme, host and port"
+    def _no_broker(self) -> SourceError:
+        return self._session.error(
+            SourceReason.UNEXPECTED_CONTENT, "does not answer as an MQTT broker does: correct the scheme, host and port"
         )
 
-    def _malformed(self, what: str) -> ProbeError:
-        return self._look.error(Reason.MALFORMED_DATA, f"sends {what}: ask the data supplier")
+    def _malformed(self, what: str) -> SourceError:
+        return self._session.error(SourceReason.MALFORMED_DATA, f"sends {what}: ask the data supplier")
 
 
 def _is_filter(topic: str) -> bool:
@@ -229,31 +229,33 @@ def _is_filter(topic: str) -> bool:
     return bool(topic) and "\0" not in topic and all(level == "+" or not set(level) & set("+#") for level in levels)
 
 
-def _hello(look: Look, *, secure: bool) -> tuple[bytes, ssl.SSLContext | None]:
+def _hello(session: Session, *, secure: bool) -> tuple[bytes, ssl.SSLContext | None]:
     """The CONNECT packet, and how TLS is spoken.
 
     Raises:
-        ProbeError: Unauthorized for credentials that MQTT does not take.
+        SourceError: Unauthorized for credentials that MQTT does not take.
     """
-    scheme = look.target.auth.scheme if look.target.auth else None
+    scheme = session.target.auth.scheme if session.target.auth else None
     if scheme not in (None, "Basic", "MutualTLS"):
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            f"could not be looked at: MQTT takes no {scheme}: set scheme in credentials to Basic or MutualTLS",
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            f"could not be read: MQTT takes no {scheme}: set scheme in credentials to Basic or MutualTLS",
         )
     if scheme == "MutualTLS" and not secure:
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            "could not be looked at: there is no client certificate without TLS: give a mqtts:// endpoint",
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            "could not be read: there is no client certificate without TLS: give a mqtts:// endpoint",
         )
     flags, login = _CLEAN_SESSION, b""
     if scheme == "Basic":
         flags |= _WITH_USER | _WITH_PASSWORD
-        login = b"".join(_text(look, credentials.value(look, key)) for key in ("username", "password"))
-    alive = min(0xFFFF, 2 * int(look.limits.deadline_seconds) + 10)  # seconds; longer than the look, so no PINGREQ
-    name = _text(look, f"ddtas-probe-{secrets.token_hex(5)}")  # at most 23 characters, as every broker takes
-    start = _text(look, "MQTT") + struct.pack(">BBH", _PROTOCOL_LEVEL, flags, alive)
-    tls = (credentials.tls(look) or ssl.create_default_context()) if secure else None
+        login = b"".join(_text(session, credentials.value(session, key)) for key in ("username", "password"))
+    alive = min(
+        0xFFFF, 2 * int(session.limits.deadline_seconds) + 10
+    )  # seconds; longer than the session, so no PINGREQ
+    name = _text(session, f"ddtas-probe-{secrets.token_hex(5)}")  # at most 23 characters, as every broker takes
+    start = _text(session, "MQTT") + struct.pack(">BBH", _PROTOCOL_LEVEL, flags, alive)
+    tls = (credentials.tls(session) or ssl.create_default_context()) if secure else None
     return _packet(_CONNECT, start + name + login), tls
 
 
@@ -266,41 +268,41 @@ def _packet(kind: int, body: bytes) -> bytes:
             return bytes([kind]) + length + body
 
 
-def _text(look: Look, text: str) -> bytes:
+def _text(session: Session, text: str) -> bytes:
     """A string as it is in a packet: its length in two bytes, and UTF-8."""
     try:
         encoded = text.encode()
         return struct.pack(">H", len(encoded)) + encoded
     except (UnicodeEncodeError, struct.error):
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            f"could not be looked at: a name or password is no text of at most {_MAX_TEXT} bytes: correct the Secret",
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            f"could not be read: a name or password is no text of at most {_MAX_TEXT} bytes: correct the Secret",
         ) from None
 
 
-def _facts(look: Look, messages: list[_Message], seconds: float) -> SourceFacts:
+def _facts(session: Session, messages: list[_Message], seconds: float) -> SourceFacts:
     for fact, why in (
         ("records", "a stream has no count"),
         ("first", "a stream has no beginning"),
         ("sizeBytes", "a stream has no size"),
         *((fact, "messages have no geometry that MQTT knows of") for fact in ("geometryType", "crs", "extent")),
     ):
-        look.not_found(fact, why)
-    records = Records(look.target.contract)
+        session.not_found(fact, why)
+    records = Records(session.target.contract)
     found = list(_records(messages))
     for _, record in found:
         records.add(record)
     silence = f"no message within {seconds:g} seconds: there was none, or this user may not read the topic"
     if not found:
-        look.not_found("fields", "no message was a JSON object" if messages else silence)
-    last, step = _period(look, messages, found, records)
+        session.not_found("fields", "no message was a JSON object" if messages else silence)
+    last, step = _period(session, messages, found, records)
     if last is None:
-        look.not_found("last", "no message had a time in it, or came live" if messages else silence)
+        session.not_found("last", "no message had a time in it, or came live" if messages else silence)
     if step is None:
-        look.not_found(
+        session.not_found(
             "timeResolution", f"no two messages of one topic within {seconds:g} seconds" if messages else silence
         )
-    return look.facts(SourceFacts(fields=records.fields(), sampled=records.count, last=last, time_resolution=step))
+    return session.facts(SourceFacts(fields=records.fields(), sampled=records.count, last=last, time_resolution=step))
 
 
 def _records(messages: list[_Message]) -> Iterator[tuple[_Message, dict[str, Any]]]:
@@ -318,14 +320,14 @@ def _records(messages: list[_Message]) -> Iterator[tuple[_Message, dict[str, Any
 
 
 def _period(
-    look: Look, messages: list[_Message], found: list[tuple[_Message, dict[str, Any]]], records: Records
+    session: Session, messages: list[_Message], found: list[tuple[_Message, dict[str, Any]]], records: Records
 ) -> tuple[str | None, str | None]:
     """The newest moment, and the step within a topic.
 
     By the time in the messages: that of the first field that should hold one and does, else of the first that does.
     Without such a field by when they came, if they came live: when a retained one was sent nobody knows.
     """
-    promised = {field.name for field in look.target.contract.fields if field.type in _TIMES}
+    promised = {field.name for field in session.target.contract.fields if field.type in _TIMES}
     times = sorted((field for field in records.fields() if field.type in _TIMES), key=lambda f: f.name not in promised)
     if times:
         read = day if times[0].type is FieldType.DATE else timestamp

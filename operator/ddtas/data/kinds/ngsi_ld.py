@@ -11,10 +11,10 @@ from typing import Any
 from ddtas.data.facts import geo, unece
 from ddtas.data.facts.axis import iso, timestamp
 from ddtas.data.facts.records import NAME, Records
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 _SAMPLES = (100, 10)  # entities that are asked for; fewer when that many are too long a document
 _SHOWN = 5
@@ -37,34 +37,34 @@ _VALUES = {
 _GEO_PROPERTY = "GeoProperty"
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at the entities of one type: their number, and the attributes, units, times and places of a sample.
+async def probe(session: Session) -> SourceFacts:
+    """Probe the entities of one type: their number, and the attributes, units, times and places of a sample.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
     """
-    async with http.visit(look) as visit:
-        answer = await _entities(look, visit)
+    async with http.visit(session) as visit:
+        answer = await _entities(session, visit)
         found, count = answer.value, _count(answer)
         if not isinstance(found, list):
-            raise _no_entities(look, found)
+            raise _no_entities(session, found)
         if not found and not count:
-            await _check_type(look, visit)
-    return look.facts(_facts(look, found, count))
+            await _check_type(session, visit)
+    return session.facts(_facts(session, found, count))
 
 
-async def _entities(look: Look, visit: http.Visit) -> http.Document:
+async def _entities(session: Session, visit: http.Visit) -> http.Document:
     """The answer to a query (clause 6.4.3.2) for the first entities and, in a header, the number of all."""
     for limit in _SAMPLES:
-        query = {"type": look.target.physical_name or "", "count": "true", "limit": str(limit)}
+        query = {"type": session.target.physical_name or "", "count": "true", "limit": str(limit)}
         try:
             return await visit.json("entities", query=query)
         except http.TooLongError:
             if limit == _SAMPLES[-1]:
                 raise
         except http.NotFoundError:
-            raise look.error(
-                Reason.HTTP_ERROR,
+            raise session.error(
+                SourceReason.HTTP_ERROR,
                 "has no entities below it (HTTP 404): give the base of the NGSI-LD API as the endpoint, which ends in "
                 "/ngsi-ld/v1",
             ) from None
@@ -76,28 +76,28 @@ def _count(answer: http.Document) -> int | None:
     return int(text) if _COUNT.fullmatch(text) else None
 
 
-def _no_entities(look: Look, found: Any) -> ProbeError:
+def _no_entities(session: Session, found: Any) -> SourceError:
     kind = found.get("type") if isinstance(found, dict) else None
     if isinstance(kind, str) and kind.startswith(_ERRORS):
-        return look.error(
-            Reason.ERROR_REPORTED,
+        return session.error(
+            SourceReason.ERROR_REPORTED,
             f"reports the error {printable(kind.removeprefix(_ERRORS), 60)}: correct physicalName and the endpoint, or "
             "ask the data supplier",
         )
-    return look.error(
-        Reason.UNEXPECTED_CONTENT,
+    return session.error(
+        SourceReason.UNEXPECTED_CONTENT,
         "answers with JSON that is no list of entities: give the base of the NGSI-LD API as the endpoint, which ends "
         "in /ngsi-ld/v1",
     )
 
 
-async def _check_type(look: Look, visit: http.Visit) -> None:
+async def _check_type(session: Session, visit: http.Visit) -> None:
     """There is no entity: a broker knows a type by its entities alone, unless it says otherwise (clause 6.25)."""
-    wanted = look.target.physical_name or ""
+    wanted = session.target.physical_name or ""
     try:
         listed = (await visit.json("types")).value
-    except ProbeError as error:
-        if error.reason in (Reason.TOO_SLOW, Reason.TOO_MANY_REQUESTS):
+    except SourceError as error:
+        if error.reason in (SourceReason.TOO_SLOW, SourceReason.TOO_MANY_REQUESTS):
             raise
         listed = None
     names = listed.get("typeList") if isinstance(listed, dict) else None
@@ -107,8 +107,8 @@ async def _check_type(look: Look, visit: http.Visit) -> None:
         return
     has = ", ".join(printable(name, 80) for name in types[:_SHOWN])
     more = ", …" if len(types) > _SHOWN else ""
-    raise look.error(
-        Reason.ENTITY_NOT_FOUND,
+    raise session.error(
+        SourceReason.ENTITY_NOT_FOUND,
         f"has no entities of the type {printable(wanted, 80)}"
         + (f" (it has {has}{more})" if has else "")
         + ": correct physicalName, with the full URI of the type where the broker's own @context does not have it",
@@ -120,17 +120,17 @@ def _expanded(name: str) -> str:
     return name if ":" in name else _DEFAULT_VOCABULARY + name
 
 
-def _facts(look: Look, found: list[Any], count: int | None) -> SourceFacts:
-    records, places, units = Records(look.target.contract), geo.Geometries(), _Units()
+def _facts(session: Session, found: list[Any], count: int | None) -> SourceFacts:
+    records, places, units = Records(session.target.contract), geo.Geometries(), _Units()
     for entity in found:
-        records.add(_record(look, entity, places, units))
+        records.add(_record(session, entity, places, units))
     complete = count == len(found)
     if count is None:
-        look.not_found("records", "the broker does not tell NGSILD-Results-Count")
+        session.not_found("records", "the broker does not tell NGSILD-Results-Count")
     elif count < len(found):
-        look.not_found("records", "the broker counts fewer entities than it gives")
+        session.not_found("records", "the broker counts fewer entities than it gives")
         count = None
-    part = f"{len(found)} of {count if count is not None else 'an unknown number of'} entities were looked at"
+    part = f"{len(found)} of {count if count is not None else 'an unknown number of'} entities were read"
     facts = records.facts(complete=complete, units=units.found).model_copy(
         update={
             "records": count,
@@ -141,8 +141,8 @@ def _facts(look: Look, found: list[Any], count: int | None) -> SourceFacts:
             "extent": places.extent(geo.CRS84) if complete else None,
         }
     )
-    look.not_found("timeResolution", "a broker gives the newest value of an attribute alone")
-    look.not_found("sizeBytes", "a broker does not tell how much data it has")
+    session.not_found("timeResolution", "a broker gives the newest value of an attribute alone")
+    session.not_found("sizeBytes", "a broker does not tell how much data it has")
     no_place = "no location" if not places.types else None
     for fact, value, why in (
         ("geometryType", facts.geometry_type, no_place or "the geometries have no type in common"),
@@ -152,14 +152,14 @@ def _facts(look: Look, found: list[Any], count: int | None) -> SourceFacts:
         ("last", facts.last, part if not complete else "no attribute has a date or time"),
     ):
         if not value and why:
-            look.not_found(fact, why)
+            session.not_found(fact, why)
     return facts
 
 
-def _record(look: Look, entity: Any, places: geo.Geometries, units: "_Units") -> dict[str, Any]:
+def _record(session: Session, entity: Any, places: geo.Geometries, units: "_Units") -> dict[str, Any]:
     """The values of an entity's attributes by their short names, and when the newest of them was observed."""
     if not isinstance(entity, dict):
-        raise _malformed(look, "a list that holds something else than entities")
+        raise _malformed(session, "a list that holds something else than entities")
     record: dict[str, Any] = {}
     moments = []
     for uri, instances in entity.items():
@@ -168,7 +168,7 @@ def _record(look: Look, entity: Any, places: geo.Geometries, units: "_Units") ->
         attribute = _default(instances)
         kind = attribute.get("type") if isinstance(attribute, dict) else None
         if not isinstance(attribute, dict) or not isinstance(kind, str):
-            raise _malformed(look, "entities whose attributes are not in the normalized form")
+            raise _malformed(session, "entities whose attributes are not in the normalized form")
         if kind == _GEO_PROPERTY:
             if uri == _LOCATION:
                 places.add(attribute.get("value"))
@@ -202,8 +202,8 @@ def _value(value: Any) -> Any:
     return None if value == "urn:ngsi-ld:null" else value
 
 
-def _malformed(look: Look, what: str) -> ProbeError:
-    return look.error(Reason.MALFORMED_DATA, f"answers with {what}: ask the data supplier")
+def _malformed(session: Session, what: str) -> SourceError:
+    return session.error(SourceReason.MALFORMED_DATA, f"answers with {what}: ask the data supplier")
 
 
 class _Units:

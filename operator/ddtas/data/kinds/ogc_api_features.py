@@ -1,6 +1,6 @@
 """OGC API - Features: Part 1 (Core, OGC 17-069r4), Part 2 (CRS by reference, OGC 18-058r1), and schemas (Part 5).
 
-The endpoint is the landing page. A look is the collection, a page of its items as GeoJSON, and its schema where it
+The endpoint is the landing page. A probe is the collection, a page of its items as GeoJSON, and its schema where it
 has one: three requests. Number, extent and period of all items are what the server says of them.
 """
 
@@ -15,10 +15,10 @@ from ddtas.data.contract import Extent, FieldType, GeometryType
 from ddtas.data.facts import geo
 from ddtas.data.facts.axis import day, iso, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, Records
-from ddtas.data.look import Look, Reason, beside
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.session import Session, SourceReason, beside
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 _SAMPLE = 100
 _SMALL_SAMPLE = 5  # where the geometries are so big that 100 of them are no short document
@@ -36,22 +36,22 @@ _GEOMETRY_FORMATS = {f"{_GEOMETRY}{kind.value.lower()}": kind for kind in Geomet
 _FORMATS = {"date": FieldType.DATE, "date-time": FieldType.TIMESTAMP}
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at one collection.
+async def probe(session: Session) -> SourceFacts:
+    """Probe one collection.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
     """
-    async with http.visit(look) as visit:
+    async with http.visit(session) as visit:
         described, collection = await _collection(visit)
         page = await _page(visit)
         schema = await _schema(visit, described, collection, needed=not page.records.count)
         names = await _crs(visit, collection, page)
-    return look.facts(_facts(look, collection, page, schema, names))
+    return session.facts(_facts(session, collection, page, schema, names))
 
 
-def _path(look: Look) -> str:
-    return f"collections/{urllib.parse.quote(look.target.physical_name or '', safe='')}"
+def _path(session: Session) -> str:
+    return f"collections/{urllib.parse.quote(session.target.physical_name or '', safe='')}"
 
 
 # --- the collection
@@ -59,35 +59,35 @@ def _path(look: Look) -> str:
 
 async def _collection(visit: http.Visit) -> tuple[http.Document, Mapping[str, Any]]:
     """The description of the collection."""
-    look = visit.look
+    session = visit.session
     try:
-        document = await visit.json(_path(look))
+        document = await visit.json(_path(session))
     except http.NotFoundError:
         raise await _missing(visit) from None
     collection = _object(document.value)
-    if collection.get("id") != (look.target.physical_name or ""):
-        raise _no_features(look, collection, "the description of a collection")
+    if collection.get("id") != (session.target.physical_name or ""):
+        raise _no_features(session, collection, "the description of a collection")
     return document, collection
 
 
-async def _missing(visit: http.Visit) -> ProbeError:
+async def _missing(visit: http.Visit) -> SourceError:
     """The error for a collection that is not there, with those that are."""
-    look = visit.look
+    session = visit.session
     try:
         listed = _object((await visit.json("collections")).value)
     except http.NotFoundError:
-        return look.error(
-            Reason.HTTP_ERROR,
+        return session.error(
+            SourceReason.HTTP_ERROR,
             "has neither this collection nor a list of collections: give the landing page of OGC API - Features as "
             "the endpoint",
         )
-    except ProbeError:  # a list of thousands, say; it is only for the message
+    except SourceError:  # a list of thousands, say; it is only for the message
         listed = {}
     found = [_object(one).get("id") for one in _array(listed.get("collections"))]
     names = [printable(name, _SHOWN_CHARACTERS) for name in found if isinstance(name, str)]
     there = f"; there are {', '.join(names[:_SHOWN])}{' and others' if len(names) > _SHOWN else ''}" if names else ""
-    wanted = printable(look.target.physical_name or "", _SHOWN_CHARACTERS)
-    return look.error(Reason.ENTITY_NOT_FOUND, f"has no collection {wanted}{there}: correct physicalName")
+    wanted = printable(session.target.physical_name or "", _SHOWN_CHARACTERS)
+    return session.error(SourceReason.ENTITY_NOT_FOUND, f"has no collection {wanted}{there}: correct physicalName")
 
 
 async def _crs(visit: http.Visit, collection: Mapping[str, Any], page: "_Page") -> tuple[str, ...]:
@@ -96,7 +96,7 @@ async def _crs(visit: http.Visit, collection: Mapping[str, Any], page: "_Page") 
     if _GLOBAL_CRS in listed:
         try:
             shared = _texts(_object((await visit.json("collections")).value).get("crs"))
-        except ProbeError:  # the items were read all the same
+        except SourceError:  # the items were read all the same
             shared = []
         listed = [name for one in listed for name in (shared if one == _GLOBAL_CRS else [one])]
     names = [name for name in map(geo.crs_name, listed) if name] or [page.crs or geo.CRS84]
@@ -130,8 +130,8 @@ class _Page:
 
 async def _page(visit: http.Visit) -> _Page:
     """The first items."""
-    look = visit.look
-    path = f"{_path(look)}/items"
+    session = visit.session
+    path = f"{_path(session)}/items"
     limit = _SAMPLE
     try:
         try:
@@ -140,20 +140,20 @@ async def _page(visit: http.Visit) -> _Page:
             limit = _SMALL_SAMPLE
             document = await visit.json(path, accept=_GEOJSON, query={"limit": str(limit)})
     except http.NotFoundError:
-        raise look.error(
-            Reason.UNEXPECTED_CONTENT,
+        raise session.error(
+            SourceReason.UNEXPECTED_CONTENT,
             "has a collection of that name, but of something else than features: give one that has items",
         ) from None
     body = _object(document.value)
     features = body.get("features")
     if body.get("type") != "FeatureCollection" or not isinstance(features, list):
-        raise _no_features(look, body, "a GeoJSON FeatureCollection")
-    records, geometries = Records(look.target.contract), geo.Geometries()
+        raise _no_features(session, body, "a GeoJSON FeatureCollection")
+    records, geometries = Records(session.target.contract), geo.Geometries()
     for feature in features:
         properties = _object(feature).get("properties", {})
         if not isinstance(feature, dict) or not isinstance(properties, dict | None):
-            raise look.error(
-                Reason.MALFORMED_DATA, "answers with items that are no GeoJSON features: ask the data supplier"
+            raise session.error(
+                SourceReason.MALFORMED_DATA, "answers with items that are no GeoJSON features: ask the data supplier"
             )
         records.add(properties or {})
         geometries.add(feature.get("geometry"))
@@ -201,7 +201,7 @@ async def _schema(
             continue
         try:
             return _read_schema(_object((await visit.json(address, accept=_JSON_SCHEMA)).value))
-        except ProbeError:  # the items were read all the same
+        except SourceError:  # the items were read all the same
             continue
     return _Schema()
 
@@ -240,20 +240,20 @@ def _read_schema(document: Mapping[str, Any]) -> _Schema:
 
 
 def _facts(
-    look: Look, collection: Mapping[str, Any], page: _Page, schema: _Schema, names: tuple[str, ...]
+    session: Session, collection: Mapping[str, Any], page: _Page, schema: _Schema, names: tuple[str, ...]
 ) -> SourceFacts:
     found = page.records.facts(complete=page.complete, units=schema.units)
     first, last = found.first, found.last
     if first is None:
-        first, last = _period(look, collection)
+        first, last = _period(session, collection)
     if found.time_resolution is None:
-        look.not_found("timeResolution", "the items that were looked at have no step in time that most have")
+        session.not_found("timeResolution", "the items that were read have no step in time that most have")
     records = page.matched if page.matched is not None else found.records
     if records is None:
-        look.not_found("records", "the server does not tell numberMatched")
+        session.not_found("records", "the server does not tell numberMatched")
     geometry_type = page.geometries.type() or (None if page.geometries.types else schema.geometry)
     if geometry_type is None:
-        look.not_found(
+        session.not_found(
             "geometryType",
             "the geometries are of several types"
             if page.geometries.types
@@ -261,14 +261,14 @@ def _facts(
         )
     fields = _fields(found.fields, page.records.count, schema)
     if not fields:
-        look.not_found("fields", "there are no items to see, and no schema that can be read")
-    look.not_found("sizeBytes", "OGC API - Features does not tell it")
+        session.not_found("fields", "there are no items to see, and no schema that can be read")
+    session.not_found("sizeBytes", "OGC API - Features does not tell it")
     return found.model_copy(
         update={
             "fields": fields,
             "geometry_type": geometry_type,
             "crs": names,
-            "extent": _extent(look, collection, page),
+            "extent": _extent(session, collection, page),
             "records": records,
             "first": first,
             "last": last,
@@ -291,14 +291,14 @@ def _fields(found: Iterable[MeasuredField], sampled: int, schema: _Schema) -> tu
     return tuple(fields.values())[:MAX_FIELDS]
 
 
-def _extent(look: Look, collection: Mapping[str, Any], page: _Page) -> Extent | None:
+def _extent(session: Session, collection: Mapping[str, Any], page: _Page) -> Extent | None:
     """The extent that the collection declares; else, where all items were seen, the box around them."""
     spatial = _object(_object(collection.get("extent")).get("spatial"))
     boxes = _array(spatial.get("bbox"))
     if not boxes:  # the first one is the whole
         found = _extent_of_all(page) if page.complete else None
         if found is None:
-            look.not_found("extent", "the collection does not tell it")
+            session.not_found("extent", "the collection does not tell it")
         return found
     box = _array(boxes[0])
     plane = [box[0], box[1], box[3], box[4]] if len(box) == 6 else box  # without heights
@@ -309,7 +309,7 @@ def _extent(look: Look, collection: Mapping[str, Any], page: _Page) -> Extent | 
         plane = [plane[1], plane[0], plane[3], plane[2]]
     found = geo.extent(crs, plane) if crs and swapped is not None else None
     if found is None:
-        look.not_found("extent", "the collection's bbox is no rectangle in a CRS that can be read")
+        session.not_found("extent", "the collection's bbox is no rectangle in a CRS that can be read")
     return found
 
 
@@ -318,7 +318,7 @@ def _extent_of_all(page: _Page) -> Extent | None:
     return page.geometries.extent(page.crs, swapped=swapped) if page.crs and swapped is not None else None
 
 
-def _period(look: Look, collection: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def _period(session: Session, collection: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """From when until when the collection has items, as it declares."""
     temporal = _object(_object(collection.get("extent")).get("temporal"))
     intervals = _array(temporal.get("interval"))
@@ -329,22 +329,22 @@ def _period(look: Look, collection: Mapping[str, Any]) -> tuple[str | None, str 
         first = last = None
     for fact, end in (("first", first), ("last", last)):
         if end is None:
-            look.not_found(fact, "the collection's temporal extent does not tell it")
+            session.not_found(fact, "the collection's temporal extent does not tell it")
     return first, last
 
 
 # --- JSON of which nothing is sure
 
 
-def _no_features(look: Look, body: Mapping[str, Any], what: str) -> ProbeError:
+def _no_features(session: Session, body: Mapping[str, Any], what: str) -> SourceError:
     """The error for JSON that is something else: an error document (Part 1, or RFC 7807), or a surprise."""
     status = body.get("status")
     if "code" in body or (isinstance(status, int) and status >= 400) or "exception" in body:
-        return look.error(
-            Reason.ERROR_REPORTED, "answers with an error document instead of data: ask the data supplier"
+        return session.error(
+            SourceReason.ERROR_REPORTED, "answers with an error document instead of data: ask the data supplier"
         )
-    return look.error(
-        Reason.UNEXPECTED_CONTENT,
+    return session.error(
+        SourceReason.UNEXPECTED_CONTENT,
         f"answers with JSON that is not {what}: give the landing page of OGC API - Features as the endpoint",
     )
 

@@ -32,7 +32,7 @@ def describe(footer: bytes) -> dict[str, Any]:
     Raises:
         Exception: of any kind, when it cannot be read.
     """
-    # A file of a footer alone: where the data is, is not looked at.
+    # A file of a footer alone: where the data is, is not read.
     file = b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
     metadata = pyarrow.parquet.read_metadata(pyarrow.BufferReader(file))
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]

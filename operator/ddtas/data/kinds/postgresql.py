@@ -13,12 +13,12 @@ from ddtas.data.contract import FieldType, GeometryType
 from ddtas.data.facts import geo
 from ddtas.data.facts.axis import Axis, day, iso, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, NAME
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import libpq
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
-SMALL_ROWS = 100_000  # a table of so many rows and bytes is looked at as a whole
+SMALL_ROWS = 100_000  # a table of so many rows and bytes is read as a whole
 SMALL_BYTES = 64 * 1024 * 1024
 SAMPLE_ROWS = 1000  # of any other
 
@@ -196,44 +196,44 @@ select coalesce(pg_catalog.json_agg(f.name), '[]') from (
 """
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at a table or view: its columns, and as many of its rows as are cheap to look at.
+async def probe(session: Session) -> SourceFacts:
+    """Probe a table or view: its columns, and as many of its rows as are cheap to read.
 
-    A table of at most 100,000 rows and 64 MiB is looked at as a whole. Of any other, and of a view, 1,000 rows are: the
+    A table of at most 100,000 rows and 64 MiB is read as a whole. Of any other, and of a view, 1,000 rows are: the
     number of records and the extent are then unknown, and so are the first and last record where no index has them.
 
     Raises:
-        ProbeError: with a Reason; those of HTTP excepted.
+        SourceError: with a Reason; those of HTTP excepted.
     """
-    schema, dot, table = (look.target.physical_name or "").partition(".")
+    schema, dot, table = (session.target.physical_name or "").partition(".")
     if not dot:
         schema, table = "public", schema
     if not table.isprintable() or not schema.isprintable():
-        raise look.error(Reason.ENTITY_NOT_FOUND, "has no table of that name: correct physicalName")
-    return await libpq.session(look, lambda session: _look(look, session, schema, table))
+        raise session.error(SourceReason.ENTITY_NOT_FOUND, "has no table of that name: correct physicalName")
+    return await libpq.transaction(session, lambda transaction: _read(session, transaction, schema, table))
 
 
-async def _look(look: Look, session: libpq.Session, schema: str, table: str) -> SourceFacts:
-    found = await session.ask(_CATALOGUE_ANSWER, _CATALOGUE, schema, table)
+async def _read(session: Session, transaction: libpq.Transaction, schema: str, table: str) -> SourceFacts:
+    found = await transaction.ask(_CATALOGUE_ANSWER, _CATALOGUE, schema, table)
     if not found.pinned:
-        raise look.error(
-            Reason.ERROR_REPORTED,
-            "does not take over the settings that keep a look gentle (does a pooler ignore the parameter 'options'?): "
+        raise session.error(
+            SourceReason.ERROR_REPORTED,
+            "does not take over the settings that keep a probe gentle (does a pooler ignore the parameter 'options'?): "
             "give the endpoint of the server itself",
         )
     if found.relation is None:
-        raise _no_table(look, f"{schema}.{table}", await session.ask(_NAMES_ANSWER, _READABLE, schema, table))
+        raise _no_table(session, f"{schema}.{table}", await transaction.ask(_NAMES_ANSWER, _READABLE, schema, table))
     if not found.relation.usable or not found.relation.columns:
-        raise libpq.no_right(look)
-    sampling = _Sampling(look, sql.Identifier(schema, table), found.relation, found.postgis)
-    return sampling.facts(await session.ask(_SAMPLE_ANSWER, sampling.query()))
+        raise libpq.no_right(session)
+    sampling = _Sampling(session, sql.Identifier(schema, table), found.relation, found.postgis)
+    return sampling.facts(await transaction.ask(_SAMPLE_ANSWER, sampling.query()))
 
 
 class _Sampling:
     """The question about the rows of one table, and what the answer tells."""
 
-    def __init__(self, look: Look, table: sql.Identifier, relation: _Relation, postgis: _PostGIS | None) -> None:
-        self._look = look
+    def __init__(self, session: Session, table: sql.Identifier, relation: _Relation, postgis: _PostGIS | None) -> None:
+        self._session = session
         self._table = table
         self._postgis = postgis
         self._storage = relation.storage
@@ -272,10 +272,10 @@ class _Sampling:
         """What the answer tells.
 
         Raises:
-            ProbeError: MalformedData when it does not fit the question.
+            SourceError: MalformedData when it does not fit the question.
         """
         if len(sample.filled) != len(self._columns) or max((0, *sample.filled)) > sample.count:
-            raise libpq.malformed(self._look, "something else than was asked for")
+            raise libpq.malformed(self._session, "something else than was asked for")
         complete = sample.count < self._limit
         if not complete:
             self._unknown(self._why_partial(), "records")
@@ -288,7 +288,7 @@ class _Sampling:
         if extent is None:
             self._unknown("the geometries have no extent, or one that no coordinates on Earth have", "extent")
         first, last, step = self._period(sample, complete=complete)
-        return self._look.facts(
+        return self._session.facts(
             SourceFacts(
                 fields=tuple(
                     MeasuredField(name=column.name, type=column.field_type, empty=sample.count - filled)
@@ -308,7 +308,7 @@ class _Sampling:
 
     def _time_column(self) -> _Column | None:
         """The first column that should hold days or moments and does; else the first with an index; else the first."""
-        promised = {field.name for field in self._look.target.contract.fields if field.type in _TIMES}
+        promised = {field.name for field in self._session.target.contract.fields if field.type in _TIMES}
         found = [column for column in self._columns if column.field_type in _TIMES]
         return min(found, key=lambda c: (c.name not in promised, not c.indexed), default=None)
 
@@ -414,18 +414,18 @@ class _Sampling:
 
     def _why_partial(self) -> str:
         if self._storage.local:
-            return f"it is bigger than {SMALL_ROWS} rows or {SMALL_BYTES // 2**20} MiB, too big to look at as a whole"
+            return f"it is bigger than {SMALL_ROWS} rows or {SMALL_BYTES // 2**20} MiB, too big to read as a whole"
         return f"it is a view or a foreign table with {SAMPLE_ROWS} rows or more"
 
     def _unknown(self, why: str, *facts: str) -> None:
         for fact in facts:
-            self._look.not_found(fact, why)
+            self._session.not_found(fact, why)
 
 
-def _no_table(look: Look, name: str, others: tuple[str, ...]) -> ProbeError:
+def _no_table(session: Session, name: str, others: tuple[str, ...]) -> SourceError:
     shown = ", ".join(printable(other, 60) for other in others[:5])
-    return look.error(
-        Reason.ENTITY_NOT_FOUND,
+    return session.error(
+        SourceReason.ENTITY_NOT_FOUND,
         f"has no table or view '{printable(name, 80)}' for this user: correct physicalName"
         + (f" (it may read {shown})" if shown else ""),
     )

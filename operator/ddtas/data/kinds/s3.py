@@ -17,10 +17,10 @@ from xml.etree.ElementTree import Element
 
 from ddtas.data.facts import axis
 from ddtas.data.kinds import http_csv, http_geojson, http_parquet
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import credentials, http, sigv4
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 _SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
 _PAGE = 1000  # the most that S3 gives
@@ -29,34 +29,34 @@ _NEARBY = 5
 _KEY_BYTES = 1024  # S3 allows no more
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at one object, or at the objects under a prefix.
+async def probe(session: Session) -> SourceFacts:
+    """Probe one object, or at the objects under a prefix.
 
     Raises:
-        ProbeError: with a Reason; EntityNotFound when there is no such bucket or object, or none under the prefix.
+        SourceError: with a Reason; EntityNotFound when there is no such bucket or object, or none under the prefix.
     """
-    async with http.visit(look) as visit:
-        path = visit.resolve(None).path.strip("/") if look.target.physical_name else visit.resolve(None).path
-        whole = "/".join(part for part in (path, look.target.physical_name) if part).lstrip("/")
+    async with http.visit(session) as visit:
+        path = visit.resolve(None).path.strip("/") if session.target.physical_name else visit.resolve(None).path
+        whole = "/".join(part for part in (path, session.target.physical_name) if part).lstrip("/")
         bucket, _, key = whole.partition("/")
         if not bucket:
-            raise look.error(
-                Reason.ENTITY_NOT_FOUND, "names no bucket: give an endpoint such as https://host/bucket/prefix/"
+            raise session.error(
+                SourceReason.ENTITY_NOT_FOUND, "names no bucket: give an endpoint such as https://host/bucket/prefix/"
             )
-        store = _Bucket(look, visit, bucket, _keys(look))
+        store = _Bucket(session, visit, bucket, _keys(session))
         if key.lower().endswith(_SUFFIXES):
-            return look.facts(await _of_object(store, key))
-        return look.facts(await _of_prefix(store, key))
+            return session.facts(await _of_object(store, key))
+        return session.facts(await _of_prefix(store, key))
 
 
-def _keys(look: Look) -> sigv4.Keys | None:
-    auth = look.target.auth
+def _keys(session: Session) -> sigv4.Keys | None:
+    auth = session.target.auth
     region = auth.effective_region if auth is not None else None
     if region is None:
         return None
     return sigv4.Keys(
-        credentials.value(look, "access-key-id", forbidden="/,", ascii_only=True),
-        credentials.value(look, "secret-access-key", ascii_only=True),
+        credentials.value(session, "access-key-id", forbidden="/,", ascii_only=True),
+        credentials.value(session, "secret-access-key", ascii_only=True),
         region,
     )
 
@@ -66,16 +66,18 @@ async def _of_object(store: "_Bucket", key: str) -> SourceFacts:
         return await store.read(key)
     except http.NotFoundError:
         there = await store.nearby(key)
-    raise store.look.error(Reason.ENTITY_NOT_FOUND, f"has no such object: correct the endpoint or physicalName{there}")
+    raise store.session.error(
+        SourceReason.ENTITY_NOT_FOUND, f"has no such object: correct the endpoint or physicalName{there}"
+    )
 
 
 async def _of_prefix(store: "_Bucket", prefix: str) -> SourceFacts:
-    look = store.look
+    session = store.session
     listing = await store.list(prefix)
     if not listing.objects and prefix:
         there = await store.nearby(prefix)
-        raise look.error(
-            Reason.ENTITY_NOT_FOUND,
+        raise session.error(
+            SourceReason.ENTITY_NOT_FOUND,
             f"has no object whose key begins like that: correct the endpoint or physicalName{there}",
         )
     size: int | None = sum(o.size for o in listing.objects)
@@ -84,26 +86,26 @@ async def _of_prefix(store: "_Bucket", prefix: str) -> SourceFacts:
         # In the order of their keys, so the newest may be among the others.
         size = last = None
         for fact in ("sizeBytes", "last"):
-            look.not_found(fact, f"there are more than {len(listing.objects)} objects: give a longer prefix")
+            session.not_found(fact, f"there are more than {len(listing.objects)} objects: give a longer prefix")
     if last is None:
-        look.not_found("last", "the bucket is empty")
-    look.not_found("records", "a list of objects does not tell how many records they hold")
-    look.not_found("first", "a list of objects does not tell when their data begins")
-    look.not_found("extent", "it is known of the newest object alone")
+        session.not_found("last", "the bucket is empty")
+    session.not_found("records", "a list of objects does not tell how many records they hold")
+    session.not_found("first", "a list of objects does not tell when their data begins")
+    session.not_found("extent", "it is known of the newest object alone")
     readable = [o for o in listing.objects if o.key.lower().endswith(_SUFFIXES) and o.size and store.has_url(o.key)]
     if not readable:
         for fact in ("fields", "geometryType", "crs", "timeResolution"):
-            look.not_found(fact, f"no object has data and one of the suffixes {', '.join(_SUFFIXES)}")
+            session.not_found(fact, f"no object has data and one of the suffixes {', '.join(_SUFFIXES)}")
         return SourceFacts(size_bytes=size, last=axis.iso(last))
     newest = max(readable, key=lambda o: (o.changed, o.key))
     try:
         found = await store.read(newest.key)
     except http.NotFoundError:
-        raise look.error(
-            Reason.HTTP_ERROR, f"lists {printable(newest.key, 80)} but does not have it: look again later"
+        raise session.error(
+            SourceReason.HTTP_ERROR, f"lists {printable(newest.key, 80)} but does not have it: it is tried again later"
         ) from None
-    except ProbeError as error:
-        raise ProbeError(error.reason, f"{error.message} (the object is {printable(newest.key, 80)})") from None
+    except SourceError as error:
+        raise SourceError(error.reason, f"{error.message} (the object is {printable(newest.key, 80)})") from None
     return SourceFacts(
         fields=found.fields,
         geometry_type=found.geometry_type,
@@ -131,8 +133,8 @@ class _Listing:
 class _Bucket:
     """A bucket, and how to ask for what is in it: each request is signed on its own, where there are keys."""
 
-    def __init__(self, look: Look, visit: http.Visit, name: str, keys: sigv4.Keys | None) -> None:
-        self.look = look
+    def __init__(self, session: Session, visit: http.Visit, name: str, keys: sigv4.Keys | None) -> None:
+        self.session = session
         self._visit = visit
         self._name = name
         self._keys = keys
@@ -141,7 +143,7 @@ class _Bucket:
         """The objects whose keys begin with this prefix: the first 2,000.
 
         Raises:
-            ProbeError: EntityNotFound where there is no such bucket.
+            SourceError: EntityNotFound where there is no such bucket.
         """
         listing = _Listing()
         more: dict[str, str] = {}
@@ -161,7 +163,7 @@ class _Bucket:
         """For a message: the first names in the folder in which something is not there; empty when it has none."""
         folder = missing.rstrip("/").rpartition("/")[0]
         parameters = {"max-keys": str(_NEARBY), "delimiter": "/", "prefix": f"{folder}/" if folder else ""}
-        with contextlib.suppress(ProbeError):
+        with contextlib.suppress(SourceError):
             root = await self._page(parameters)
             names = [_text(entry, "Key") for entry in _children(root, "Contents")]
             names += [_text(entry, "Prefix") for entry in _children(root, "CommonPrefixes")]
@@ -173,14 +175,14 @@ class _Bucket:
         """What the format of an object tells.
 
         Raises:
-            ProbeError: http.NotFoundError where it is not there.
+            SourceError: http.NotFoundError where it is not there.
         """
         url = self._url(key)
         if key.lower().endswith(".parquet"):
-            return await http_parquet.read(lambda headers: self._get(url, http_parquet.ACCEPT, headers), self.look)
+            return await http_parquet.read(lambda headers: self._get(url, http_parquet.ACCEPT, headers), self.session)
         csv = key.lower().endswith(".csv")
         async with self._get(url, http_csv.ACCEPT if csv else http_geojson.ACCEPT, {}) as answer:
-            return await (http_csv.read if csv else http_geojson.read)(answer, self.look)
+            return await (http_csv.read if csv else http_geojson.read)(answer, self.session)
 
     def has_url(self, key: str) -> bool:
         """Whether there is a URL for a key that a server came with: none is for those with `..`, say."""
@@ -192,18 +194,18 @@ class _Bucket:
             with self._explained():
                 root: Element = (await self._visit.xml(url, headers=self._signed(url, {}))).value
         except http.NotFoundError:
-            raise self.look.error(
-                Reason.ENTITY_NOT_FOUND, "has no such bucket: correct the first part of the path of the endpoint"
+            raise self.session.error(
+                SourceReason.ENTITY_NOT_FOUND, "has no such bucket: correct the first part of the path of the endpoint"
             ) from None
         kind = _local(root)
         if kind == "Error":
-            raise self.look.error(
-                Reason.ERROR_REPORTED,
+            raise self.session.error(
+                SourceReason.ERROR_REPORTED,
                 f"answers with the error {printable(_text(root, 'Code') or 'without a code', 60)}: ask who runs it",
             )
         if kind != "ListBucketResult":
-            raise self.look.error(
-                Reason.UNEXPECTED_CONTENT,
+            raise self.session.error(
+                SourceReason.UNEXPECTED_CONTENT,
                 "answers with what is no list of objects: give an endpoint such as https://host/bucket/prefix/",
             )
         return root
@@ -222,13 +224,13 @@ class _Bucket:
         except http.BadRequestError:
             if self._keys is None:
                 raise
-            raise self.look.error(  # a signature for another region, mostly; Amazon says so with this status too
-                Reason.UNAUTHORIZED,
+            raise self.session.error(  # a signature for another region, mostly; Amazon says so with this status too
+                SourceReason.UNAUTHORIZED,
                 f"refuses the request: correct the region in credentials, which is {self._keys.region} now, or the "
                 "name of the bucket",
             ) from None
-        except ProbeError as error:
-            if error.reason != Reason.UNAUTHORIZED:
+        except SourceError as error:
+            if error.reason != SourceReason.UNAUTHORIZED:
                 raise
             advice = (
                 "correct its Secret and region in credentials, let its user list the bucket and read the objects, or "
@@ -236,7 +238,9 @@ class _Bucket:
                 if self._keys
                 else "name a Secret for SigV4 in credentials"
             )
-            raise self.look.error(Reason.UNAUTHORIZED, f"refuses to show the bucket or object: {advice}") from None
+            raise self.session.error(
+                SourceReason.UNAUTHORIZED, f"refuses to show the bucket or object: {advice}"
+            ) from None
 
     def _url(self, key: str, parameters: Mapping[str, str] | None = None) -> str:
         origin = self._visit.resolve(None).origin()
@@ -259,8 +263,8 @@ class _Bucket:
             raise self._malformed("an object has no key, size or time of its last change that can be read")
         return _Object(key, int(size), changed)
 
-    def _malformed(self, what: str) -> ProbeError:
-        return self.look.error(Reason.MALFORMED_DATA, f"answers with a list of objects that is broken: {what}")
+    def _malformed(self, what: str) -> SourceError:
+        return self.session.error(SourceReason.MALFORMED_DATA, f"answers with a list of objects that is broken: {what}")
 
 
 def _local(element: Element) -> str:

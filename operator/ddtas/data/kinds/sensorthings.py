@@ -15,10 +15,10 @@ from ddtas.data.contract import Extent, FieldType, GeometryType
 from ddtas.data.facts import geo
 from ddtas.data.facts.axis import Axis, iso, timestamp
 from ddtas.data.facts.records import Records
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 TIME, RESULT = "phenomenonTime", "result"
 
@@ -27,7 +27,7 @@ _PAGE = 100  # Datastreams, or Locations
 _PAGES = 3  # of each
 _MAX_COUNT = 10**15
 _SHOWN = 5  # names or units in a message
-_REFUSALS = (Reason.HTTP_ERROR, Reason.ERROR_REPORTED)
+_REFUSALS = (SourceReason.HTTP_ERROR, SourceReason.ERROR_REPORTED)
 
 _DATASTREAM = re.compile(r"Datastreams\(([0-9]{1,20}|'(?:[^']|''){1,150}')\)")
 _OBSERVATION_TYPES = {  # the last part of observationType, a URI (OGC 18-088, table 12)
@@ -41,35 +41,35 @@ _STREAM = "unitOfMeasurement,observationType,observedArea"
 Query = Mapping[str, str]
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at Datastreams, their newest Observations, their oldest one, and where their Things are.
+async def probe(session: Session) -> SourceFacts:
+    """Probe Datastreams, their newest Observations, their oldest one, and where their Things are.
 
     `physical_name` is the name of an ObservedProperty, or `Datastreams(<id>)`; without it all Datastreams count. Of
     more than 300 Datastreams the unit and the extent are unknown, as they are where Datastreams differ.
 
     Raises:
-        ProbeError: with a Reason. EntityNotFound without such Datastreams, ErrorReported for an error document,
+        SourceError: with a Reason. EntityNotFound without such Datastreams, ErrorReported for an error document,
             UnexpectedContent for JSON that is something else.
     """
-    async with http.visit(look) as visit:
+    async with http.visit(session) as visit:
         service = _Service(visit)
-        chosen = _Choice.read(look.target.physical_name)
-        streams = await _streams(look, service, chosen)
+        chosen = _Choice.read(session.target.physical_name)
+        streams = await _streams(session, service, chosen)
         newest = await service.observations(chosen, _SAMPLE, "desc", by_stream=streams.count != 1)
-        table = _Table(look)
+        table = _Table(session)
         for observation in newest.items:
             table.add(observation)
-        first, last = await _period(look, service, chosen, newest, table)
-        resolution = await _resolution(look, service, table)
-        places = await _places(look, service, chosen)
-    look.not_found("sizeBytes", "the protocol does not tell it")
-    return look.facts(
+        first, last = await _period(session, service, chosen, newest, table)
+        resolution = await _resolution(session, service, table)
+        places = await _places(session, service, chosen)
+    session.not_found("sizeBytes", "the protocol does not tell it")
+    return session.facts(
         SourceFacts(
             fields=table.fields(streams),
-            geometry_type=places.type(look),
-            crs=_crs(look, streams, places),
-            extent=_extent(look, streams, places),
-            records=_records(look, newest),
+            geometry_type=places.type(session),
+            crs=_crs(session, streams, places),
+            extent=_extent(session, streams, places),
+            records=_records(session, newest),
             sampled=table.records.count,
             first=first,
             last=last,
@@ -78,7 +78,7 @@ async def probe(look: Look) -> SourceFacts:
     )
 
 
-async def _streams(look: Look, service: "_Service", chosen: "_Choice") -> "_Streams":
+async def _streams(session: Session, service: "_Service", chosen: "_Choice") -> "_Streams":
     streams = _Streams()
     if chosen.one:
         try:
@@ -87,78 +87,80 @@ async def _streams(look: Look, service: "_Service", chosen: "_Choice") -> "_Stre
             raise await service.not_there() from None
     else:
         streams.complete = await service.walk(chosen.streams, {"$select": _STREAM, **chosen.of_streams}, streams.add)
-        if not streams.count and look.target.physical_name:
+        if not streams.count and session.target.physical_name:
             raise await service.not_there()
-    streams.unit = streams.common_unit(look)
+    streams.unit = streams.common_unit(session)
     return streams
 
 
-async def _places(look: Look, service: "_Service", chosen: "_Choice") -> "_Places":
+async def _places(session: Session, service: "_Service", chosen: "_Choice") -> "_Places":
     places = _Places()
     try:
         query = {"$select": "location,encodingType", **chosen.of_locations}
         places.complete = await service.walk(chosen.locations, query, places.add)
-    except ProbeError as error:
+    except SourceError as error:
         if error.reason not in _REFUSALS and not isinstance(error, http.TooLongError):
             raise
     return places
 
 
-def _crs(look: Look, streams: "_Streams", places: "_Places") -> tuple[str, ...]:
+def _crs(session: Session, streams: "_Streams", places: "_Places") -> tuple[str, ...]:
     if streams.areas.types or places.geometries.types:
         return (geo.CRS84,)
-    look.not_found("crs", "neither the Datastreams nor the Locations have a geometry in GeoJSON")
+    session.not_found("crs", "neither the Datastreams nor the Locations have a geometry in GeoJSON")
     return ()
 
 
-def _extent(look: Look, streams: "_Streams", places: "_Places") -> Extent | None:
+def _extent(session: Session, streams: "_Streams", places: "_Places") -> Extent | None:
     """The box around what was observed, or else around the Locations; of all of them, or of none."""
     observed = streams.areas.extent(geo.CRS84) if streams.complete and streams.all_have_areas else None
     found = observed or (places.geometries.extent(geo.CRS84) if places.complete else None)
     if found is None:
-        look.not_found("extent", "the Datastreams have no observedArea, and not all of their Locations could be read")
+        session.not_found(
+            "extent", "the Datastreams have no observedArea, and not all of their Locations could be read"
+        )
     return found
 
 
-def _records(look: Look, newest: "_Page") -> int | None:
+def _records(session: Session, newest: "_Page") -> int | None:
     if newest.count is None and newest.more:
-        look.not_found("records", "the server does not tell @iot.count")
+        session.not_found("records", "the server does not tell @iot.count")
     return newest.count if newest.count is not None or newest.more else len(newest.items)
 
 
 async def _period(
-    look: Look, service: "_Service", chosen: "_Choice", newest: "_Page", table: "_Table"
+    session: Session, service: "_Service", chosen: "_Choice", newest: "_Page", table: "_Table"
 ) -> tuple[str | None, str | None]:
-    """The first and the last moment; all Observations were looked at, or the server sorts them."""
+    """The first and the last moment; all Observations were read, or the server sorts them."""
     axis = table.axis
     if axis.first is None:
         for fact in ("first", "last"):
-            look.not_found(fact, "no Observation that was looked at has a phenomenonTime")
+            session.not_found(fact, "no Observation that was read has a phenomenonTime")
         return None, None
     if not newest.more and newest.count in (None, len(newest.items)):
         return iso(axis.first), iso(axis.last)
     if not axis.falling:
         for fact in ("first", "last"):
-            look.not_found(fact, "the server does not sort the Observations by phenomenonTime")
+            session.not_found(fact, "the server does not sort the Observations by phenomenonTime")
         return None, None
     oldest = await service.observations(chosen, 1, "asc", by_stream=False)
     first = _moment(oldest.items[0].get(TIME)) if oldest.items else None
     if first is None or first > axis.first:
-        look.not_found("first", "the server does not give its oldest Observation first when asked to")
+        session.not_found("first", "the server does not give its oldest Observation first when asked to")
         first = None
     return iso(first), iso(axis.last)
 
 
-async def _resolution(look: Look, service: "_Service", table: "_Table") -> str | None:
+async def _resolution(session: Session, service: "_Service", table: "_Table") -> str | None:
     """The step between Observations of one Datastream; what lies between those of two says nothing."""
     found = {axis.resolution() for axis in table.streams.values()} - {None}
     if not found and table.newest_stream is not None:
-        one = _Table(look)  # so many Datastreams that each came by once
+        one = _Table(session)  # so many Datastreams that each came by once
         for observation in (await service.of_stream(table.newest_stream)).items:
             one.add(observation)
         found = {one.axis.resolution()} - {None}
     if len(found) != 1:
-        look.not_found("timeResolution", "the Observations that were looked at have no one step between them")
+        session.not_found("timeResolution", "the Observations that were read have no one step between them")
     return next(iter(found)) if len(found) == 1 else None
 
 
@@ -207,21 +209,22 @@ class _Service:
 
     def __init__(self, visit: http.Visit) -> None:
         self._visit = visit
-        self._look = visit.look
+        self._session = visit.session
 
     async def entity(self, path: str, query: Query) -> Mapping[str, Any]:
         """A JSON object.
 
         Raises:
-            ProbeError: as `Visit.json`; ErrorReported for an error document.
+            SourceError: as `Visit.json`; ErrorReported for an error document.
         """
         value = (await self._visit.json(path, query=query)).value
         if not isinstance(value, dict):
             raise self._unexpected()
         if value.get("type") == "error" or "error" in value or ("code" in value and "message" in value):
             # Its message may hold anything.
-            raise self._look.error(
-                Reason.ERROR_REPORTED, "answers with an error document: correct the endpoint, or ask the data supplier"
+            raise self._session.error(
+                SourceReason.ERROR_REPORTED,
+                "answers with an error document: correct the endpoint, or ask the data supplier",
             )
         return value
 
@@ -263,30 +266,30 @@ class _Service:
         one = _Choice(observations=f"{_stream_path(text)}/Observations")
         try:
             return await self.observations(one, _SAMPLE, "desc", by_stream=False)
-        except ProbeError as error:
+        except SourceError as error:
             if error.reason not in _REFUSALS:
                 raise
             return _Page([], None, False)
 
-    async def not_there(self) -> ProbeError:
+    async def not_there(self) -> SourceError:
         """The error for a name that no Datastream fits, with what the server has instead."""
-        wanted = printable(self._look.target.physical_name or "", 60)
+        wanted = printable(self._session.target.physical_name or "", 60)
         try:
             found = (await self.page("ObservedProperties", {"$select": "name", "$top": str(_SHOWN)})).items
-        except ProbeError as error:
+        except SourceError as error:
             if error.reason not in _REFUSALS:
                 raise
             found = []
         names = ", ".join(printable(one["name"], 40) for one in found[:_SHOWN] if isinstance(one.get("name"), str))
-        return self._look.error(
-            Reason.ENTITY_NOT_FOUND,
+        return self._session.error(
+            SourceReason.ENTITY_NOT_FOUND,
             f"has no Datastreams for '{wanted}': set physicalName to Datastreams(<id>), or to the name of an "
             f"ObservedProperty{f', such as {names}' if names else ''}",
         )
 
-    def _unexpected(self) -> ProbeError:
-        return self._look.error(
-            Reason.UNEXPECTED_CONTENT,
+    def _unexpected(self) -> SourceError:
+        return self._session.error(
+            SourceReason.UNEXPECTED_CONTENT,
             "answers with JSON that is not of SensorThings: give the root of the service, which ends in /v1.1",
         )
 
@@ -304,7 +307,7 @@ class _Streams:
         self._types: set[FieldType | None] = set()
 
     def add(self, stream: Mapping[str, Any]) -> None:
-        """Look at one Datastream."""
+        """Take one Datastream."""
         self.count += 1
         unit, kind = stream.get("unitOfMeasurement"), stream.get("observationType")
         symbol = unit.get("symbol") if isinstance(unit, dict) else None
@@ -320,15 +323,15 @@ class _Streams:
         """The type that all Datastreams say their results have."""
         return next(iter(self._types)) if len(self._types) == 1 else None
 
-    def common_unit(self, look: Look) -> str | None:
+    def common_unit(self, session: Session) -> str | None:
         """The one unit of all Datastreams; says why where there is none."""
         if not self.complete:
-            look.not_found("unit", f"only {self.count} Datastreams were looked at")
+            session.not_found("unit", f"only {self.count} Datastreams were read")
         elif len(self._units) > 1:
             shown = ", ".join(sorted(unit[:20] or "none" for unit in self._units)[:_SHOWN])
-            look.not_found("unit", f"the Datastreams have different units: {shown}")
+            session.not_found("unit", f"the Datastreams have different units: {shown}")
         elif self._units <= {""}:
-            look.not_found("unit", "the Datastreams have no unitOfMeasurement with a symbol")
+            session.not_found("unit", "the Datastreams have no unitOfMeasurement with a symbol")
         else:
             return next(iter(self._units))
         return None
@@ -342,28 +345,28 @@ class _Places:
         self.complete = False
 
     def add(self, location: Mapping[str, Any]) -> None:
-        """Look at one Location."""
+        """Take one Location."""
         self.geometries.add(_geometry(location.get("location")))
 
-    def type(self, look: Look) -> GeometryType | None:
+    def type(self, session: Session) -> GeometryType | None:
         """The type of all geometries; says why where there is none."""
         found = None if self.geometries.broken else self.geometries.type()
         if found is None:
-            look.not_found("geometryType", "the Locations could not be read, or have no type in common")
+            session.not_found("geometryType", "the Locations could not be read, or have no type in common")
         return found
 
 
 class _Table:
     """What Observations tell, as a table and on the axis of time: of all of them, and of each Datastream."""
 
-    def __init__(self, look: Look) -> None:
-        self.records = Records(look.target.contract)
+    def __init__(self, session: Session) -> None:
+        self.records = Records(session.target.contract)
         self.axis = Axis()
         self.streams: dict[int | str | None, Axis] = {}
         self.newest_stream: int | str | None = None
 
     def add(self, observation: Mapping[str, Any]) -> None:
-        """Look at one Observation."""
+        """Take one Observation."""
         time = _end(observation.get(TIME))
         self.records.add({TIME: time, RESULT: observation.get(RESULT)})
         id = _id(observation.get("Datastream"))

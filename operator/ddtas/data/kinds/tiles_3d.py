@@ -1,7 +1,7 @@
 """3D Tiles (OGC 22-025r4): a tileset of version 1.0 or 1.1, and one tile of it.
 
 The endpoint is the tileset.json. It is read as a stream: of the tiles below the root, of which there may be a hundred
-thousand, nothing is kept. A look is the tileset, its schema where that is a file of its own, and the first bytes of a
+thousand, nothing is kept. A probe is the tileset, its schema where that is a file of its own, and the first bytes of a
 tile: three requests at most.
 """
 
@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from ddtas.data.contract import Extent, FieldType, GeometryType
 from ddtas.data.facts import geo
 from ddtas.data.facts.records import MAX_FIELDS
-from ddtas.data.look import Look, Reason, beside
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.session import Session, SourceReason, beside
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 if TYPE_CHECKING:
     from pyproj import Transformer
@@ -54,29 +54,29 @@ _IDENTITY = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
 Point = tuple[float, float, float]
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at a tileset.
+async def probe(session: Session) -> SourceFacts:
+    """Probe a tileset.
 
     The extent is that of the root's bounding volume, which may be larger than what is in it.
 
     Raises:
-        ProbeError: with a Reason.
+        SourceError: with a Reason.
     """
-    async with http.visit(look) as visit:
+    async with http.visit(session) as visit:
         tileset = await _read(visit)
-        _check(look, tileset)
+        _check(session, tileset)
         fields = await _fields(visit, tileset)
-        kind = await _look_at_tile(visit, tileset)
+        kind = await _kind_of_tile(visit, tileset)
     if not fields:
-        look.not_found("fields", "the tileset has no schema of properties that can be read")
+        session.not_found("fields", "the tileset has no schema of properties that can be read")
     for fact in ("first", "last", "timeResolution"):
-        look.not_found(fact, "3D Tiles have no time")
-    look.not_found("records", "a tileset does not tell how many features are in its tiles")
-    look.not_found("sizeBytes", "a tileset does not tell the size of its tiles")
-    extent, local = _extent(look, tileset.root)
+        session.not_found(fact, "3D Tiles have no time")
+    session.not_found("records", "a tileset does not tell how many features are in its tiles")
+    session.not_found("sizeBytes", "a tileset does not tell the size of its tiles")
+    extent, local = _extent(session, tileset.root)
     if local:
-        look.not_found("crs", "the root's bounding volume is not on Earth: its coordinates are local ones")
-    return look.facts(
+        session.not_found("crs", "the root's bounding volume is not on Earth: its coordinates are local ones")
+    return session.facts(
         SourceFacts(fields=fields, geometry_type=kind, crs=() if local else (_GEOCENTRIC,), extent=extent)
     )
 
@@ -140,37 +140,37 @@ class _Builder:
 
 async def _read(visit: http.Visit) -> _Tileset:
     """The tileset, of which no more than one document's bytes are read."""
-    look = visit.look
+    session = visit.session
     builder = _Builder()
     parser = ijson.basic_parse_coro(builder, use_float=True)  # refuses what no float or 64-bit integer can hold
     async with visit.get(accept="application/json") as answer:
         if answer.media_type.endswith(("html", "xml")):
-            raise _no_tileset(look, printable(answer.media_type, 60))
+            raise _no_tileset(session, printable(answer.media_type, 60))
         start = b""
         try:
-            while answer.received <= look.limits.max_document_bytes and (chunk := await answer.read()):
+            while answer.received <= session.limits.max_document_bytes and (chunk := await answer.read()):
                 start = start or chunk.lstrip()[:1]
                 if start == b"<":
-                    raise _no_tileset(look, "HTML or XML")
+                    raise _no_tileset(session, "HTML or XML")
                 parser.send(chunk)
             if answer.complete:
                 parser.close()
         except (ijson.JSONError, ValueError, ArithmeticError):
-            raise look.error(
-                Reason.MALFORMED_DATA,
+            raise session.error(
+                SourceReason.MALFORMED_DATA,
                 f"answers with JSON that cannot be read, or is nested more than {_DEPTH} deep: ask the data supplier",
             ) from None
         return _Tileset(_object(builder.value), answer.url, answer.complete, builder.tile)
 
 
-def _check(look: Look, tileset: _Tileset) -> None:
+def _check(session: Session, tileset: _Tileset) -> None:
     """Refuse what is no tileset, or of a version that is not known, or lacks what it must have."""
     version = _object(tileset.value.get("asset")).get("version")
     if not isinstance(version, str):
-        raise _no_tileset(look, "JSON without asset.version")
+        raise _no_tileset(session, "JSON without asset.version")
     if version not in _VERSIONS:
-        raise look.error(
-            Reason.UNEXPECTED_CONTENT,
+        raise session.error(
+            SourceReason.UNEXPECTED_CONTENT,
             f"is a tileset of version {printable(version, 20)}, where {' or '.join(_VERSIONS)} can be read: ask the "
             "data supplier for one of these",
         )
@@ -182,9 +182,9 @@ def _check(look: Look, tileset: _Tileset) -> None:
     elif tileset.whole and not _is_error(tileset.root.get("geometricError")):
         missing = "root.geometricError"
     if missing:
-        where = "" if tileset.whole else f" in its first {look.limits.max_document_bytes} bytes"
-        raise look.error(
-            Reason.MALFORMED_DATA,
+        where = "" if tileset.whole else f" in its first {session.limits.max_document_bytes} bytes"
+        raise session.error(
+            SourceReason.MALFORMED_DATA,
             f"is a tileset without a {missing} that can be read{where}: ask the data supplier",
         )
 
@@ -193,22 +193,22 @@ def _is_error(value: Any) -> bool:
     return _is_number(value) and value >= 0
 
 
-def _no_tileset(look: Look, what: str) -> ProbeError:
-    return look.error(
-        Reason.UNEXPECTED_CONTENT, f"answers with {what} instead of a tileset: give the URL of its tileset.json"
+def _no_tileset(session: Session, what: str) -> SourceError:
+    return session.error(
+        SourceReason.UNEXPECTED_CONTENT, f"answers with {what} instead of a tileset: give the URL of its tileset.json"
     )
 
 
 # --- a tile
 
 
-async def _look_at_tile(visit: http.Visit, tileset: _Tileset) -> GeometryType:
+async def _kind_of_tile(visit: http.Visit, tileset: _Tileset) -> GeometryType:
     """Check that there is a tile where the tileset says there is one, and what it holds.
 
     Raises:
-        ProbeError: it is not there, or no tile.
+        SourceError: it is not there, or no tile.
     """
-    look = visit.look
+    session = visit.session
     address = _tile(tileset)
     if address is None:
         return GeometryType.MESH
@@ -218,17 +218,17 @@ async def _look_at_tile(visit: http.Visit, tileset: _Tileset) -> GeometryType:
             while len(head) < _HEAD_BYTES and (chunk := await answer.read()):
                 head += chunk
     except http.NotFoundError:
-        raise look.error(
-            Reason.MALFORMED_DATA, "is a tileset with a link to a tile that is not there: ask the data supplier"
+        raise session.error(
+            SourceReason.MALFORMED_DATA, "is a tileset with a link to a tile that is not there: ask the data supplier"
         ) from None
-    except ProbeError as error:
-        if error.reason == Reason.UNEXPECTED_CONTENT:  # compressed whatever one asks, as many tiles are kept
+    except SourceError as error:
+        if error.reason == SourceReason.UNEXPECTED_CONTENT:  # compressed whatever one asks, as many tiles are kept
             return GeometryType.MESH
         raise
     kind = GeometryType.MESH if head.lstrip()[:1] == b"{" else _KINDS.get(head[:4])  # glTF as JSON; another tileset
     if kind is None:
-        raise look.error(
-            Reason.UNEXPECTED_CONTENT,
+        raise session.error(
+            SourceReason.UNEXPECTED_CONTENT,
             "is a tileset with a link to what is no tile (b3dm, i3dm, pnts, cmpt or glTF): ask the data supplier",
         )
     return kind
@@ -257,7 +257,7 @@ async def _fields(visit: http.Visit, tileset: _Tileset) -> tuple[MeasuredField, 
     if address:
         try:
             schema = (await visit.json(address)).value
-        except ProbeError:  # the tileset itself was read all the same
+        except SourceError:  # the tileset itself was read all the same
             schema = None
     found: dict[str, FieldType] = {}
     for described in _object(_object(schema).get("classes")).values():
@@ -304,7 +304,7 @@ class _Solid:
     reach: float
 
 
-def _extent(look: Look, root: Mapping[str, Any]) -> tuple[Extent | None, bool]:
+def _extent(session: Session, root: Mapping[str, Any]) -> tuple[Extent | None, bool]:
     """The extent of the root's bounding volume in degrees, and whether it is not on Earth at all."""
     region = _numbers(_object(root.get("boundingVolume")).get("region"))
     solid = None if region else _solid(root)
@@ -315,7 +315,7 @@ def _extent(look: Look, root: Mapping[str, Any]) -> tuple[Extent | None, bool]:
     elif solid is not None:
         ((longitude, latitude, height),) = _degrees([solid.center])
         if not _HEIGHTS_METRES[0] - solid.reach <= height <= _HEIGHTS_METRES[1] + solid.reach:
-            look.not_found("extent", "the root's bounding volume is not on Earth: its coordinates are local ones")
+            session.not_found("extent", "the root's bounding volume is not on Earth: its coordinates are local ones")
             return None, True
         if solid.reach > _MAX_REACH_METRES:
             why = "the root's bounding volume is too big to tell where it ends"
@@ -325,7 +325,7 @@ def _extent(look: Look, root: Mapping[str, Any]) -> tuple[Extent | None, bool]:
             degrees = _around_sphere(longitude, latitude, solid.reach)
     found = geo.extent(geo.CRS84, degrees)
     if found is None:
-        look.not_found("extent", why)
+        session.not_found("extent", why)
     return found, False
 
 

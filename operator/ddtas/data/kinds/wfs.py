@@ -18,10 +18,10 @@ from ddtas.data.contract import DataContract, Extent, FieldType, GeometryType
 from ddtas.data.facts import geo
 from ddtas.data.facts.axis import Axis, Moment, iso
 from ddtas.data.facts.records import MAX_FIELDS, NAME, Records
-from ddtas.data.look import Look, Reason
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 _SAMPLE = 50  # features
 _DEPTH = 64  # of nested elements around and in a feature
@@ -37,7 +37,10 @@ _COUNT = re.compile(r"[0-9]{1,15}")
 _OURS = frozenset(
     ("service", "version", "acceptversions", "request", "typename", "typenames", "count", "resulttype", "sortby")
 )
-_REFUSALS = (Reason.HTTP_ERROR, Reason.ERROR_REPORTED)  # a server that does not do what its capabilities say
+_REFUSALS = (
+    SourceReason.HTTP_ERROR,
+    SourceReason.ERROR_REPORTED,
+)  # a server that does not do what its capabilities say
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _GML_OWN = frozenset({"boundedBy", "location", "metaDataProperty", "identifier", "descriptionReference"})
@@ -81,48 +84,50 @@ _DAY_WITH_ZONE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(Z|[+-][0-9]{2}:[0-9]{
 _NO_NUMBER = frozenset({"NaN", "INF", "-INF"})
 
 
-async def probe(look: Look) -> SourceFacts:
-    """Look at one feature type: its capabilities, its schema, its newest 50 features, their number.
+async def probe(session: Session) -> SourceFacts:
+    """Probe one feature type: its capabilities, its schema, its newest 50 features, their number.
 
     Without a number in the answer with features, a request asks for it alone; where the server sorts and there are
     more features than those, another one asks for the oldest. `physical_name` is the feature type, with its prefix or
     without.
 
     Raises:
-        ProbeError: with a Reason. EntityNotFound when the capabilities do not have the feature type, ErrorReported
+        SourceError: with a Reason. EntityNotFound when the capabilities do not have the feature type, ErrorReported
             for an exception report (OGC 06-121r3), UnexpectedContent for other services and versions.
     """
-    async with http.visit(look) as visit:
+    async with http.visit(session) as visit:
         service = _Service(visit)
         capabilities = await service.capabilities()
-        kind = _feature_type(look, capabilities)
+        kind = _feature_type(session, capabilities)
         schema = _Schema.read(await service.document("DescribeFeatureType", typename=kind.name), kind.name)
-        return look.facts(await _facts(look, service, kind, schema, sorts=_sorts(capabilities)))
+        return session.facts(await _facts(session, service, kind, schema, sorts=_sorts(capabilities)))
 
 
-async def _facts(look: Look, service: "_Service", kind: "_FeatureType", schema: "_Schema", sorts: bool) -> SourceFacts:
-    time = schema.time_field(look.target.contract) if sorts else None
+async def _facts(
+    session: Session, service: "_Service", kind: "_FeatureType", schema: "_Schema", sorts: bool
+) -> SourceFacts:
+    time = schema.time_field(session.target.contract) if sorts else None
     sample, sorted_by = await service.newest(kind.name, schema, time)
-    records = await _matched(look, service, kind.name, sample)
+    records = await _matched(session, service, kind.name, sample)
     complete = records == sample.records.count
     axis = sample.records.axis_of(sorted_by) if sorted_by else sample.records.axis()
     first, last = (axis.first, axis.last) if axis else (None, None)
     if axis is None:
         for fact in ("first", "last", "timeResolution"):
-            look.not_found(fact, "the features that were looked at have no field with days or moments")
+            session.not_found(fact, "the features that were read have no field with days or moments")
     elif axis.resolution() is None:
-        look.not_found("timeResolution", "the features that were looked at have no one step between them")
+        session.not_found("timeResolution", "the features that were read have no one step between them")
     if axis is not None and not complete:
         oldest = await service.oldest(kind.name, schema, sorted_by) if sorted_by else None
-        first, last = _ends(look, axis if sorted_by else None, oldest)
+        first, last = _ends(session, axis if sorted_by else None, oldest)
     geometry_type = schema.geometry_type or sample.geometries.type()
     if geometry_type is None:
-        look.not_found("geometryType", "neither the schema nor the features that were looked at tell one type")
+        session.not_found("geometryType", "neither the schema nor the features that were read tell one type")
     if not kind.crs:
-        look.not_found("crs", "the capabilities name no CRS of this feature type")
+        session.not_found("crs", "the capabilities name no CRS of this feature type")
     if kind.extent is None:
-        look.not_found("extent", "the capabilities have no usable WGS84BoundingBox of this feature type")
-    look.not_found("sizeBytes", "the protocol does not tell it")
+        session.not_found("extent", "the capabilities have no usable WGS84BoundingBox of this feature type")
+    session.not_found("sizeBytes", "the protocol does not tell it")
     return SourceFacts(
         fields=sample.fields(schema),
         geometry_type=geometry_type,
@@ -136,31 +141,31 @@ async def _facts(look: Look, service: "_Service", kind: "_FeatureType", schema: 
     )
 
 
-async def _matched(look: Look, service: "_Service", name: str, sample: "_Sample") -> int | None:
+async def _matched(session: Session, service: "_Service", name: str, sample: "_Sample") -> int | None:
     """How many features there are; servers may say "unknown" instead, also when asked for nothing else."""
     matched = _count(sample.number_matched)
     if matched is None:
         matched = await service.hits(name)
     if matched is None:
-        look.not_found("records", "the server does not tell numberMatched")
+        session.not_found("records", "the server does not tell numberMatched")
     elif matched < sample.records.count:
-        look.not_found("records", "the server gives more features than it says that there are")
+        session.not_found("records", "the server gives more features than it says that there are")
         return None
     return matched
 
 
-def _ends(look: Look, newest: Axis | None, oldest: Moment | None) -> tuple[Moment | None, Moment | None]:
+def _ends(session: Session, newest: Axis | None, oldest: Moment | None) -> tuple[Moment | None, Moment | None]:
     """The first and the last moment, where a server that sorts shows them."""
     if newest is None:
         for fact in ("first", "last"):
-            look.not_found(fact, f"only {_SAMPLE} features were looked at, and the server does not sort them by time")
+            session.not_found(fact, f"only {_SAMPLE} features were read, and the server does not sort them by time")
         return None, None
     if not newest.falling or newest.last is None or newest.first is None:
         for fact in ("first", "last"):
-            look.not_found(fact, "the server does not sort as its capabilities say")
+            session.not_found(fact, "the server does not sort as its capabilities say")
         return None, None
     if oldest is None or type(oldest) is not type(newest.first) or oldest > newest.first:
-        look.not_found("first", "the server does not show its oldest feature first when asked to")
+        session.not_found("first", "the server does not show its oldest feature first when asked to")
         return None, newest.last
     return oldest, newest.last
 
@@ -173,21 +178,21 @@ class _Service:
         kept = [(key, value) for key, value in endpoint.query.items() if key.lower() not in _OURS]
         self._url = str(endpoint.with_query(kept))
         self._visit = visit
-        self._look = visit.look
+        self._session = visit.session
         self._version = "2.0.0"
 
     async def capabilities(self) -> Element:
         """The capabilities, of version 2.0."""
         root = await self.document("GetCapabilities", acceptversions="2.0.2,2.0.0")
         if (found := _local(root.tag)) != "WFS_Capabilities":
-            raise self._look.error(
-                Reason.UNEXPECTED_CONTENT,
+            raise self._session.error(
+                SourceReason.UNEXPECTED_CONTENT,
                 f"answers with '{printable(found, 60)}' instead of WFS capabilities: give the endpoint of a WFS",
             )
         version = root.get("version", "")
         if not _VERSION.fullmatch(version):
-            raise self._look.error(
-                Reason.UNEXPECTED_CONTENT,
+            raise self._session.error(
+                SourceReason.UNEXPECTED_CONTENT,
                 f"is a WFS of version '{printable(version, 20)}', where 2.0 is needed: ask the data supplier for the "
                 "endpoint of version 2.0",
             )
@@ -198,7 +203,7 @@ class _Service:
         """The root of an answer that is read whole.
 
         Raises:
-            ProbeError: as `Visit.xml`; ErrorReported for an exception report.
+            SourceError: as `Visit.xml`; ErrorReported for an exception report.
         """
         root: Element = (await self._visit.xml(self._url, query=self._query(request, parameters))).value
         if _local(root.tag) in ("ExceptionReport", "ServiceExceptionReport"):
@@ -210,7 +215,7 @@ class _Service:
         """The number of features; None when the server does not tell."""
         try:
             root = await self.document("GetFeature", typenames=name, resulttype="hits")
-        except ProbeError as error:
+        except SourceError as error:
             if error.reason not in _REFUSALS:
                 raise
             return None
@@ -221,7 +226,7 @@ class _Service:
         if time is not None:
             try:
                 return await self._features(name, schema, count=str(_SAMPLE), sortby=f"{time} DESC"), time
-            except ProbeError as error:
+            except SourceError as error:
                 if error.reason not in _REFUSALS:
                     raise
         return await self._features(name, schema, count=str(_SAMPLE)), None
@@ -230,7 +235,7 @@ class _Service:
         """The time of the oldest feature; None when the server does not give it."""
         try:
             sample = await self._features(name, schema, count="1", sortby=f"{time} ASC")
-        except ProbeError as error:
+        except SourceError as error:
             if error.reason not in _REFUSALS:
                 raise
             return None
@@ -239,36 +244,36 @@ class _Service:
 
     async def _features(self, name: str, schema: "_Schema", **parameters: str) -> "_Sample":
         """The features of an answer, up to the first that would make it too long a document."""
-        look = self._look
-        sample = _Sample(look.target.contract, schema)
+        session = self._session
+        sample = _Sample(session.target.contract, schema)
         parser = DefusedXMLParser(target=sample, forbid_dtd=True)
         query = self._query("GetFeature", {"typenames": name, **parameters})
         try:
             async with self._visit.get(self._url, accept=_ACCEPT, query=query) as answer:
                 if answer.media_type.endswith(("html", "json")):
-                    raise look.error(
-                        Reason.UNEXPECTED_CONTENT,
+                    raise session.error(
+                        SourceReason.UNEXPECTED_CONTENT,
                         f"answers with {printable(answer.media_type, 60)} instead of GML: ask the data supplier",
                     )
-                while (chunk := await answer.read()) and answer.received <= look.limits.max_document_bytes:
+                while (chunk := await answer.read()) and answer.received <= session.limits.max_document_bytes:
                     parser.feed(chunk)
                     if sample.records.count >= 2 * _SAMPLE:  # it takes no notice of `count`
                         break
                 if answer.complete:
                     parser.close()
         except DefusedXmlException:
-            raise look.error(
-                Reason.MALFORMED_DATA, "answers with XML that has a DTD or entities, which are refused"
+            raise session.error(
+                SourceReason.MALFORMED_DATA, "answers with XML that has a DTD or entities, which are refused"
             ) from None
         except (ParseError, ValueError, LookupError):
-            raise look.error(
-                Reason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
+            raise session.error(
+                SourceReason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
             ) from None
         if sample.exception is not None:
             raise self._reported("GetFeature", sample.exception)
         if sample.root not in ("FeatureCollection", ""):  # "": the cap left no room
-            raise look.error(
-                Reason.UNEXPECTED_CONTENT,
+            raise session.error(
+                SourceReason.UNEXPECTED_CONTENT,
                 f"answers with '{printable(sample.root, 60)}' instead of features: ask the data supplier",
             )
         return sample
@@ -276,10 +281,10 @@ class _Service:
     def _query(self, request: str, parameters: Mapping[str, str]) -> dict[str, str]:
         return {"service": "WFS", "version": self._version, "request": request, **parameters}
 
-    def _reported(self, request: str, code: str) -> ProbeError:
+    def _reported(self, request: str, code: str) -> SourceError:
         # Its text may hold anything; its code is from a list of the standard.
-        return self._look.error(
-            Reason.ERROR_REPORTED,
+        return self._session.error(
+            SourceReason.ERROR_REPORTED,
             f"answers {request} with an exception report ({printable(code, 60) or 'without a code'}): correct the "
             "endpoint, or ask the data supplier",
         )
@@ -294,9 +299,9 @@ class _FeatureType:
     extent: Extent | None
 
 
-def _feature_type(look: Look, capabilities: Element) -> _FeatureType:
+def _feature_type(session: Session, capabilities: Element) -> _FeatureType:
     """The feature type that the target names: by its full name, or by its local name where only one has it."""
-    wanted = look.target.physical_name or ""
+    wanted = session.target.physical_name or ""
     offered: dict[str, Element] = {}
     for element in capabilities.iter():
         name = _text(_child(element, "Name")) if _local(element.tag) == "FeatureType" else ""
@@ -307,8 +312,8 @@ def _feature_type(look: Look, capabilities: Element) -> _FeatureType:
         element = offered[fitting[0]]
         return _FeatureType(fitting[0], _crs(element), _extent(element))
     shown = ", ".join(printable(name, 40) for name in (fitting or list(offered))[:_SHOWN])
-    raise look.error(
-        Reason.ENTITY_NOT_FOUND,
+    raise session.error(
+        SourceReason.ENTITY_NOT_FOUND,
         f"has {len(fitting) or 'no'} feature types '{printable(wanted, 60)}': set physicalName to one that it has"
         f"{f', such as {shown}' if shown else ''}",
     )

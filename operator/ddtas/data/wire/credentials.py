@@ -12,51 +12,51 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote_plus
 
-from ddtas.data.look import Look, Reason
+from ddtas.data.session import Session, SourceReason
 
 
-def headers(look: Look) -> dict[str, str]:
+def headers(session: Session) -> dict[str, str]:
     """The headers that authorise each request; none for schemes that work otherwise.
 
     Raises:
-        ProbeError: Unauthorized when a value is missing, or cannot be sent.
+        SourceError: Unauthorized when a value is missing, or cannot be sent.
     """
-    auth = look.target.auth
+    auth = session.target.auth
     if auth is None:
         return {}
     match auth.scheme:
         case "Basic":
-            return {"Authorization": _basic(value(look, "username", forbidden=":"), value(look, "password"))}
+            return {"Authorization": _basic(value(session, "username", forbidden=":"), value(session, "password"))}
         case "Bearer":
-            return {"Authorization": f"Bearer {value(look, 'token', ascii_only=True)}"}
+            return {"Authorization": f"Bearer {value(session, 'token', ascii_only=True)}"}
         case "ApiKey":
-            return {auth.effective_header or "": value(look, "api-key", ascii_only=True)}
+            return {auth.effective_header or "": value(session, "api-key", ascii_only=True)}
         case "OAuth2ClientCredentials" | "MutualTLS" | "SigV4":
             return {}
 
 
-def client(look: Look) -> dict[str, str]:
+def client(session: Session) -> dict[str, str]:
     """The headers for the token URL of OAuth 2.0: RFC 6749, section 2.3.1, with both values form-encoded.
 
     Raises:
-        ProbeError: as `headers`.
+        SourceError: as `headers`.
     """
-    name, word = (quote_plus(value(look, key)) for key in ("client-id", "client-secret"))
+    name, word = (quote_plus(value(session, key)) for key in ("client-id", "client-secret"))
     return {"Authorization": _basic(name, word)}
 
 
-def tls(look: Look, *, client: bool = True) -> ssl.SSLContext | None:
+def tls(session: Session, *, client: bool = True) -> ssl.SSLContext | None:
     """How TLS is spoken; None for the ordinary way, with the public certificate authorities.
 
     Args:
-        look: whose Secret may have `ca.crt`, and with MutualTLS the client's certificate and key.
+        session: whose Secret may have `ca.crt`, and with MutualTLS the client's certificate and key.
         client: False for others than the server of the endpoint: they do not see the client's certificate.
 
     Raises:
-        ProbeError: Unauthorized when a certificate or key in the Secret cannot be read.
+        SourceError: Unauthorized when a certificate or key in the Secret cannot be read.
     """
-    secret: Mapping[str, str] = look.target.secret or {}
-    wants_client = client and look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
+    secret: Mapping[str, str] = session.target.secret or {}
+    wants_client = client and session.target.auth is not None and session.target.auth.scheme == "MutualTLS"
     if not wants_client and "ca.crt" not in secret:
         return None
     try:
@@ -65,9 +65,9 @@ def tls(look: Look, *, client: bool = True) -> ssl.SSLContext | None:
             _load_client(context, secret["tls.crt"], secret["tls.key"])
     except (ssl.SSLError, ValueError, TypeError, KeyError, OSError):  # TypeError: ca.crt has more than ASCII
         # What OpenSSL says of a key is nobody's business.
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            "could not be looked at: a certificate or key of its Secret is missing or cannot be read: correct tls.crt, "
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            "could not be read: a certificate or key of its Secret is missing or cannot be read: correct tls.crt, "
             "tls.key and ca.crt (PEM; the key without a passphrase)",
         ) from None
     return context
@@ -101,24 +101,24 @@ def _basic(name: str, word: str) -> str:
     return f"Basic {base64.b64encode(f'{name}:{word}'.encode()).decode()}"
 
 
-def value(look: Look, key: str, *, forbidden: str = "", ascii_only: bool = False) -> str:
+def value(session: Session, key: str, *, forbidden: str = "", ascii_only: bool = False) -> str:
     """One value of the Secret.
 
     Args:
-        look: whose Secret.
+        session: whose Secret.
         key: of the value.
         forbidden: characters that it may not have, besides those that cannot be printed.
         ascii_only: it may have no others.
 
     Raises:
-        ProbeError: Unauthorized when it is missing, empty, or cannot be sent.
+        SourceError: Unauthorized when it is missing, empty, or cannot be sent.
     """
-    found = (look.target.secret or {}).get(key, "")
+    found = (session.target.secret or {}).get(key, "")
     usable = found and found.isprintable() and not (ascii_only and not found.isascii())
     if not usable or any(character in found for character in forbidden):
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            f"could not be looked at: {key} of its Secret is missing, or has characters that it may not have (a "
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            f"could not be read: {key} of its Secret is missing, or has characters that it may not have (a "
             "newline at the end?): correct the Secret",
         )
     return found

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ddtas.data.look import Look, Reason
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 
 REFUSED_CERTIFICATE = (
     "breaks off before it answers, as servers do that want another client certificate: correct tls.crt and tls.key of "
@@ -39,25 +39,25 @@ class Endpoint:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
-def endpoint(look: Look, ports: Mapping[str, int], parameters: frozenset[str] = frozenset()) -> Endpoint:
-    """The parts of the endpoint of a look.
+def endpoint(session: Session, ports: Mapping[str, int], parameters: frozenset[str] = frozenset()) -> Endpoint:
+    """The parts of the endpoint of a session.
 
     Args:
-        look: whose endpoint.
+        session: whose endpoint.
         ports: the usual one of each scheme that may be.
         parameters: that the query may have.
 
     Raises:
-        ProbeError: AddressForbidden when it is not such a URL.
+        SourceError: AddressForbidden when it is not such a URL.
     """
-    wrong = look.error(
-        Reason.ADDRESS_FORBIDDEN,
+    wrong = session.error(
+        SourceReason.ADDRESS_FORBIDDEN,
         f"is no {' or '.join(f'{scheme}://' for scheme in ports)} URL of a server"
         + (f" (with no parameters but {' and '.join(sorted(parameters))})" if parameters else "")
         + ": correct the endpoint",
     )
     try:
-        parts = urlsplit(look.target.endpoint)
+        parts = urlsplit(session.target.endpoint)
         query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), max_num_fields=8))
         found = Endpoint(
             parts.scheme,
@@ -80,61 +80,61 @@ def endpoint(look: Look, ports: Mapping[str, int], parameters: frozenset[str] = 
 
 
 @asynccontextmanager
-async def limited(look: Look) -> AsyncIterator[None]:
-    """The deadline of a look, until the context is left; and what errors of its connection mean.
+async def limited(session: Session) -> AsyncIterator[None]:
+    """The deadline of a session, until the context is left; and what errors of its connection mean.
 
     Raises:
-        ProbeError: TooSlow, Unreachable, or Unauthorized when the server wants (another) client certificate.
+        SourceError: TooSlow, Unreachable, or Unauthorized when the server wants (another) client certificate.
     """
-    seconds = look.limits.deadline_seconds
+    seconds = session.limits.deadline_seconds
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise too_slow(look) from None
+        raise too_slow(session) from None
     except ssl.SSLCertVerificationError:
-        raise look.error(
-            Reason.UNREACHABLE,
+        raise session.error(
+            SourceReason.UNREACHABLE,
             "has no TLS certificate that can be trusted: ask the data supplier for a valid one, or put that of its "
             "authority in ca.crt of the Secret",
         ) from None
     except ssl.SSLError as error:
         if "ALERT" in (error.reason or ""):  # the server's own word
-            raise look.error(Reason.UNAUTHORIZED, REFUSED_CERTIFICATE) from None
-        raise look.error(
-            Reason.UNREACHABLE, "does not speak TLS as it should: correct the scheme or the port of the endpoint"
+            raise session.error(SourceReason.UNAUTHORIZED, REFUSED_CERTIFICATE) from None
+        raise session.error(
+            SourceReason.UNREACHABLE, "does not speak TLS as it should: correct the scheme or the port of the endpoint"
         ) from None
     except (OSError, EOFError):  # EOFError: of a stream that ends too early
-        raise look.error(
-            Reason.UNREACHABLE, "broke off before the answer was complete: ask the data supplier"
+        raise session.error(
+            SourceReason.UNREACHABLE, "broke off before the answer was complete: ask the data supplier"
         ) from None
 
 
-def too_slow(look: Look) -> ProbeError:
-    """The error for a look whose time is up."""
-    return look.error(
-        Reason.TOO_SLOW,
-        f"was not read within {look.limits.deadline_seconds:g} seconds: ask its supplier for a faster server",
+def too_slow(session: Session) -> SourceError:
+    """The error for a session whose time is up."""
+    return session.error(
+        SourceReason.TOO_SLOW,
+        f"was not read within {session.limits.deadline_seconds:g} seconds: ask its supplier for a faster server",
     )
 
 
 async def connect(
-    look: Look, host: str, port: int, tls: ssl.SSLContext | None = None
+    session: Session, host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to the first address of a host that may be connected to, and to no other.
 
     Args:
-        look: counts it as a request.
+        session: counts it as a request.
         host: name or address.
         port: of TCP.
         tls: how TLS is spoken, with the host's name; plain TCP without it.
 
     Raises:
-        ProbeError: AddressForbidden or Unreachable; TooManyRequests.
+        SourceError: AddressForbidden or Unreachable; TooManyRequests.
         ssl.SSLError: TLS cannot be agreed on.
     """
-    look.count_request()
-    address = await http.permitted(look, host, port)
+    session.count_request()
+    address = await http.permitted(session, host, port)
     try:
         # An address is not looked up again.
         secure: dict[str, Any] = (
@@ -143,18 +143,18 @@ async def connect(
         async with asyncio.timeout(http.CONNECT_SECONDS):
             return await asyncio.open_connection(address, port, limit=_BUFFER_BYTES, **secure)
     except TimeoutError:
-        raise look.error(Reason.UNREACHABLE, http.NO_CONNECTION) from None
+        raise session.error(SourceReason.UNREACHABLE, http.NO_CONNECTION) from None
     except ssl.SSLError:
         raise  # an OSError too, with more to say
     except OSError as error:
         kind = "no connection" if tls is None or isinstance(error, ConnectionRefusedError) else "no TLS connection"
-        raise look.error(
-            Reason.UNREACHABLE,
+        raise session.error(
+            SourceReason.UNREACHABLE,
             f"takes {kind}: is the server up, are the scheme and the port right, and does a firewall or NetworkPolicy "
             "let the operator out?",
         ) from None
 
 
-def mutual(look: Look) -> bool:
+def mutual(session: Session) -> bool:
     """Whether the operator shows a client certificate."""
-    return look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
+    return session.target.auth is not None and session.target.auth.scheme == "MutualTLS"

@@ -28,10 +28,10 @@ from defusedxml.common import DefusedXmlException
 from yarl import URL
 
 from ddtas import __version__
-from ddtas.data.look import Look, Reason
+from ddtas.data.addresses import AddressPolicy
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import credentials
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 _CHUNK_BYTES = 16 * 1024  # small enough that working through one does not hold up the event loop
 _HEADER_BYTES = 8 * 1024  # of one header; aiohttp itself bounds their number
@@ -71,7 +71,7 @@ class Answer:
         complete: the body was read to its end; False while reading, and when the cap ended it.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, look: Look) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, session: Session) -> None:
         self.status = response.status
         self.url = str(response.url)
         self.headers = response.headers
@@ -79,7 +79,7 @@ class Answer:
         self.received = 0
         self.complete = False
         self._content = response.content
-        self._look = look
+        self._session = session
 
     def is_other(self, words: Iterable[str]) -> bool:
         """Whether the media type is surely something else: pictures and the like, or a subtype with one of these words.
@@ -93,13 +93,13 @@ class Answer:
         """The next piece of the body, at most 16 KiB; empty at its end, and at the cap."""
         # Pieces that are in the buffer already would otherwise come without giving the event loop a turn.
         await asyncio.sleep(0)
-        room = self._look.limits.max_bytes - self._look.received
+        room = self._session.limits.max_bytes - self._session.received
         chunk = await self._content.read(min(room, _CHUNK_BYTES) or 1)  # at the cap: is there more?
         self.complete = not chunk
         if not room:
             return b""
         self.received += len(chunk)
-        self._look.received += len(chunk)
+        self._session.received += len(chunk)
         return chunk
 
 
@@ -123,21 +123,21 @@ class Visit:
 
     def __init__(
         self,
-        look: Look,
-        session: aiohttp.ClientSession,
+        session: Session,
+        connections: aiohttp.ClientSession,
         authorization: Mapping[str, str],
         tls: ssl.SSLContext | Literal[True],
     ) -> None:
         """Begin a visit.
 
         Args:
-            look: it is part of.
+            session: it is part of.
             session: speaks TLS without a client's certificate.
             authorization: headers for the endpoint's origin alone.
             tls: how TLS is spoken with the endpoint's origin alone.
         """
-        self.look = look
-        self._session = session
+        self.session = session
+        self._connections = connections
         self._authorization = authorization
         self._tls = tls
 
@@ -159,19 +159,19 @@ class Visit:
             headers: besides; they go where the credentials go, as signatures do. `Range` goes everywhere.
 
         Raises:
-            ProbeError: with every reason but MalformedData, EntityNotFound, InternalError and Reachable. A status
+            SourceError: with every reason but MalformedData, EntityNotFound, InternalError and Reachable. A status
                 other than 200 (or 206) is HttpError, or Unauthorized; `NotFoundError` for 404 and 410.
         """
-        look = self.look
-        look.count_request()
+        session = self.session
+        session.count_request()
         start = self.resolve(url).update_query(query or {})
         asked = asyncio.get_running_loop().time()
         response = await self._follow(start, accept, headers or {})
-        if look.latency_milliseconds is None:
-            look.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - asked))
+        if session.latency_milliseconds is None:
+            session.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - asked))
         try:
             self._check(response, partial="Range" in (headers or {}))
-            yield Answer(response, look)
+            yield Answer(response, session)
         finally:
             response.close()  # not release(): that would read on
 
@@ -188,7 +188,7 @@ class Visit:
         Of a name that an object has twice, the last value counts. Each text can be encoded in UTF-8.
 
         Raises:
-            ProbeError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken;
+            SourceError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken;
                 `TooLongError`.
         """
         async with self.get(url, accept=accept, query=query, headers=headers) as answer:
@@ -200,12 +200,13 @@ class Visit:
             try:
                 value = parse_json(body)
             except (ValueError, RecursionError):
-                raise self.look.error(
-                    Reason.MALFORMED_DATA, "answers with JSON that cannot be read: ask the data supplier"
+                raise self.session.error(
+                    SourceReason.MALFORMED_DATA, "answers with JSON that cannot be read: ask the data supplier"
                 ) from None
             if _deeper_than([value], _DEPTH, _held):
-                raise self.look.error(
-                    Reason.MALFORMED_DATA, f"answers with JSON nested more than {_DEPTH} deep: ask the data supplier"
+                raise self.session.error(
+                    SourceReason.MALFORMED_DATA,
+                    f"answers with JSON nested more than {_DEPTH} deep: ask the data supplier",
                 )
             return Document(value, answer.url, answer.headers)
 
@@ -220,7 +221,7 @@ class Visit:
         """GET an XML document of at most `max_document_bytes`, nested at most 64 deep, without a DTD or entities.
 
         Raises:
-            ProbeError: as `get`; UnexpectedContent where it is not XML, MalformedData where it is broken, or has what
+            SourceError: as `get`; UnexpectedContent where it is not XML, MalformedData where it is broken, or has what
                 it may not have; `TooLongError`.
         """
         async with self.get(url, accept=accept, query=query, headers=headers) as answer:
@@ -230,16 +231,17 @@ class Visit:
             try:
                 root: Element = ElementTree.fromstring(body, forbid_dtd=True)
             except DefusedXmlException:
-                raise self.look.error(
-                    Reason.MALFORMED_DATA, "answers with XML that has a DTD or entities, which are refused"
+                raise self.session.error(
+                    SourceReason.MALFORMED_DATA, "answers with XML that has a DTD or entities, which are refused"
                 ) from None
             except (ParseError, ValueError, LookupError):
-                raise self.look.error(
-                    Reason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
+                raise self.session.error(
+                    SourceReason.MALFORMED_DATA, "answers with XML that cannot be read: ask the data supplier"
                 ) from None
             if _deeper_than([root], _DEPTH, list):
-                raise self.look.error(
-                    Reason.MALFORMED_DATA, f"answers with XML nested more than {_DEPTH} deep: ask the data supplier"
+                raise self.session.error(
+                    SourceReason.MALFORMED_DATA,
+                    f"answers with XML nested more than {_DEPTH} deep: ask the data supplier",
                 )
             return Document(root, answer.url, answer.headers)
 
@@ -247,16 +249,16 @@ class Visit:
         """The absolute form of a URL that may be relative to the endpoint as a directory.
 
         Raises:
-            ProbeError: AddressForbidden when it is no http(s) URL.
+            SourceError: AddressForbidden when it is no http(s) URL.
         """
-        endpoint = self._parse(self.look.target.endpoint)
+        endpoint = self._parse(self.session.target.endpoint)
         if url is None:
             return endpoint
         below = endpoint if endpoint.path.endswith("/") else endpoint.with_path(endpoint.path + "/", keep_query=True)
         return self._parse(url, below)
 
     async def _whole(self, answer: Answer) -> bytes:
-        most = self.look.limits.max_document_bytes
+        most = self.session.limits.max_document_bytes
         body = bytearray()
         while chunk := await answer.read():
             body += chunk
@@ -264,9 +266,10 @@ class Visit:
                 break
         if not answer.complete:
             raise TooLongError(
-                Reason.MALFORMED_DATA,
-                f"{self.look.target.place} answers with a document of more than "
-                f"{min(most, self.look.limits.max_bytes)} bytes where a short one was expected: ask the data supplier",
+                SourceReason.MALFORMED_DATA,
+                f"{self.session.target.place} answers with a document of more than "
+                f"{min(most, self.session.limits.max_bytes)} bytes where a short one was expected: ask the data "
+                "supplier",
             )
         return bytes(body)
 
@@ -275,23 +278,23 @@ class Visit:
 
         Redirects are followed by hand: aiohttp would send credentials on in cases where we do not.
         """
-        origin = self._parse(self.look.target.endpoint).origin()
+        origin = self._parse(self.session.target.endpoint).origin()
         trusted = url.origin() == origin
-        most = self.look.limits.max_redirects
+        most = self.session.limits.max_redirects
         for _ in range(most + 1):
             sent = {"Accept": accept} | ({**self._authorization, **headers} if trusted else {})
             if "Range" in headers:  # says nothing about us, and keeps the answer of any server short
                 sent["Range"] = headers["Range"]
             # A client's certificate tells who we are, so it is for the origin alone too.
             tls = self._tls if trusted else True  # the session's own way
-            response = await self._session.get(url, headers=sent, allow_redirects=False, ssl=tls)
+            response = await self._connections.get(url, headers=sent, allow_redirects=False, ssl=tls)
             if response.status not in _REDIRECTS:
                 return response
             response.close()
             url = self._parse(response.headers.get("Location", ""), url, redirect=True)
             trusted = trusted and url.origin() == origin  # for good: a redirect back is another server's choice of path
-        raise self.look.error(
-            Reason.TOO_MANY_REDIRECTS, f"redirects more than {most} times: give the URL of the data itself"
+        raise self.session.error(
+            SourceReason.TOO_MANY_REDIRECTS, f"redirects more than {most} times: give the URL of the data itself"
         )
 
     def _parse(self, text: str, base: URL | None = None, *, redirect: bool = False) -> URL:
@@ -304,8 +307,8 @@ class Visit:
         except (ValueError, TypeError):  # no URL at all; its text says too much about a secret or a payload to show
             pass
         culprit = "redirects to what is" if redirect else "links to what is" if base else "is"
-        raise self.look.error(
-            Reason.ADDRESS_FORBIDDEN, f"{culprit} not a http or https URL: give the URL of the data itself"
+        raise self.session.error(
+            SourceReason.ADDRESS_FORBIDDEN, f"{culprit} not a http or https URL: give the URL of the data itself"
         )
 
     def _check(self, response: aiohttp.ClientResponse, *, partial: bool) -> None:
@@ -313,21 +316,21 @@ class Visit:
         if response.status in (401, 403):
             advice = (
                 "correct the Secret named in credentials (they are not sent on when a redirect leaves the server)"
-                if self.look.target.auth
+                if self.session.target.auth
                 else "name a Secret in credentials"
             )
-            raise self.look.error(Reason.UNAUTHORIZED, f"answers {_status(response.status)}: {advice}")
+            raise self.session.error(SourceReason.UNAUTHORIZED, f"answers {_status(response.status)}: {advice}")
         if response.status in (404, 410):
             raise NotFoundError(
-                Reason.HTTP_ERROR,
-                f"{self.look.target.place} answers {_status(response.status)}: correct the endpoint, or ask the data "
-                "supplier",
+                SourceReason.HTTP_ERROR,
+                f"{self.session.target.place} answers {_status(response.status)}: correct the endpoint, or ask the "
+                "data supplier",
             )
         if response.status != http.HTTPStatus.OK and not (
             partial and response.status == http.HTTPStatus.PARTIAL_CONTENT
         ):
-            error = self.look.error(
-                Reason.HTTP_ERROR,
+            error = self.session.error(
+                SourceReason.HTTP_ERROR,
                 f"answers {_status(response.status)}: correct the endpoint, or ask the data supplier",
             )
             if response.status == http.HTTPStatus.BAD_REQUEST:
@@ -340,48 +343,48 @@ class Visit:
                 "clients that ask for Accept-Encoding identity"
             )
 
-    def _unexpected(self, what: str) -> ProbeError:
-        return self.look.error(Reason.UNEXPECTED_CONTENT, f"answers with {what}")
+    def _unexpected(self, what: str) -> SourceError:
+        return self.session.error(SourceReason.UNEXPECTED_CONTENT, f"answers with {what}")
 
 
-class NotFoundError(ProbeError):
+class NotFoundError(SourceError):
     """HTTP 404 or 410: a probe may know better than `HttpError` what is not there."""
 
 
-class BadRequestError(ProbeError):
+class BadRequestError(SourceError):
     """HTTP 400: a probe may know better what in its request is wrong."""
 
 
-class TooLongError(ProbeError):
+class TooLongError(SourceError):
     """A document is longer than one may be: a probe may ask for less."""
 
 
 @asynccontextmanager
-async def visit(look: Look) -> AsyncIterator[Visit]:
+async def visit(session: Session) -> AsyncIterator[Visit]:
     """Visit the server of a source; the deadline runs until the context is left.
 
     Raises:
-        ProbeError: with every reason but InternalError and Reachable.
+        SourceError: with every reason but InternalError and Reachable.
     """
-    gate = _Gate(look.policy)
-    seconds = look.limits.deadline_seconds
+    gate = _Gate(session.policy)
+    seconds = session.limits.deadline_seconds
     try:
-        tls: ssl.SSLContext | Literal[True] = credentials.tls(look) or True
-        async with asyncio.timeout(seconds), _session(gate, credentials.tls(look, client=False)) as session:
-            visiting = Visit(look, session, credentials.headers(look), tls)
-            if look.target.auth is not None and look.target.auth.scheme == "OAuth2ClientCredentials":
-                visiting = Visit(look, session, await _token(visiting, gate), tls)
+        tls: ssl.SSLContext | Literal[True] = credentials.tls(session) or True
+        async with asyncio.timeout(seconds), _connections(gate, credentials.tls(session, client=False)) as connections:
+            visiting = Visit(session, connections, credentials.headers(session), tls)
+            if session.target.auth is not None and session.target.auth.scheme == "OAuth2ClientCredentials":
+                visiting = Visit(session, connections, await _token(visiting, gate), tls)
             yield visiting
     except aiohttp.ConnectionTimeoutError:
-        raise look.error(Reason.UNREACHABLE, NO_CONNECTION) from None
+        raise session.error(SourceReason.UNREACHABLE, NO_CONNECTION) from None
     except TimeoutError:
-        raise look.error(
-            Reason.TOO_SLOW,
+        raise session.error(
+            SourceReason.TOO_SLOW,
             f"was not read within {seconds:g} seconds: ask its supplier for a faster server, or for a smaller extract",
         ) from None
     except (aiohttp.ClientError, ConnectionError) as error:
         # `from None`: what aiohttp says can hold the query, or bytes that the server sent.
-        raise _explain(error, gate, look) from None
+        raise _explain(error, gate, session) from None
 
 
 async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
@@ -391,36 +394,36 @@ async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
     a redirect is not followed.
 
     Raises:
-        ProbeError: Unauthorized when there is no token; Unreachable or AddressForbidden about the token URL.
+        SourceError: Unauthorized when there is no token; Unreachable or AddressForbidden about the token URL.
     """
-    look = visiting.look
-    assert look.target.auth is not None  # noqa: S101 - the caller looked
-    look.count_request()
-    url = visiting._parse(look.target.auth.token_url or "")
+    session = visiting.session
+    assert session.target.auth is not None  # noqa: S101 - the caller checked
+    session.count_request()
+    url = visiting._parse(session.target.auth.token_url or "")
     form = {"grant_type": "client_credentials"}
-    if look.target.auth.scope:
-        form["scope"] = look.target.auth.scope
-    headers = {"Accept": "application/json", **credentials.client(look)}
-    refused = look.error(
-        Reason.UNAUTHORIZED,
-        "could not be looked at: the token URL gives no access token: correct the Secret, tokenUrl and scope in "
-        "credentials",
+    if session.target.auth.scope:
+        form["scope"] = session.target.auth.scope
+    headers = {"Accept": "application/json", **credentials.client(session)}
+    refused = session.error(
+        SourceReason.UNAUTHORIZED,
+        "could not be read: the token URL gives no access token: correct the Secret, tokenUrl and scope in credentials",
     )
     try:
-        async with visiting._session.post(url, data=form, headers=headers, allow_redirects=False) as response:
+        async with visiting._connections.post(url, data=form, headers=headers, allow_redirects=False) as response:
             if response.status != http.HTTPStatus.OK:
                 raise refused
-            answer = parse_json(await visiting._whole(Answer(response, look)))
+            answer = parse_json(await visiting._whole(Answer(response, session)))
     except aiohttp.InvalidURL:
-        raise look.error(
-            Reason.ADDRESS_FORBIDDEN, "has a tokenUrl whose host is no valid name or address: correct the tokenUrl"
+        raise session.error(
+            SourceReason.ADDRESS_FORBIDDEN,
+            "has a tokenUrl whose host is no valid name or address: correct the tokenUrl",
         ) from None
     except (aiohttp.ClientError, ConnectionError):  # a connection that takes too long among them
         if gate.refusals:
-            raise forbidden(look, gate.refusals, "tokenUrl") from None
-        raise look.error(
-            Reason.UNREACHABLE,
-            "could not be looked at: the token URL does not answer with valid HTTP, or has no TLS certificate that can "
+            raise forbidden(session, gate.refusals, "tokenUrl") from None
+        raise session.error(
+            SourceReason.UNREACHABLE,
+            "could not be read: the token URL does not answer with valid HTTP, or has no TLS certificate that can "
             "be trusted: correct tokenUrl in credentials",
         ) from None
     except (ValueError, RecursionError, TooLongError):
@@ -428,12 +431,12 @@ async def _token(visiting: Visit, gate: "_Gate") -> dict[str, str]:
     token = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
         raise refused
-    look.confided.append(token)
+    session.confided.append(token)
     return {"Authorization": f"Bearer {token}"}
 
 
 class _Gate:
-    """Makes the sockets of one look, and no socket for an address that the policy refuses."""
+    """Makes the sockets of one session, and no socket for an address that the policy refuses."""
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
@@ -483,34 +486,34 @@ async def lookup(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[t
         raise OSError(None, "no answer from DNS") from None
 
 
-async def permitted(look: Look, host: str, port: int) -> str:
+async def permitted(session: Session, host: str, port: int) -> str:
     """The first address of a host that may be connected to, for clients that make sockets of their own.
 
     They must connect to this address and not look the name up again: the answer may be another by then.
 
     Raises:
-        ProbeError: Unreachable when the host is not in DNS, AddressForbidden when no address may be connected to.
+        SourceError: Unreachable when the host is not in DNS, AddressForbidden when no address may be connected to.
     """
-    if refusal := look.policy.name_refusal(host):
-        raise forbidden(look, {f"{host} ({refusal})"})
+    if refusal := session.policy.name_refusal(host):
+        raise forbidden(session, {f"{host} ({refusal})"})
     try:
         found = [str(info[4][0]) for info in await lookup(host, port)]
     except OSError:
-        raise look.error(
-            Reason.UNREACHABLE, "has a host that is not in DNS, or DNS does not answer: correct the endpoint"
+        raise session.error(
+            SourceReason.UNREACHABLE, "has a host that is not in DNS, or DNS does not answer: correct the endpoint"
         ) from None
-    refusals = {address: look.policy.refusal(address, host) for address in found}
+    refusals = {address: session.policy.refusal(address, host) for address in found}
     allowed = next((address for address, refusal in refusals.items() if refusal is None), None)
     if allowed is None:
-        raise forbidden(look, {f"{address} ({refusal})" for address, refusal in refusals.items()})
+        raise forbidden(session, {f"{address} ({refusal})" for address, refusal in refusals.items()})
     return allowed
 
 
-def forbidden(look: Look, refusals: set[str], culprit: str = "endpoint") -> ProbeError:
+def forbidden(session: Session, refusals: set[str], culprit: str = "endpoint") -> SourceError:
     """The error for addresses, each with its refusal, that may not be connected to."""
     verb = "leads to" if culprit == "endpoint" else f"has a {culprit} that leads to"
-    return look.error(
-        Reason.ADDRESS_FORBIDDEN,
+    return session.error(
+        SourceReason.ADDRESS_FORBIDDEN,
         f"{verb} {', '.join(sorted(refusals)[:4])}, where probes may not connect to: correct the {culprit}, or ask "
         "whoever runs the operator to allow it (docs/operations.md, Network)",
     )
@@ -536,8 +539,8 @@ class _Resolver(AbstractResolver):
         """Nothing to close: the threads are shared."""
 
 
-def _session(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
-    """A session for one look, so that nothing (connections, cookies, DNS answers) goes over to another source."""
+def _connections(gate: _Gate, tls: Any) -> aiohttp.ClientSession:
+    """A session for one session, so that nothing (connections, cookies, DNS answers) goes over to another source."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             socket_factory=gate.socket, resolver=_Resolver(gate), use_dns_cache=False, force_close=True, ssl=tls or True
@@ -603,11 +606,11 @@ def _status(status: int) -> str:
         return f"HTTP {status}"
 
 
-def _mutual(look: Look) -> bool:
-    return look.target.auth is not None and look.target.auth.scheme == "MutualTLS"
+def _mutual(session: Session) -> bool:
+    return session.target.auth is not None and session.target.auth.scheme == "MutualTLS"
 
 
-def _refused_certificate(error: Exception, look: Look) -> bool:
+def _refused_certificate(error: Exception, session: Session) -> bool:
     """Whether the server ended the handshake because of the client's certificate.
 
     From TLS 1.3 on it says so when the handshake is over for the client, and the end of the connection may overtake
@@ -616,42 +619,45 @@ def _refused_certificate(error: Exception, look: Look) -> bool:
     causes = (getattr(error, "os_error", None), error.__cause__)
     alert = next((cause.reason or "" for cause in causes if isinstance(cause, ssl.SSLError)), "")
     if "ALERT" in alert:
-        return _mutual(look) or any(word in alert for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED"))
+        return _mutual(session) or any(word in alert for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED"))
     ended = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientResponseError | aiohttp.InvalidURL)
-    return _mutual(look) and ended and look.latency_milliseconds is None
+    return _mutual(session) and ended and session.latency_milliseconds is None
 
 
-def _explain(error: Exception, gate: _Gate, look: Look) -> ProbeError:
-    """What an aiohttp error means. Nothing in it varies from look to look, or the status would change each time."""
-    where = look.target.place
-    if _refused_certificate(error, look):
-        return ProbeError(
-            Reason.UNAUTHORIZED,
+def _explain(error: Exception, gate: _Gate, session: Session) -> SourceError:
+    """What an aiohttp error means. Nothing in it varies from probe to probe, or the status would change each time."""
+    where = session.target.place
+    if _refused_certificate(error, session):
+        return SourceError(
+            SourceReason.UNAUTHORIZED,
             f"{where} breaks off before it answers, as servers do that want another client's certificate: correct "
             "tls.crt and tls.key in the Secret named in credentials"
-            if _mutual(look)
+            if _mutual(session)
             else f"{where} wants a client's certificate: name a Secret in credentials, with the scheme MutualTLS",
         )
     if isinstance(error, aiohttp.InvalidURL):
-        return ProbeError(
-            Reason.ADDRESS_FORBIDDEN, f"{where} leads to a host that is no valid name or address: correct the endpoint"
+        return SourceError(
+            SourceReason.ADDRESS_FORBIDDEN,
+            f"{where} leads to a host that is no valid name or address: correct the endpoint",
         )
     if isinstance(error, aiohttp.ClientSSLError):
-        return ProbeError(
-            Reason.UNREACHABLE,
+        return SourceError(
+            SourceReason.UNREACHABLE,
             f"{where} has no TLS certificate that can be trusted: ask the data supplier for a valid one",
         )
     if isinstance(error, aiohttp.ClientConnectorError) and gate.refusals:
-        return forbidden(look, gate.refusals)
+        return forbidden(session, gate.refusals)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ProbeError(
-            Reason.UNREACHABLE, f"the host of {where} is not in DNS, or DNS does not answer: correct the endpoint"
+        return SourceError(
+            SourceReason.UNREACHABLE, f"the host of {where} is not in DNS, or DNS does not answer: correct the endpoint"
         )
     if isinstance(error, aiohttp.ClientConnectorError):
-        return ProbeError(
-            Reason.UNREACHABLE,
+        return SourceError(
+            SourceReason.UNREACHABLE,
             f"no connection to {where}: is the server up, and does a firewall or NetworkPolicy let the operator out?",
         )
     if isinstance(error, aiohttp.ClientResponseError):
-        return ProbeError(Reason.HTTP_ERROR, f"{where} does not answer with valid HTTP: ask the data supplier")
-    return ProbeError(Reason.UNREACHABLE, f"{where} broke off before the data was complete: ask the data supplier")
+        return SourceError(SourceReason.HTTP_ERROR, f"{where} does not answer with valid HTTP: ask the data supplier")
+    return SourceError(
+        SourceReason.UNREACHABLE, f"{where} broke off before the data was complete: ask the data supplier"
+    )

@@ -28,9 +28,9 @@ import psycopg
 from psycopg import sql
 from pydantic import TypeAdapter, ValidationError
 
-from ddtas.data.look import Look, Reason
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import credentials, hosts
-from ddtas.errors import ProbeError
+from ddtas.errors import SourceError
 
 _LOCK_SECONDS = 1
 _LOOPBACK = "127.0.0.1"
@@ -45,19 +45,19 @@ _Answer = TypeVar("_Answer")
 _Found = TypeVar("_Found")
 
 
-async def session(look: Look, visit: Callable[["Session"], Awaitable[_Found]]) -> _Found:
+async def transaction(session: Session, visit: Callable[["Transaction"], Awaitable[_Found]]) -> _Found:
     """Connect, let `visit` ask its questions in one read-only transaction, and disconnect; all before the deadline.
 
     Raises:
-        ProbeError: with a Reason; those of HTTP excepted.
+        SourceError: with a Reason; those of HTTP excepted.
     """
-    at = hosts.endpoint(look, {"postgresql": 5432}, frozenset({"sslmode", "user"}))
+    at = hosts.endpoint(session, {"postgresql": 5432}, frozenset({"sslmode", "user"}))
     with ExitStack() as files:
-        parameters = _parameters(look, at, lambda text: files.enter_context(_file(text)))
-        async with hosts.limited(look), _relaying(look, at) as relay:
+        parameters = _parameters(session, at, lambda text: files.enter_context(_file(text)))
+        async with hosts.limited(session), _relaying(session, at) as relay:
             # A task of its own: psycopg answers a cancellation with a request to the server and up to 5 seconds of
             # waiting, but sees at once that its connection is gone.
-            work = asyncio.create_task(_visit(look, {**parameters, "port": relay.port}, visit))
+            work = asyncio.create_task(_visit(session, {**parameters, "port": relay.port}, visit))
             try:
                 await asyncio.wait({work})
             finally:
@@ -67,23 +67,27 @@ async def session(look: Look, visit: Callable[["Session"], Awaitable[_Found]]) -
                 return work.result()
             except psycopg.Error as error:
                 # `from None`: what the server says can hold anything.
-                raise (malformed(look, "more than was asked for") if relay.full else _explain(look, error)) from None
+                raise (
+                    malformed(session, "more than was asked for") if relay.full else _explain(session, error)
+                ) from None
 
 
-async def _visit(look: Look, parameters: dict[str, Any], visit: Callable[["Session"], Awaitable[_Found]]) -> _Found:
+async def _visit(
+    session: Session, parameters: dict[str, Any], visit: Callable[["Transaction"], Awaitable[_Found]]
+) -> _Found:
     connection = await psycopg.AsyncConnection.connect(**parameters, prepare_threshold=None)
     try:
         await connection.set_read_only(True)  # the transaction is a BEGIN READ ONLY
-        return await visit(Session(look, connection))
+        return await visit(Transaction(session, connection))
     finally:
         await connection.close()
 
 
-class Session:
+class Transaction:
     """A read-only transaction."""
 
-    def __init__(self, look: Look, connection: psycopg.AsyncConnection[Any]) -> None:
-        self._look = look
+    def __init__(self, session: Session, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._session = session
         self._connection = connection
 
     async def ask(
@@ -95,17 +99,17 @@ class Session:
         """Ask one thing: a statement whose only row has one JSON document.
 
         Raises:
-            ProbeError: MalformedData when it is no such document; TooManyRequests.
+            SourceError: MalformedData when it is no such document; TooManyRequests.
             psycopg.Error: of the server, or of the connection.
         """
-        self._look.count_request()
+        self._session.count_request()
         result = (await self._connection.execute(query, values or None)).pgresult
         # The raw bytes: psycopg would turn them into whatever type the server says they are.
         row = result.get_value(0, 0) if result and (result.ntuples, result.nfields) == (1, 1) else None
         try:
             return answer.validate_json(row or b"")
         except ValidationError:
-            raise malformed(self._look, "something else than was asked for") from None
+            raise malformed(self._session, "something else than was asked for") from None
 
 
 class _Relay:
@@ -115,12 +119,12 @@ class _Relay:
     gets no more bytes than it may. TLS and SCRAM go through as they are: it is libpq that checks the server.
     """
 
-    def __init__(self, look: Look, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._look = look
+    def __init__(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._session = session
         self._reader = reader
         self._writer = writer
         self._started = asyncio.get_running_loop().time()
-        self._most = min(look.limits.max_document_bytes, look.limits.max_bytes)
+        self._most = min(session.limits.max_document_bytes, session.limits.max_bytes)
         self._client: asyncio.StreamWriter | None = None
         self._listener: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -165,10 +169,10 @@ class _Relay:
 
     async def _receive(self, writer: asyncio.StreamWriter) -> None:
         while chunk := await self._reader.read(_CHUNK_BYTES):
-            if self._look.latency_milliseconds is None:
-                self._look.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - self._started))
-            self._look.received += len(chunk)
-            if self._look.received > self._most:
+            if self._session.latency_milliseconds is None:
+                self._session.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - self._started))
+            self._session.received += len(chunk)
+            if self._session.received > self._most:
                 self.full = True
                 break
             writer.write(chunk)
@@ -180,8 +184,8 @@ class _Relay:
 
 
 @asynccontextmanager
-async def _relaying(look: Look, at: hosts.Endpoint) -> AsyncIterator[_Relay]:
-    relay = _Relay(look, *await hosts.connect(look, at.host, at.port))
+async def _relaying(session: Session, at: hosts.Endpoint) -> AsyncIterator[_Relay]:
+    relay = _Relay(session, *await hosts.connect(session, at.host, at.port))
     try:
         await relay.listen()
         yield relay
@@ -202,26 +206,29 @@ def _file(text: str) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _parameters(look: Look, at: hosts.Endpoint, file: Callable[[str], str]) -> dict[str, Any]:
+def _parameters(session: Session, at: hosts.Endpoint, file: Callable[[str], str]) -> dict[str, Any]:
     """The parameters of libpq: all that it would otherwise take from PG* variables, or from files in a home directory.
 
     Raises:
-        ProbeError: Unauthorized for credentials that PostgreSQL does not take; AddressForbidden for an endpoint that is
-            not as it should be.
+        SourceError: Unauthorized for credentials that PostgreSQL does not take; AddressForbidden for an endpoint that
+            is not as it should be.
     """
     if not at.path or "/" in at.path:
-        raise look.error(Reason.ADDRESS_FORBIDDEN, "does not name one database: give postgresql://host[:port]/database")
-    secret = look.target.secret or {}
+        raise session.error(
+            SourceReason.ADDRESS_FORBIDDEN, "does not name one database: give postgresql://host[:port]/database"
+        )
+    secret = session.target.secret or {}
     mode = at.query.get("sslmode", "verify-full" if "ca.crt" in secret else "require")
     if mode not in ("verify-full", "require", "disable"):
-        raise look.error(
-            Reason.ADDRESS_FORBIDDEN, "has another sslmode than verify-full, require or disable: correct the endpoint"
+        raise session.error(
+            SourceReason.ADDRESS_FORBIDDEN,
+            "has another sslmode than verify-full, require or disable: correct the endpoint",
         )
-    user, password, certified = _login(look, at, mode)
-    credentials.tls(look)  # libpq would say less well what is wrong with a certificate
+    user, password, certified = _login(session, at, mode)
+    credentials.tls(session)  # libpq would say less well what is wrong with a certificate
     authorities = file(secret["ca.crt"]) if "ca.crt" in secret else ssl.get_default_verify_paths().cafile
     verified = mode == "verify-full"
-    seconds = look.limits.deadline_seconds
+    seconds = session.limits.deadline_seconds
     milliseconds = max(1, int(800 * seconds))  # its own error says more than our deadline does
     settings = {
         "search_path": "pg_catalog",
@@ -268,25 +275,26 @@ def _parameters(look: Look, at: hosts.Endpoint, file: Callable[[str], str]) -> d
     }
 
 
-def _login(look: Look, at: hosts.Endpoint, mode: str) -> tuple[str, str, bool]:
+def _login(session: Session, at: hosts.Endpoint, mode: str) -> tuple[str, str, bool]:
     """User, password, and whether there is a client certificate."""
-    scheme = look.target.auth.scheme if look.target.auth else None
+    scheme = session.target.auth.scheme if session.target.auth else None
     if scheme == "Basic":
-        return credentials.value(look, "username"), credentials.value(look, "password"), False
+        return credentials.value(session, "username"), credentials.value(session, "password"), False
     if scheme not in (None, "MutualTLS"):
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            f"could not be looked at: PostgreSQL takes no {scheme}: set scheme in credentials to Basic or MutualTLS",
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            f"could not be read: PostgreSQL takes no {scheme}: set scheme in credentials to Basic or MutualTLS",
         )
     if scheme and mode == "disable":
-        raise look.error(
-            Reason.UNAUTHORIZED, "could not be looked at: there is no client certificate without TLS: correct sslmode"
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            "could not be read: there is no client certificate without TLS: correct sslmode",
         )
     user = at.query.get("user")
     if not user:
-        raise look.error(
-            Reason.UNAUTHORIZED,
-            "could not be looked at: it names no user: "
+        raise session.error(
+            SourceReason.UNAUTHORIZED,
+            "could not be read: it names no user: "
             + (
                 "add ?user= to the endpoint"
                 if scheme
@@ -296,121 +304,124 @@ def _login(look: Look, at: hosts.Endpoint, mode: str) -> tuple[str, str, bool]:
     return user, "", bool(scheme)
 
 
-def _explain(look: Look, error: psycopg.Error) -> ProbeError:
+def _explain(session: Session, error: psycopg.Error) -> SourceError:
     """What an error means; by its SQLSTATE (appendix A of the manual), and without it by the words of libpq."""
     state = error.sqlstate
     if state is None and isinstance(error, psycopg.OperationalError):
-        return _refused(look, str(error))
+        return _refused(session, str(error))
     if state is None:
-        return _other(look)
+        return _other(session)
     if state in ("42P01", "3F000"):
-        return look.error(Reason.ENTITY_NOT_FOUND, "does not have its table any more: look at physicalName")
+        return session.error(SourceReason.ENTITY_NOT_FOUND, "does not have its table any more: correct physicalName")
     if state == "42501":
-        return no_right(look)
+        return no_right(session)
     if state in ("57014", "55P03"):
-        return look.error(
-            Reason.TOO_SLOW,
-            "takes too long to look at, or is locked: ask its supplier for an index, or for a smaller extract",
+        return session.error(
+            SourceReason.TOO_SLOW,
+            "takes too long to read, or is locked: ask its supplier for an index, or for a smaller extract",
         )
     if state[:2] in ("08", "53", "57"):
-        return look.error(
-            Reason.UNREACHABLE, f"broke off (SQLSTATE class {state[:2]}): ask the data supplier for the server's log"
+        return session.error(
+            SourceReason.UNREACHABLE,
+            f"broke off (SQLSTATE class {state[:2]}): ask the data supplier for the server's log",
         )
     shown = f"SQLSTATE {state}" if re.fullmatch("[0-9A-Z]{5}", state) else "no valid SQLSTATE"
-    return look.error(Reason.ERROR_REPORTED, f"reports an error ({shown}): ask the data supplier")
+    return session.error(SourceReason.ERROR_REPORTED, f"reports an error ({shown}): ask the data supplier")
 
 
-def _refused(look: Look, text: str) -> ProbeError:
+def _refused(session: Session, text: str) -> SourceError:
     """What the end of a connection means.
 
     libpq passes on no SQLSTATE of one that was never made. Its own words are English; a server's are in the language
     that it was set to, so those may only make the advice better.
     """
     # From TLS 1.3 on a client's certificate is judged after the handshake, and the alert may get lost.
-    if look.requests == 1 and hosts.mutual(look) and re.search(_BROKEN, text):
-        return look.error(Reason.UNAUTHORIZED, hosts.REFUSED_CERTIFICATE)
+    if session.requests == 1 and hosts.mutual(session) and re.search(_BROKEN, text):
+        return session.error(SourceReason.UNAUTHORIZED, hosts.REFUSED_CERTIFICATE)
     for pattern, reason, what in _REFUSALS:
         if re.search(pattern, text):
-            return look.error(reason, what)
-    return _other(look)
+            return session.error(reason, what)
+    return _other(session)
 
 
 _BROKEN = r"closed the connection unexpectedly|SSL SYSCALL error|could not (receive|send) data|is lost"
 _REFUSALS = (
     (
         r"does not support SSL",
-        Reason.UNREACHABLE,
+        SourceReason.UNREACHABLE,
         "offers no TLS: ask for it, or where you trust the network add ?sslmode=disable to the endpoint",
     ),
     (
         r"no password supplied",
-        Reason.UNAUTHORIZED,
+        SourceReason.UNAUTHORIZED,
         "wants a password: name a Secret with username and password in credentials, scheme Basic",
     ),
     (
         r"certificate verify failed|server certificate for|root certificate",
-        Reason.UNREACHABLE,
+        SourceReason.UNREACHABLE,
         "has no TLS certificate that can be trusted: put that of its authority in ca.crt of the Secret, and the name "
         "that it is for in the endpoint",
     ),
     (
         r"authentication method requirement|channel binding",
-        Reason.UNAUTHORIZED,
+        SourceReason.UNAUTHORIZED,
         "wants the password in a way that gives it away, and did not prove who it is: ask for SCRAM-SHA-256, or put "
         "the certificate of its authority in ca.crt of the Secret",
     ),
     (
         r"SSL error: .*alert",
-        Reason.UNAUTHORIZED,
+        SourceReason.UNAUTHORIZED,
         hosts.REFUSED_CERTIFICATE,
     ),
     (
         r"received invalid response|expected authentication request|received unexpected|SSL error",
-        Reason.UNEXPECTED_CONTENT,
+        SourceReason.UNEXPECTED_CONTENT,
         "does not answer as PostgreSQL does: correct the host and port of the endpoint",
     ),
     (
         _BROKEN,
-        Reason.UNREACHABLE,
+        SourceReason.UNREACHABLE,
         "broke off before it had answered: is it PostgreSQL, and does it let the operator in (pg_hba.conf)?",
     ),
     (
         r'database "[^"]*" does not exist',
-        Reason.ENTITY_NOT_FOUND,
+        SourceReason.ENTITY_NOT_FOUND,
         "has no such database: correct the endpoint",
     ),
     (
         r"too many|connection slots|starting up|shutting down|recovery",
-        Reason.UNREACHABLE,
+        SourceReason.UNREACHABLE,
         "takes no connection now: wait, or ask the data supplier",
     ),
     (
         r"startup parameter",
-        Reason.ERROR_REPORTED,
+        SourceReason.ERROR_REPORTED,
         "does not take the parameter 'options' (is it a pooler?): give the endpoint of the server itself",
     ),
     (
         r"failed: +\S.*:  ",  # severity and two spaces: the server's own words
-        Reason.UNAUTHORIZED,
+        SourceReason.UNAUTHORIZED,
         "refuses this user for this database: correct the Secret named in credentials, the database in the endpoint, "
         "or what the server lets in (pg_hba.conf)",
     ),
 )
 
 
-def _other(look: Look) -> ProbeError:
-    return look.error(
-        Reason.UNEXPECTED_CONTENT, "does not answer as PostgreSQL does: correct the host and port of the endpoint"
+def _other(session: Session) -> SourceError:
+    return session.error(
+        SourceReason.UNEXPECTED_CONTENT, "does not answer as PostgreSQL does: correct the host and port of the endpoint"
     )
 
 
-def malformed(look: Look, what: str) -> ProbeError:
-    return look.error(Reason.MALFORMED_DATA, f"answers with {what}: is it a PostgreSQL server? Ask the data supplier")
+def malformed(session: Session, what: str) -> SourceError:
+    return session.error(
+        SourceReason.MALFORMED_DATA, f"answers with {what}: is it a PostgreSQL server? Ask the data supplier"
+    )
 
 
-def no_right(look: Look) -> ProbeError:
-    return look.error(
-        Reason.UNAUTHORIZED,
+def no_right(session: Session) -> SourceError:
+    return session.error(
+        SourceReason.UNAUTHORIZED,
         "does not let this user read the table: ask for USAGE on its schema and SELECT on it, or correct the Secret "
         "named in credentials",
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ddtas import names
 from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
-from ddtas.data.wire.network import Network, Surroundings, merged, ordered, service_namespace
+from ddtas.data.network import Network, Surroundings, merged, ordered, service_namespace
 from ddtas.plan.twins.products import Ref
 
 Peer = dict[str, Any]

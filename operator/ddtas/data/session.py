@@ -1,17 +1,17 @@
-"""What every probe shares: what to look at, how far to go, and how it can fail."""
+"""What every probe shares: what to read, how far to go, and how it can fail."""
 
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
 from ddtas.data.measured import SourceFacts, UnknownFact
-from ddtas.data.wire.addresses import AddressPolicy
-from ddtas.errors import ProbeError, printable
+from ddtas.errors import SourceError, printable
 
 
-class Reason(StrEnum):
+class SourceReason(StrEnum):
     """The outcome of a probe: a closed list, shown in the status of the platform."""
 
     REACHABLE = "Reachable"
@@ -48,7 +48,7 @@ class Reason(StrEnum):
     """The server reports an error in the way of its own protocol, possibly with a status that says all is well."""
 
     TOO_MANY_REQUESTS = "TooManyRequests"
-    """More requests would be needed than one look may make."""
+    """More requests would be needed than one session may make."""
 
     RESOURCE_EXHAUSTED = "ResourceExhausted"
     """Reading the answer takes more memory or processor time than one probe may use."""
@@ -59,7 +59,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """One data source to look at.
+    """One data source to read.
 
     Attributes:
         kind: how its data is fetched.
@@ -91,7 +91,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Limits:
-    """How far one look at a source may go.
+    """How far one session may go.
 
     Attributes:
         deadline_seconds: for everything together, name lookup and redirects included.
@@ -111,17 +111,17 @@ class Limits:
 
 
 @dataclass
-class Look:
-    """One look at a source: what to look at, how far to go, and what it cost so far.
+class Session:
+    """One bounded reading of a source: what to read, how far to go, and what it cost so far.
 
     Attributes:
         target: the source.
-        limits: of this look.
+        limits: of this session.
         policy: which addresses may be connected to.
         requests: sent so far.
         received: bytes of data received so far.
         latency_milliseconds: until the first byte of the first answer; None before.
-        confided: credentials that were got during the look, and sent on; those of the Secret are not among them.
+        confided: credentials that were got during the session, and sent on; those of the Secret are not among them.
     """
 
     target: Target
@@ -137,12 +137,12 @@ class Look:
         """One more request is about to be sent.
 
         Raises:
-            ProbeError: TooManyRequests.
+            SourceError: TooManyRequests.
         """
         if self.requests >= self.limits.max_requests:
-            raise ProbeError(
-                Reason.TOO_MANY_REQUESTS,
-                f"{self.target.place} would take more than {self.limits.max_requests} requests to look at: give the "
+            raise SourceError(
+                SourceReason.TOO_MANY_REQUESTS,
+                f"{self.target.place} would take more than {self.limits.max_requests} requests to read: give the "
                 "endpoint of the service itself",
             )
         self.requests += 1
@@ -159,13 +159,13 @@ class Look:
         )
         return found.model_copy(update={"latency_milliseconds": self.latency_milliseconds, "unknown": unknown})
 
-    def error(self, reason: Reason, what: str) -> ProbeError:
+    def error(self, reason: SourceReason, what: str) -> SourceError:
         """An error about this source: "<place> <what>"; `what` ends with what to do next."""
-        return ProbeError(reason, f"{self.target.place} {what}")
+        return SourceError(reason, f"{self.target.place} {what}")
 
 
-Probe = Callable[[Look], Awaitable[SourceFacts]]
-"""Looks at a source once, within the limits; raises ProbeError with a Reason when it cannot be read."""
+Probe = Callable[[Session], Awaitable[SourceFacts]]
+"""Probes a source once, within the limits; raises SourceError with a Reason when it cannot be read."""
 
 
 def place(url: str) -> str:

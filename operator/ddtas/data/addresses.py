@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from ddtas.data.wire.network import CLUSTER_DOMAIN, Network, service_namespace
+from ddtas.data.network import CLUSTER_DOMAIN, Network, service_namespace
 
 Address = IPv4Address | IPv6Address
 
