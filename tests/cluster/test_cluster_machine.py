@@ -1,7 +1,7 @@
 """Any course of events on a real API server: edits, hands that meddle, and crashes of the operator between any two of
 them; what holds after each step, and that in the end nothing of the way is left.
 
-The pure layer walks further and wider (test_plan_walks.py); this one proves that the cluster does not add surprises.
+The pure layer walks further and wider (plan/decision/test_walks.py): this one proves that the cluster adds no surprise.
 """
 
 from pathlib import Path

@@ -37,7 +37,6 @@ from ddtas.settings import StorePolicy
 JsonObject = dict[str, Any]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 UID = "5f0c1b9e-0000-4000-8000-000000000001"
 

@@ -11,7 +11,7 @@ from ddtas import __version__
 from ddtas_dev.images import context_files
 from ddtas_dev.sbom import locked, sbom
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 LOCK = (REPO / "requirements.lock").read_text()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from builders import City, listing_body, platform_body
-from test_plan_clusters import ONE, remote
+from plan.remote.test_identity import ONE, remote
 
 from ddtas import names
 from ddtas.api.installation import Installation

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from builders import UID
 from builders import City as Model
-from test_plan_clusters import ONE, config_map_body, remote
-from test_plan_volumes import DATA, KEY, listing
+from plan.children.test_volumes import DATA, KEY, listing
+from plan.remote.test_identity import ONE, config_map_body, remote
 
 from ddtas import names
 from ddtas.cluster.memory.children import Children

@@ -1,6 +1,7 @@
 """The whole status: as golden files, and what tools may rely on in each of them.
 
-`UPDATE_GOLDEN=1 pytest tests/pure/test_plan_status.py` writes the files anew; look at the difference before a commit.
+`UPDATE_GOLDEN=1 pytest tests/pure/plan/status/test_status.py` writes the files again: read the difference before a
+commit.
 """
 
 import json
@@ -9,11 +10,12 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from builders import GOLDEN, NOW, VALIDATION_WINDOW, City, JsonObject, listing_body, platform_body, result
+from builders import NOW, VALIDATION_WINDOW, City, JsonObject, listing_body, platform_body, result
 
 from ddtas.api.base import Condition
 from ddtas.api.installation import Installation
@@ -26,6 +28,7 @@ from ddtas.plan.snapshot import PodFacts, SourceObservation
 from ddtas.plan.status.statuses import Fault, Status, conditions, listing_status, platform_status, refused_status
 from ddtas.settings import StorePolicy
 
+GOLDEN = Path(__file__).parent / "golden"
 KSTATUS = ("Ready", "Reconciling", "Stalled")
 
 

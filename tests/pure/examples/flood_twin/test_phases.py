@@ -20,7 +20,7 @@ from flood_twin.forecast import forecast
 from flood_twin.model import BOUNDS, Parameters, discharge, simulate
 from flood_twin.validate import evaluate, modelled_discharge, validate
 
-APP = Path(__file__).parents[2] / "examples" / "flood-twin"
+APP = Path(__file__).parents[4] / "examples" / "flood-twin"
 sys.path.append(str(APP / "data-server"))
 from discharge_csv import MEMBER, convert  # noqa: E402
 

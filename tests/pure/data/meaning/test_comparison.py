@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from builders import platform_body
-from test_plan_checks import crossing
+from plan.matching.test_checks import crossing
 
 from ddtas import confined
 from ddtas.api.platform import MunicipalityPlatform

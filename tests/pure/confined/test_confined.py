@@ -33,7 +33,7 @@ from ddtas.probes.process import CONFINED
 from ddtas.reconcile.sandbox import render_in_sandbox
 
 HOLD_SECONDS = 0.05  # of processor time, that one callback may take
-ME = "test_confined"
+ME = __name__
 
 
 # ---- jobs that a child does for these tests ----

@@ -7,7 +7,7 @@ import pytest
 from builders import NOW, VALIDATION_WINDOW, City, JsonObject, result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_plan_recalibration import measure, monitored, recalibration, refuse, report, serving
+from plan.runs.test_recalibration import measure, monitored, recalibration, refuse, report, serving
 
 from ddtas.api.base import Recalibration
 from ddtas.api.evidence import Evidence, Outcome, RevisionState, RevisionStatus

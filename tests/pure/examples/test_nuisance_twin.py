@@ -32,7 +32,7 @@ from nuisance_twin import web
 from nuisance_twin.levels import LEVELS, Level, observed, rows
 from nuisance_twin.web import Service
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 sys.path.append(str(EXAMPLES / "flood-twin" / "data-server"))
 from discharge_csv import MEMBER, convert  # noqa: E402
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from test_plan_clusters import platform as platform_of
-from test_plan_clusters import remote
-from test_plan_kubeconfig import FORBIDDEN, config, dump
+from plan.remote.test_identity import platform as platform_of
+from plan.remote.test_identity import remote
+from plan.remote.test_kubeconfig import FORBIDDEN, config, dump
 
 from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform
@@ -554,7 +554,7 @@ def test_the_example_that_a_city_applies_gives_what_the_operator_needs() -> None
     """The rules are those that the chart gives at home, without the operator's own kinds, Events and Pods' owners."""
     from pathlib import Path
 
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[4]
     chart = (root / "charts" / "ddtas-operator" / "templates" / "_helpers.tpl").read_text()
     text = chart.partition('define "ddtas.namespaceRules" -}}')[2].partition("{{- end }}")[0]
 
