@@ -1,6 +1,7 @@
 """Many cities with some apps each, on a real API server and a fake node: time, requests, memory, rest and restart.
 
-`./dev bench cities` starts the cluster and runs this. Requests are the operator's, by the API server's audit log.
+`./dev bench cities` starts the cluster and runs this. Requests are the operator's, by the API server's audit log. The
+floor (see `floor.py`) is measured first, on the same API server: the ratio of the two says more than seconds do.
 """
 
 import argparse
@@ -10,14 +11,19 @@ import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cluster_apps as apps
+import floor
 from cluster_kit import KINDS, NAMESPACE, REPO, ApiServer, JsonObject, Request, by_kind
 from cluster_operator import Operator
 from cluster_supplier import Supplier
+
+from ddtas.cluster.rest.resources import CHILDREN
 
 TESTS = Path(__file__).parents[1]
 AGENT = "ddtas-operator"
@@ -51,6 +57,43 @@ class Bench:
     def start(self) -> Operator:
         made = Operator(self._admin, "", self._folder, lease_namespace="default")  # type: ignore[arg-type]
         return made.start()
+
+    def floor(self) -> float:
+        """Seconds that the API server needs for the same objects without an operator."""
+        operator = self.start()
+        space = self.cluster.make_namespace("original")
+        self.cluster.apply(apps.platform(space, apps.source(self.supplier.url())))
+        self.cluster.apply(apps.installation(space, "original", "app-0"))
+        self.wait(operator, "original", lambda m: m.get(READY, 0) >= 1)
+        operator.terminate()
+        objects = floor.template(self.cluster, space)
+        self.cluster.kubectl("delete", "namespace", space, "--timeout=300s")
+        places = [(f"city-{n}", f"floor-{m}") for n in range(self.cities) for m in range(self.listings)]
+        seconds = floor.measure(self.cluster.kubeconfig, floor.copies(objects, "original", places))
+        print(f"floor: {len(objects)} objects each, {seconds:.1f} s", file=sys.stderr)
+        for resource in CHILDREN:
+            for n in range(self.cities):
+                query = "?labelSelector=floor%3Dtrue&propagationPolicy=Background"
+                self.cluster.request("DELETE", resource.path(f"city-{n}") + query)
+        self._settle()
+        return seconds
+
+    def _settle(self) -> None:
+        """Wait until the garbage collector has removed what is left of the floor."""
+        started = time.monotonic()
+        while any(self.cluster.all(KINDS["Pod"], f"city-{n}") for n in range(self.cities)):
+            if time.monotonic() - started > PATIENCE_SECONDS:
+                raise SystemExit("the pods of the floor do not go")
+            time.sleep(1)
+
+    def ready_since(self, began: datetime) -> list[float]:
+        """Seconds after which each Installation was Ready, sorted."""
+        found = []
+        for n in range(self.cities):
+            for body in self.cluster.all(KINDS["Installation"], f"city-{n}"):
+                ready = next(c for c in body["status"]["conditions"] if c["type"] == "Ready")
+                found.append((datetime.fromisoformat(ready["lastTransitionTime"]) - began).total_seconds())
+        return sorted(round(seconds, 1) for seconds in found)
 
     def requests(self, since: int) -> list[Request]:
         """What the operator asked of the API server, but for its watches."""
@@ -108,53 +151,91 @@ def metrics(operator: Operator) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", text, re.MULTILINE)}
 
 
+class Brought(NamedTuple):
+    """What bringing all Installations up came to.
+
+    Attributes:
+        created: seconds until all objects were created.
+        ready: seconds from the first of them until an Installation was Ready, of each, sorted; whole seconds.
+        seconds: until all were Ready.
+        requests: of the operator.
+    """
+
+    created: float
+    ready: list[float]
+    seconds: float
+    requests: list[Request]
+
+
 def run(bench: Bench) -> JsonObject:
     """All measurements, in order."""
     bench.prepare()
+    floor_seconds = bench.floor()
     operator = bench.start()
     empty = metrics(operator)[MEMORY]
-    mark, started = bench.cluster.mark(), time.monotonic()
-    bench.install()
-    created = time.monotonic() - started
-    bench.wait(operator, "bring-up", lambda m: m.get(READY, 0) >= bench.total)
-    ready = time.monotonic() - started
-    time.sleep(5)
-    requests = bench.requests(mark)
+    brought = bring_up(bench, operator)
     full = metrics(operator)[MEMORY]
 
     mark = bench.cluster.mark()
     time.sleep(bench.rest_seconds)
     resting = bench.requests(mark)
-
     operator.kill()
-    mark, started = bench.cluster.mark(), time.monotonic()
-    operator = bench.start()
-    bench.wait(operator, "restart", lambda m: m.get(RECONCILED, 0) >= bench.total and m["ddtas_queue_length"] == 0)
-    restarted = time.monotonic() - started
-    time.sleep(5)
-    again = bench.requests(mark)
-    after = metrics(operator)[MEMORY]
-    operator.terminate()
+    restarted, after = restart(bench)
     return {
         "cities": bench.cities,
         "apps": bench.listings,
-        "seconds to create them": round(created, 1),
-        "seconds to all Ready": round(ready, 1),
-        "requests an Installation": round(len(requests) / bench.total, 2),
-        "writes of objects an Installation": round(
-            sum(r.writes and not r.kind.endswith("/status") and r.kind != "events" for r in requests) / bench.total, 2
-        ),
-        "requests": by_kind(requests),
-        "refused": len([r for r in requests if r.code >= 400]),
+        "seconds to create them": round(brought.created, 1),
+        "seconds to Ready": spread(brought),
+        "seconds of the floor": round(floor_seconds, 1),
+        "ratio to the floor": round(brought.seconds / floor_seconds, 2),
+        "requests an Installation": round(len(brought.requests) / bench.total, 2),
+        "of these": {what: round(count / bench.total, 2) for what, count in kinds(brought.requests).items()},
+        "requests": by_kind(brought.requests),
+        "refused": len([r for r in brought.requests if r.code >= 400]),
         "MiB": {"empty": mib(empty), "full": mib(full), "after a restart": mib(after)},
         "KiB an Installation": round((full - empty) / 1024 / bench.total, 1),
         "rest": {"seconds": bench.rest_seconds, "requests": by_kind(resting)},
-        "restart": {
-            "seconds": round(restarted, 1),
-            "writes": len([r for r in again if r.writes]),
-            "reads": len([r for r in again if not r.writes]),
-        },
+        "restart": restarted,
     }
+
+
+def bring_up(bench: Bench, operator: Operator) -> Brought:
+    """Make all platforms and Installations, and wait until they are Ready."""
+    mark, started, began = bench.cluster.mark(), time.monotonic(), datetime.now(UTC)
+    bench.install()
+    created = time.monotonic() - started
+    bench.wait(operator, "bring-up", lambda m: m.get(READY, 0) >= bench.total)
+    seconds = time.monotonic() - started
+    time.sleep(5)
+    return Brought(created, bench.ready_since(began), seconds, bench.requests(mark))
+
+
+def restart(bench: Bench) -> tuple[JsonObject, float]:
+    """Start the operator again among all that it has made; the figures, and its memory."""
+    mark, started = bench.cluster.mark(), time.monotonic()
+    operator = bench.start()
+    bench.wait(operator, "restart", lambda m: m.get(RECONCILED, 0) >= bench.total and m["ddtas_queue_length"] == 0)
+    seconds = time.monotonic() - started
+    time.sleep(5)
+    requests, memory = bench.requests(mark), metrics(operator)[MEMORY]
+    operator.terminate()
+    writes = len([r for r in requests if r.writes])
+    return {"seconds": round(seconds, 1), "writes": writes, "reads": len(requests) - writes}, memory
+
+
+def spread(brought: Brought) -> JsonObject:
+    """When the first one, half of them, and all were Ready."""
+    half = brought.ready[len(brought.ready) // 2]
+    return {"first": brought.ready[0], "median": half, "all": round(brought.seconds, 1)}
+
+
+def kinds(requests: list[Request]) -> Counter[str]:
+    """Requests by what they are for."""
+    found: Counter[str] = Counter()
+    for r in requests:
+        what = "status writes" if r.kind.endswith("/status") else "Events" if r.kind == "events" else "objects"
+        found[what if r.writes else "reads"] += 1
+    return found
 
 
 def mib(size: float) -> float:
