@@ -104,6 +104,10 @@ def main() -> int:
     arguments = parser.parse_args()
     match arguments.command:
         case "crds":
+            for fault in (faults := crd.undescribed()):
+                print(fault, file=sys.stderr)
+            if faults:
+                return 1
             return _generate("crds", "crds", "*.yaml", crd.files(), arguments)
         case "reasons":
             return _generate("reasons", "docs", "reasons.md", _reasons(), arguments)

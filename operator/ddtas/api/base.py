@@ -41,24 +41,32 @@ class Recalibration(Model):
     )
 
     schedule: Cron | None = None
-    """When, as five fields of cron: minute, hour, day of the month, month, day of the week."""
+    """When to calibrate again, as five fields of cron: minute, hour, day of the month, month, day of the week.
+    Absent: not by schedule."""
     time_zone: TimeZone | None = None
-    """The time zone of `schedule`; UTC without it."""
+    """The IANA time zone of `schedule`, such as Europe/Amsterdam. Absent: UTC."""
     jitter: Duration | None = None
-    """At most how much later what is due begins, as an ISO 8601 duration."""
+    """At most how much later a recalibration begins, as an ISO 8601 duration. Absent: one hour."""
     maximum_age: Duration | None = None
-    """How long after the last attempt ended, as an ISO 8601 duration of an hour or more."""
+    """How long after the last attempt the evidence expires, as an ISO 8601 duration of an hour or more. Absent: it
+    does not expire by age."""
 
 
 class Condition(Model):
     """A condition as in k8s.io/apimachinery metav1.Condition."""
 
     type: Annotated[str, StringConstraints(max_length=40)]
+    """The name of the condition, such as Ready."""
     status: Literal["True", "False", "Unknown"]
+    """True, False, or Unknown."""
     reason: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]+$", max_length=60)]
+    """Why it has this status: one word of docs/reference/reasons.md."""
     message: Annotated[str, StringConstraints(max_length=2000)]
+    """What is the case, where, and what to do next, in words for a person."""
     observed_generation: int
+    """The metadata.generation that the condition is about."""
     last_transition_time: Timestamp
+    """When `status` changed last."""
 
 
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))]

@@ -72,7 +72,9 @@ class Device(Model):
     model_config = ConfigDict(json_schema_extra=_DEVICE_RULE)
 
     name: DeviceName
+    """The extended resource, named by the domain of its vendor, such as nvidia.com/gpu."""
     count: Annotated[int, Field(ge=1, le=64)]
+    """How many each pod gets."""
 
 
 class DeviceOffer(Model):
@@ -81,10 +83,11 @@ class DeviceOffer(Model):
     model_config = ConfigDict(json_schema_extra=_DEVICE_RULE)
 
     name: DeviceName
-    # On all nodes together.
+    """The extended resource, named by the domain of its vendor, such as nvidia.com/gpu."""
     count: Annotated[int, Field(ge=0, le=1_000_000)]
-    # On the node that has most of them; all of them where it is left out.
+    """How many all nodes have together."""
     per_node: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """How many the node with the most has. Absent: one node may have all of them."""
 
     @property
     def on_one_node(self) -> int:
@@ -102,7 +105,9 @@ class StorageClassOffer(Model):
     """A StorageClass, and how its volumes may be mounted: that cannot be read from the cluster."""
 
     name: ClassName
+    """The name of the StorageClass."""
     access_modes: Annotated[tuple[AccessMode, ...], Field(max_length=4, json_schema_extra=LIST_SET)]
+    """The access modes that its volumes can have."""
 
 
 class Offers(Model):
@@ -115,27 +120,35 @@ class Offers(Model):
     storage_classes: (
         Annotated[tuple[StorageClassOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None
     ) = None
+    """StorageClasses that apps may use, with their access modes. Absent: nothing is said of them."""
     ingress_classes: ClassNames | None = None
+    """IngressClasses that apps may use. Absent: nothing is said of them."""
     gateway_classes: ClassNames | None = None
+    """GatewayClasses that apps may use. Absent: nothing is said of them."""
     architectures: Architectures | None = None
+    """Processor architectures of the nodes, such as amd64. Absent: nothing is said of them."""
     devices: DeviceOffers | None = None
-    # What the namespace of the workloads enforces.
+    """Devices that the nodes have. Absent: nothing is said of them."""
     pod_security: PodSecurityLevel | None = None
+    """The Pod Security level that the namespace of the workloads enforces. Absent: nothing is said of it."""
 
 
 class MeasuredStorageClass(Model):
     """A StorageClass that is there."""
 
     name: ClassName
-    # Volumes that name no class are of this one.
+    """The name of the StorageClass."""
     default: bool = False
+    """Whether volumes that name no class are of this one. Absent: no."""
 
 
 class Amount(Model):
     """An amount of one resource, as the API server writes it."""
 
     resource: ResourceName
+    """The resource, such as limits.cpu or requests.nvidia.com/gpu."""
     amount: Annotated[str, StringConstraints(max_length=40)]
+    """The amount, as a Kubernetes quantity."""
 
 
 _Amounts = Annotated[tuple[Amount, ...], Field(max_length=64, json_schema_extra=list_map("resource"))]
@@ -145,14 +158,18 @@ class MeasuredQuota(Model):
     """A ResourceQuota of the workloads' namespace: the most that all its pods may ask for together."""
 
     name: ClassName
+    """The name of the ResourceQuota."""
     hard: _Amounts
+    """Its limits, one for each resource."""
 
 
 class MeasuredLimitRange(Model):
     """A LimitRange of the workloads' namespace: the most that one container may ask for."""
 
     name: ClassName
+    """The name of the LimitRange."""
     max: _Amounts
+    """The most that one container may have, for each resource."""
 
 
 class MeasuredOffers(Model):
@@ -164,16 +181,25 @@ class MeasuredOffers(Model):
     storage_classes: (
         Annotated[tuple[MeasuredStorageClass, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None
     ) = None
+    """StorageClasses that are there. Absent: not asked for, or not known."""
     ingress_classes: ClassNames | None = None
+    """IngressClasses that are there. Absent: not asked for, or not known."""
     gateway_classes: ClassNames | None = None
+    """GatewayClasses that are there. Absent: not asked for, or not known."""
     architectures: Architectures | None = None
+    """Processor architectures of the nodes. Absent: not asked for, or not known."""
     devices: DeviceOffers | None = None
+    """Devices that the nodes have. Absent: not asked for, or not known."""
     pod_security: PodSecurityLevel | None = None
+    """The Pod Security level that the namespace of the workloads enforces. Absent: not asked for, or not known."""
     quotas: Annotated[tuple[MeasuredQuota, ...], Field(max_length=16, json_schema_extra=list_map("name"))] | None = None
+    """ResourceQuotas of the workloads' namespace. Absent: not asked for, or not known."""
     limit_ranges: (
         Annotated[tuple[MeasuredLimitRange, ...], Field(max_length=16, json_schema_extra=list_map("name"))] | None
     ) = None
+    """LimitRanges of the workloads' namespace. Absent: not asked for, or not known."""
     unknown: Annotated[tuple[UnknownFact, ...], Field(max_length=16, json_schema_extra=list_map("fact"))] = ()
+    """What could not be read, and why. Absent: everything that was asked for was read."""
 
     def why_unknown(self, fact: str) -> str | None:
         """Why a fact could not be found; None where nothing is said of it."""

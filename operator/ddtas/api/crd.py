@@ -6,6 +6,7 @@ a status which nobody has written yet.
 Source: kubernetes.io, "Extend the Kubernetes API with CustomResourceDefinitions".
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,11 @@ _NOT_OBSERVED: JsonObject = {"observedGeneration": -1}
 _DROPPED = frozenset({"title", "default", "additionalProperties", "$defs"})
 
 
+def _paragraphs(docstring: str) -> str:
+    """A docstring without the line breaks that only keep the source narrow."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.split("\n\n"))
+
+
 def _structural(schema: JsonObject, definitions: JsonObject, *, says: bool) -> JsonObject:
     def inner(part: JsonObject) -> JsonObject:
         return _structural(part, definitions, says=says)
@@ -120,6 +126,8 @@ def _structural(schema: JsonObject, definitions: JsonObject, *, says: bool) -> J
         (only,) = [option for option in schema["anyOf"] if option.get("type") != "null"]
         return inner({**only, **{k: v for k, v in schema.items() if k != "anyOf"}})
     result = {key: value for key, value in schema.items() if key not in _DROPPED}
+    if "description" in result:
+        result["description"] = _paragraphs(result["description"])
     what = result.pop(SAYS, None)
     if says and what is not None:  # a pattern has no message of its own; a rule does
         result |= cel((f"self.matches(r'{result.pop('pattern')}')", what))
@@ -146,9 +154,13 @@ def _schema(kind: Kind) -> JsonObject:
     properties["status"]["default"] = _NOT_OBSERVED
     result: JsonObject = {
         "type": "object",
-        "description": raw["description"],
+        "description": _paragraphs(raw["description"]),
         "required": ["spec"],
-        "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+        "properties": {
+            "apiVersion": {"type": "string", "description": f"The version of this schema: {GROUP}/{VERSION}."},
+            "kind": {"type": "string", "description": f"The kind of the object: {kind.name}."},
+            "metadata": {"type": "object"},  # which the API server describes, and allows nobody else to
+        }
         | properties,
     }
     return result | _name_rule(kind.model)
@@ -193,6 +205,28 @@ def crd(kind: Kind) -> JsonObject:
             "versions": [version],
         },
     }
+
+
+def undescribed() -> list[str]:
+    """The fields of all kinds that `kubectl explain` would say too little of, each with what it lacks."""
+    return [
+        fault
+        for kind in KINDS
+        for part, schema in _schema(kind)["properties"].items()
+        if part != "metadata"
+        for fault in _undescribed({"properties": {part: schema}, "required": [part]}, kind.name)
+    ]
+
+
+def _undescribed(schema: JsonObject, path: str) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        where, text = f"{path}.{name}", field.get("description", "")
+        if not text:
+            yield f"{where} has no description: write a docstring under the field"
+        elif name not in schema.get("required", ()) and "Absent" not in text:
+            yield f'{where} may be left out: end its docstring with "Absent: " and what that means'
+        yield from _undescribed(field, where)
+        yield from _undescribed(field.get("items", {}), f"{where}[]")
 
 
 class _Dumper(yaml.SafeDumper):

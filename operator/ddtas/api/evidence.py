@@ -39,31 +39,45 @@ class MetricResult(Model):
     """A metric that the run reported, against its threshold where it has one."""
 
     name: FieldName
+    """The metric, as the run names it."""
     value: Number
+    """Its value, as a text."""
     threshold: Annotated[str, StringConstraints(max_length=60)] | None = None
+    """The bound that it was compared with. Absent: the listing has no threshold for it."""
     verdict: Verdict | None = None
+    """Whether the value meets the threshold. Absent: there is no threshold."""
 
 
 class CalibratedParameter(Model):
     """A parameter value that calibration found for this city."""
 
     name: FieldName
+    """The parameter, as the run names it."""
     value: Number
+    """Its value, as a text."""
 
 
 class Evidence(Model):
     """What a run of one revision showed. It belongs to that revision alone."""
 
     outcome: Outcome
+    """How the run ended."""
     reason: Annotated[str, StringConstraints(max_length=60)]
+    """Why, in one word of docs/reference/reasons.md."""
     message: Annotated[str, StringConstraints(max_length=1000)]
+    """Why, in words for a person."""
     job: Annotated[str, StringConstraints(max_length=63)]
+    """The name of the Job that ran."""
     parameters: Annotated[
         tuple[CalibratedParameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))
     ] = ()
+    """What calibration found. Absent: the run reported none."""
     metrics: Annotated[tuple[MetricResult, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    """What the run reported, each with its threshold. Absent: the run reported none."""
     windows: Annotated[tuple[Window, ...], Field(max_length=16)] = ()
+    """The days that the run used, as it reported them. Absent: the run reported none."""
     completed_at: Timestamp | None = None
+    """When the run ended. Absent: not known."""
 
 
 class RevisionState(StrEnum):
@@ -82,25 +96,36 @@ class Feed(Model):
     """A data source of a revision that is the product of another Installation."""
 
     requirement: PartName
+    """The data requirement that the product meets."""
     data_source: Name
+    """The name of the product among the data sources of the platform."""
     installation: Name
+    """The Installation that serves the product."""
     namespace: Name | None = None
+    """The namespace of that Installation. Absent: that of this one."""
     product: PartName
+    """The name of the product in its listing."""
 
 
 class RevisionStatus(Model):
     """One attempt to serve, with its evidence."""
 
     id: RevisionId
+    """The digest of its inputs, which is part of the names of its objects."""
     version: SemVer
+    """The version of the app that it runs."""
     state: RevisionState
+    """What became of it."""
     calibration: Evidence | None = None
+    """What calibration showed. Absent: it has not ended."""
     validation: Evidence | None = None
-    # The newest monitoring run.
+    """What validation showed. Absent: it has not ended."""
     monitoring: Evidence | None = None
-    # Digest of the fields that were measured in the data that it was calibrated on.
+    """What the newest monitoring run showed. Absent: none has ended."""
     measured: Annotated[str, StringConstraints(max_length=16)] | None = None
+    """Digest of the fields that were measured in the data it was calibrated on. Absent: not measured then."""
     upstreams: Annotated[tuple[Feed, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
+    """Products of other Installations among its data sources. Absent: none."""
 
     @property
     def passed(self) -> bool:

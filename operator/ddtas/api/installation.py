@@ -19,7 +19,9 @@ class BindingChoice(Model):
     """An explicit choice of the data source that meets a requirement."""
 
     requirement: PartName
+    """The data requirement, by its name in the listing."""
     data_source: Name
+    """The data source of the platform that is to meet it."""
 
 
 class Windows(Model):
@@ -35,24 +37,30 @@ class Windows(Model):
     )
 
     calibration: Window
+    """The days to calibrate on."""
     validation: Window
+    """The days to validate on."""
 
 
 class Recipient(Model):
     """A platform that a product is offered to; it must accept."""
 
     namespace: Name
+    """The namespace of the platform."""
     platform: Name
+    """The name of the platform."""
 
 
 class Offer(Model):
     """A data product that other platforms than this Installation's own may use."""
 
     product: PartName
+    """The data product, by its name in the listing."""
     to: Annotated[
         tuple[Recipient, ...],
         Field(min_length=1, max_length=32, json_schema_extra=list_map("namespace", "platform")),
     ]
+    """The platforms that may use it."""
 
 
 class Removal(StrEnum):
@@ -86,34 +94,49 @@ class InstallationSpec(Model):
     )
 
     listing: Name
+    """The AppListing of the app. It cannot be changed."""
     version: SemVer | None = None
-    """This very version."""
+    """The one version to serve. Absent: `versionRange` or `channel` chooses it."""
     version_range: VersionRange | None = None
-    """Any version that meets all comparators, such as ">=1.2.0 <2.0.0"."""
+    """Comparators that the version must meet, all of them, such as ">=1.2.0 <2.0.0". Absent: any version of the
+    channel."""
     channel: PartName | None = None
-    """The versions that the listing offers there; `stable` for a versionRange without a channel."""
+    """The channel of the listing to take versions from. Absent: `stable`, where versionRange is given."""
     upgrade_policy: Literal["Automatic", "Manual"] | None = None
-    """Automatic (as when absent): the newest of these as soon as it is listed. Manual: stay, until one is approved."""
+    """Automatic: serve the newest of these versions as soon as it is listed. Manual: keep the version until another
+    one is approved. Absent: Automatic."""
     approved_version: SemVer | None = None
-    """Approves this version where upgradePolicy is Manual, as the annotation ddtas.nl/approve does."""
+    """With upgradePolicy Manual, approves this version, as the annotation ddtas.nl/approve does. Absent: approves
+    none."""
     rollback_to: RevisionId | None = None
-    """Serve this revision of status.revisions, with the evidence that it has, whatever version the spec asks for."""
+    """Serve this revision of status.revisions, with its evidence, whatever version the spec asks for. Absent: no
+    rollback."""
     platform: Name
+    """The MunicipalityPlatform, in the same namespace. It cannot be changed."""
     parameters: ParameterValues = Field(default_factory=dict)
+    """Values of the app's parameters by name: texts, numbers, true or false. Absent: the city's values, then the
+    listing's."""
     bindings: Annotated[tuple[BindingChoice, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
+    """Which data source meets a requirement, where several fit. Absent: the one that fits."""
     windows: Windows | None = None
-    # Instead of the version's; an empty one means never by time.
+    """The city's own periods for calibration and validation. Absent: those of the listing."""
     recalibration: Recalibration | None = None
-    # Plan: nothing is done, and status.plan says what would be. Apply is what happens without it.
+    """When to calibrate again, in place of what the version says; an empty object means never by time. Absent: as
+    the version says."""
     mode: Literal["Apply", "Plan"] | None = None
-    # Objects that somebody edited or deleted by hand: put right (Correct, also without it), or only reported.
+    """Apply: do what the spec asks for. Plan: do nothing, and show in status.plan what would be done. Absent: Apply."""
     drift: Literal["Correct", "Report"] | None = None
+    """What happens to objects that somebody edited or deleted by hand. Correct: they are put right. Report:
+    status.drift lists them. Absent: Correct."""
     suspend: bool = False
+    """True: what is there stays, and nothing new is done. Absent: false."""
     offers: Annotated[tuple[Offer, ...], Field(max_length=8, json_schema_extra=list_map("product"))] = ()
-    # Warn where it is left out.
+    """Data products that other platforms may use. Absent: none."""
     removal: Removal | None = None
-    # Retain where it is left out.
+    """What happens on deletion while others use its products. Warn: it goes. Wait: it stays until nobody uses them.
+    Absent: Warn."""
     volumes: VolumePolicy | None = None
+    """What happens on deletion to its volumes. Retain: they stay, with their data. Delete: they go. Absent: Retain."""
 
     @model_validator(mode="after")
     def _one_way_to_choose(self) -> Self:
@@ -133,4 +156,6 @@ class Installation(Resource):
     named_after_it: ClassVar[str] = "the names of its Jobs and Services begin with it"
 
     spec: InstallationSpec
+    """What is asked for."""
     status: InstallationStatus = InstallationStatus()
+    """What the operator found and did. Only the operator writes it."""

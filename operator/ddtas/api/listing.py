@@ -46,48 +46,66 @@ class Builder(Model):
     """The app builder: who made the app and answers for it."""
 
     name: Line
+    """Who made the app: an organisation or a person."""
     website: Url | None = None
+    """The builder's website. Absent: none."""
     contact: Line | None = None
+    """How to reach the builder, such as an e-mail address. Absent: none is given."""
 
 
 class MinimumSpecification(Model):
     """What the app needs at least, at the four levels of the product page, in words for a person."""
 
     app: Text
+    """What the app itself needs."""
     platform: Text
+    """What the platform needs."""
     devices: Text
+    """What the users' devices need."""
     data: Text
+    """What data is needed."""
 
 
 class Service(Model):
     """A service that comes with the app, such as training or support."""
 
     name: PartName
+    """The name of the service."""
     description: Text
+    """What it is, in words for a person."""
 
 
 class ServiceLevel(Model):
     """The service level that the app builder offers."""
 
     availability_percent: Decimal | None = None
+    """The part of the time that the app can be used, in percent. Absent: none is promised."""
     support_hours: Line | None = None
+    """When support can be reached, such as "weekdays 9-17". Absent: none is promised."""
     response_time_hours: Annotated[int, Field(ge=1, le=8760)] | None = None
+    """Within how many hours support answers. Absent: none is promised."""
 
 
 class BusinessModel(Model):
     """How the app is paid for."""
 
     kind: Literal["Free", "OneOff", "Subscription", "UsageBased"]
+    """Free, a price once, a price for each period, or a price by use."""
     description: Text | None = None
+    """The price, in words for a person. Absent: none is given."""
 
 
 class Score(Model):
     """A reviewer's score for one criterion, from 0 to 10."""
 
     criterion: Criterion
+    """What was judged. Each criterion is there once."""
     score: Annotated[int, Field(ge=0, le=10)]
+    """From 0 to 10. The market master sets the least score of apps that may be installed."""
     reviewed_on: IsoDate
+    """The day of the review."""
     remark: Text | None = None
+    """What the reviewer says. Absent: nothing."""
 
 
 class Parameter(Model):
@@ -117,15 +135,24 @@ class Parameter(Model):
     )
 
     name: FieldName
+    """The name of the parameter in parameters.json."""
     type: Literal["string", "integer", "number", "boolean"]
+    """The type that its value must have."""
     description: Text
+    """What it is, in words for a person."""
     unit: Unit | None = None
+    """The unit of its value. Absent: it has none."""
     # The value is written as text, whatever the type, because a structural schema has no "any scalar".
     default: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """The value where neither Installation nor city gives one, as a text. Absent: one of them must give it."""
     city_parameter: FieldName | None = None
+    """The name of the city's value, in spec.parameters of the platform. Absent: the city has none."""
     minimum: Decimal | None = None
+    """The smallest value. Absent: no limit."""
     maximum: Decimal | None = None
+    """The largest value. Absent: no limit."""
     options: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+    """The values that may be chosen. Absent: any text."""
 
 
 class DataProduct(Model):
@@ -154,25 +181,40 @@ class DataProduct(Model):
     )
 
     name: PartName
+    """The name of the product. Its Secret is named INSTALLATION-NAME."""
     title: Line
+    """The product in a few words, for a person."""
     description: Text | None = None
+    """The product in more words, for a person. Absent: none is given."""
     component: PartName
+    """The component that serves it, at its first port."""
     path: Annotated[str, StringConstraints(pattern=r"^/\S*$", max_length=200)]
-    # Those of the contract, where that names none.
+    """Where it is on that port."""
     fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    """The fields that the data has. Absent: those of the contract."""
     kind: DataKind | None = None
+    """How the data is fetched. Absent: the product is for people, and no data source."""
     physical_name: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=200)] | None = None
+    """The collection, feature type or entity type at the endpoint. Absent: the kind needs none."""
     theme: Line | None = None
-    # A new version of it makes a new revision of each twin that uses the product; a new revision of this one does not.
+    """What the data is about, such as water. Absent: not said."""
     contract: DataContract | None = None
+    """What is promised of the data; a new version of it makes a new revision of each consumer. Absent: only where
+    `kind` is."""
     access_rights: AccessRights | None = None
+    """Who may see the data. Absent: only where `kind` is."""
     security_class: SecurityClass | None = None
+    """The protection that the data needs. Absent: not said."""
     licence: Line | None = None
+    """The licence of the data, such as CC-BY-4.0. Absent: only where `kind` is."""
     purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+    """What the data may be used for. Absent: only where `kind` is."""
     legal_basis: LegalBasis | None = None
+    """The lawful basis for personal data in it. Absent: not said."""
     service_levels: Annotated[
         tuple[ServiceLevelPromise, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()
+    """The service levels that are promised. Absent: none."""
 
 
 class Version(Model):
@@ -202,44 +244,66 @@ class Version(Model):
     )
 
     version: SemVer
-    # Deprecated: not chosen for anyone any more, only kept, named or approved. Withdrawn: kept where it serves.
+    """The number of the version (semver.org). Another one for each change of what runs."""
     state: Literal["Active", "Deprecated", "Withdrawn"] | None = None
-    # Where it is offered. One that names none is in `stable`; a pre-release that names none is in no channel.
+    """Active: may be chosen. Deprecated: not chosen for anyone any more. Withdrawn: may only go on where it serves.
+    Absent: Active."""
     channels: Annotated[tuple[PartName, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = (
         None
     )
-    # True where it changes stored data so that earlier versions cannot read them: from it there is no way back.
+    """The channels that it is offered in. Absent: `stable`; of a pre-release, none."""
     data_migration: bool = False
+    """True: it changes stored data so that earlier versions cannot read it, and there is no way back to them.
+    Absent: false."""
     components: Annotated[tuple[Component, ...], Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))]
+    """What serves."""
     templates: Annotated[tuple[Template, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    """Further objects, as templates. Absent: none."""
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    """The parameters that the app takes. Absent: none."""
     data_requirements: Annotated[
         tuple[DataRequirement, ...], Field(min_length=1, max_length=16, json_schema_extra=list_map("name"))
     ]
+    """The data that the app needs."""
     platform_requirements: PlatformRequirements | None = None
+    """What the app needs of the platform. Absent: nothing in particular."""
     calibration: Run
+    """The run that fits the model to the city's data."""
     validation: Run
+    """The run that judges the model on other days."""
     monitoring: Monitoring | None = None
-    # For Installations that have none of their own.
+    """The run that judges the model on new data while it serves. Absent: none."""
     recalibration: Recalibration | None = None
+    """When to calibrate again, for Installations that do not say so themselves. Absent: never by time."""
     data_products: Annotated[tuple[DataProduct, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    """The data that the app offers to others. Absent: none."""
     egress: Annotated[tuple[Call, ...], Field(max_length=16, json_schema_extra=list_map("host"))] = ()
-    """Public servers that the app calls beside its data sources; none where it is left out. A platform permits each."""
+    """Public servers that the app calls beside its data sources. A platform permits each. Absent: none."""
 
 
 class AppListingSpec(Model):
     """One app in the store."""
 
     title: Line
+    """The name of the app, for a person."""
     description: Text
+    """What the app does, in words for a person."""
     category: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+    """What the app is about, such as water."""
     builder: Builder
+    """Who made the app."""
     minimum_specification: MinimumSpecification
+    """What the app needs, in words for a person."""
     services: Annotated[tuple[Service, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Services that come with the app. Absent: none."""
     service_level: ServiceLevel | None = None
+    """The service level that is offered. Absent: none."""
     business_model: BusinessModel
+    """How the app is paid for."""
     review: Annotated[tuple[Score, ...], Field(max_length=6, json_schema_extra=list_map("criterion"))] = ()
+    """The scores of the store's review, one for each criterion. Absent: not reviewed, so it cannot be installed."""
     versions: Annotated[tuple[Version, ...], Field(min_length=1, max_length=20, json_schema_extra=list_map("version"))]
+    """The versions of the app."""
 
     def version(self, number: str) -> Version | None:
         """The version with that number, or None."""
@@ -250,11 +314,15 @@ class AppListingStatus(Model):
     """What the operator found out about the listing."""
 
     observed_generation: int | None = None
+    """The metadata.generation that this status is about. Absent, or -1: the operator has not seen the object yet."""
     conditions: Conditions = ()
+    """Whether the app may be installed. Absent: not decided yet."""
 
 
 class AppListing(Resource):
     """An app in the Digital Twin Appstore: its product page, its review and its versions."""
 
     spec: AppListingSpec
+    """The product page, the review and the versions."""
     status: AppListingStatus = AppListingStatus()
+    """What the operator found. Only the operator writes it."""

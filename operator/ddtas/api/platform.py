@@ -38,11 +38,14 @@ class Municipality(Model):
     """The municipality, with its code in the Dutch register (CBS), such as GM0344."""
 
     name: Line
+    """The name of the municipality."""
     code: Annotated[
         str, says("must be GM and four digits, such as GM0344"), StringConstraints(pattern=r"^GM\d{4}$", max_length=6)
     ]
-    # What data must cover where an app asks for coverage.
+    """Its code in the Dutch register (CBS): GM and four digits, such as GM0344."""
     area: Area | None = None
+    """The area that data must cover where an app asks for coverage. Absent: such a requirement is not met by any
+    source."""
 
 
 class DataSource(Model):
@@ -65,37 +68,53 @@ class DataSource(Model):
     )
 
     name: Name
+    """The name of the source on this platform."""
     title: Line
+    """The source in a few words, for a person."""
     theme: Line | None = None
+    """What the data is about, such as water. Absent: not said; requirements with a theme are not met."""
     kind: DataKind
+    """How the data is fetched."""
     endpoint: Endpoint
-    # What the data is called where it is kept: collection, feature type, entity type, schema.table, topic filter.
+    """The address, without a user name or password. Which address it is depends on the kind."""
     physical_name: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=200)] | None = None
+    """The collection, feature type, entity type, schema.table, topic filter or object key at the endpoint. Absent:
+    the kind needs none."""
     supplier: Line | None = None
-    # Where the data comes from, as a text or a reference (dct:provenance).
+    """Who supplies the data. Absent: not said."""
     provenance: Line | None = None
+    """Where the data comes from, as a text or a reference (dct:provenance). Absent: not on record."""
     contract: DataContract
+    """What the supplier promises of the data."""
     access_rights: AccessRights
+    """Who may see the data."""
     security_class: SecurityClass | None = None
+    """The protection that the data needs. Absent: not said."""
     licence: Line
-    # What the data may be used for (purpose limitation); a requirement's purpose must be one of these.
+    """The licence of the data, such as CC-BY-4.0."""
     purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)]
+    """What the data may be used for. The purpose of a requirement must be one of these."""
     legal_basis: LegalBasis | None = None
-    # Reference of the processing activity in the municipality's register.
+    """The lawful basis for personal data in it. Absent: not said."""
     processing_activity: Line | None = None
+    """Reference of the processing activity in the municipality's register. Absent: none."""
     service_levels: Annotated[
         tuple[ServiceLevelPromise, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()
+    """The service levels that the supplier promises. Absent: none."""
     credentials: Credentials | None = None
+    """The Secret to use at the endpoint. Absent: the source is open."""
 
 
 class Limits(Model):
     """The most that one Installation may request: its components together, and each of its runs."""
 
     cpu: Quantity
+    """Processor cores."""
     memory: Quantity
-    # Of the volumes of its components; any amount where it is left out.
+    """Memory, in bytes."""
     storage: StorageSize | None = None
+    """The volumes of its components together, in bytes. Absent: no limit."""
 
 
 class KubeconfigSecret(Model):
@@ -106,24 +125,29 @@ class KubeconfigSecret(Model):
     """
 
     name: SecretName
-    # The entry of the Secret; `kubeconfig` where it is left out.
+    """The name of the Secret."""
     key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)] | None = None
+    """The key in the Secret that holds the kubeconfig. Absent: `kubeconfig`."""
 
 
 class RemoteCluster(Model):
     """The city's own cluster."""
 
     kubeconfig_secret: KubeconfigSecret
+    """The Secret with the kubeconfig."""
 
 
 class Acceptance(Model):
     """A data product of an Installation elsewhere, as a data source of this platform. It must be offered to it."""
 
-    # What it is called here, beside the platform's own data sources.
     name: Name
+    """The name that the product has as a data source of this platform."""
     namespace: Name
+    """The namespace of the Installation that offers it."""
     installation: Name
+    """The Installation that offers it."""
     product: PartName
+    """The product, by its name in the listing of that Installation."""
 
 
 class MunicipalityPlatformSpec(Model):
@@ -153,27 +177,32 @@ class MunicipalityPlatformSpec(Model):
     )
 
     municipality: Municipality
-    # Local platforms run their workloads beside themselves, so this must be the platform's own namespace.
+    """Which municipality it is."""
     workload_namespace: Name | None = None
-    # Where workloads go when that is not beside the platform.
+    """The namespace of the workloads, which must be the platform's own. Absent: the same."""
     cluster: RemoteCluster | None = None
+    """The city's own cluster, where the workloads go. Absent: they go beside the platform."""
     data_sources: Annotated[tuple[DataSource, ...], Field(max_length=500, json_schema_extra=list_map("name"))] = ()
-    # What other Installations offer to this platform, and it wants.
+    """The data that the city offers to apps. Absent: none."""
     accepts: Annotated[tuple[Acceptance, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    """Data products of other Installations that the platform wants to use. Absent: none."""
     parameters: ParameterValues = Field(default_factory=dict)
+    """Values that are true for the whole city, by the name that listings use in cityParameter. Absent: none."""
     limits: Limits | None = None
-    # Of new volumes; the cluster's default class where it is left out.
+    """The most that one Installation may request. Absent: no limit."""
     storage_class_name: SecretName | None = None
-    # What the cluster offers to apps.
+    """The StorageClass of new volumes. Absent: the default class of the cluster."""
     offers: Offers | None = None
+    """What the cluster offers to apps. Absent: nothing is said; what can be read counts."""
     egress: Annotated[tuple[PermittedCall, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
-    """Where apps may connect to beside their data sources; public servers by name, private ranges by address."""
+    """Where apps may connect to beside their data sources: public servers by name, private ranges by address.
+    Absent: nowhere."""
     ingress: Annotated[tuple[Caller, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
-    """Who may reach the apps beside the pods of their own namespace, such as an ingress controller."""
+    """Who may reach the apps beside the pods of their own namespace, such as an ingress controller. Absent: nobody."""
     name_servers: Annotated[tuple[IpAddress, ...], Field(max_length=8, json_schema_extra=LIST_SET)] = ()
-    """Name servers of the apps' cluster that are no pods of kube-dns, such as a node-local cache."""
-    # Freezes all Installations on the platform, as their own spec.suspend does.
+    """Name servers of the apps' cluster that are no pods of kube-dns, such as a node-local cache. Absent: none."""
     suspend: bool = False
+    """True: freezes all Installations on the platform, as their own spec.suspend does. Absent: false."""
 
     def secret_names(self) -> set[str]:
         """All Secrets that the platform names."""
@@ -189,59 +218,83 @@ class DataSourceStatus(Model):
     """The last word on one data source."""
 
     name: Name
-    # Whose product it is, as namespace/Installation; absent for a source of the platform itself.
+    """The name of the source on this platform."""
     upstream: Annotated[str, StringConstraints(max_length=130)] | None = None
-    # Digest of the parts of the spec that the probe used; facts under another digest are stale.
+    """The Installation whose product it is, as NAMESPACE/NAME. Absent: the source is the platform's own."""
     probe: Annotated[str, StringConstraints(max_length=20)] | None = None
+    """Digest of the parts of the spec that the probe used; facts under another digest are stale. Absent: not probed
+    yet."""
     state: Literal["Reachable", "Unreachable", "Unknown"]
+    """Whether it can be read. Unknown: not probed yet, or the probe itself failed."""
     reason: Annotated[str, StringConstraints(max_length=60)]
+    """Why, in one word of docs/reference/reasons.md."""
     message: Text | None = None
+    """Why, in words for a person. Absent: there is nothing to say."""
     since: Timestamp
-    # When the facts were found. Facts that only moved on with time are renewed at most once an hour.
+    """Since when `state` is what it is."""
     looked_at: Timestamp | None = None
-    # Whether the data is what its contract promises, and where it is not.
+    """When the facts were measured; facts that change with each record are renewed at most once an hour. Absent:
+    not measured yet."""
     conformant: Verdict | None = None
+    """Whether the data is what its contract promises. Absent: not compared yet."""
     faults: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)] = ()
+    """Where the data differs from its contract. Absent: nowhere, as far as is known."""
     facts: SourceFacts | None = None
+    """What the probe measured. Absent: nothing yet."""
 
 
 class ListingFit(Model):
     """Whether an app of the store could run here, by its newest version that may be installed."""
 
     name: Name
+    """The name of the AppListing."""
     version: SemVer
+    """Its newest version that may be installed."""
     verdict: Verdict
-    # One line a requirement or platform property that stands in the way, or is not known yet.
+    """Whether the app could run here."""
     missing: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)] = ()
+    """What stands in the way or is not known yet, one line each. Absent: nothing."""
 
 
 class ClusterStatus(Model):
     """The city's own cluster, as it was when it was last reached."""
 
-    # UID of kube-system (or of the namespace, where that cannot be read) and the namespace: UID/NAMESPACE. While the
-    # kubeconfig leads to another one, nothing is done there.
     identity: Annotated[str, StringConstraints(max_length=130)]
+    """UID of kube-system (or of the namespace, where that cannot be read) and the namespace, as UID/NAMESPACE.
+    While the kubeconfig leads to another one, nothing is done there."""
     kubernetes_version: Annotated[str, StringConstraints(max_length=20)]
+    """Its version of Kubernetes."""
 
 
 class MunicipalityPlatformStatus(Model):
     """What the operator found out about the platform."""
 
     observed_generation: int | None = None
+    """The metadata.generation that this status is about. Absent, or -1: the operator has not seen the object yet."""
     conditions: Conditions = ()
+    """Whether the platform is ready, and what it lacks. Absent: not decided yet."""
     cluster: ClusterStatus | None = None
+    """The city's own cluster. Absent: there is none, or it has not answered yet."""
     offers: MeasuredOffers | None = None
+    """What the cluster was found to offer. Absent: not read, or no listing asks for anything."""
     data_sources: Annotated[
         tuple[DataSourceStatus, ...], Field(max_length=700, json_schema_extra=list_map("name"))
     ] = ()
+    """What is known of each data source. Absent: there is none."""
     sources: Annotated[str, StringConstraints(max_length=20)] | None = None
+    """How many data sources can be read, of how many, such as 3/4. Absent: not counted yet."""
     conformant: Annotated[str, StringConstraints(max_length=20)] | None = None
+    """How many data sources are what their contracts promise, of how many. Absent: not counted yet."""
     listings: Annotated[tuple[ListingFit, ...], Field(max_length=200, json_schema_extra=list_map("name"))] = ()
+    """Which apps of the store could run here. Absent: none is known."""
     apps: Annotated[str, StringConstraints(max_length=20)] | None = None
+    """How many apps of the store could run here, of how many. Absent: not counted yet."""
 
 
 class MunicipalityPlatform(Resource):
     """A municipality's Open Urban Platform: the socket that every app plugs into."""
 
     spec: MunicipalityPlatformSpec
+    """The city, its data and its limits."""
     status: MunicipalityPlatformStatus = MunicipalityPlatformStatus()
+    """What the operator found. Only the operator writes it."""

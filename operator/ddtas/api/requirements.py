@@ -35,77 +35,108 @@ class RequiredField(Model):
     """A field that the data must have."""
 
     name: FieldName
+    """The name of the field in the data."""
     type: FieldType
+    """The type that all its values have."""
     unit: Unit | None = None
+    """The unit of its values; units are compared by what they measure. Absent: any unit."""
 
 
 class RequiredServiceLevel(Model):
     """A bound on a service level that the data source declares."""
 
     property: ServiceLevelProperty
+    """The service level."""
     operator: Operator
+    """How it is compared with `value`."""
     value: Decimal
+    """The bound, as a text."""
     unit: Unit
+    """The unit of the bound, such as percent or s."""
 
 
 class Coverage(Model):
     """The part of an area that the data must cover: the municipality's own, unless an extent is given."""
 
     minimum_percent: Annotated[int, Field(ge=1, le=100)]
+    """How much of the area must be covered, in percent."""
     extent: Extent | None = None
+    """The area that must be covered. Absent: that of the municipality."""
 
 
 class Threshold(Model):
     """A bound on a metric that the run reports."""
 
     metric: FieldName
+    """The metric, as the run names it."""
     operator: Operator
+    """How the metric is compared with `value`."""
     value: Decimal
+    """The bound, as a text."""
 
 
 class DataRequirement(Model):
     """What the app needs of a city's data: the same for each city. What is left out is not asked for."""
 
     name: PartName
+    """The name of the requirement: the app finds its data in a folder of this name."""
     description: Text
+    """What the data is for, in words for a person."""
     theme: Line | None = None
+    """The theme that the source must have. Absent: any."""
     entity: Line | None = None
+    """What a record must be about, such as WaterLevelObserved. Absent: anything."""
     kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
+    """The kinds of source that the app can read. One of these is enough."""
     contract_version: VersionRange | None = None
+    """The versions of the source's contract that will do, such as ">=1.2.0 <2.0.0". Absent: any."""
     fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    """The fields that the data must have. Absent: any."""
     geometry_types: (
         Annotated[tuple[GeometryType, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
     ) = None
-    # One of these is enough.
+    """The geometry types that the app can handle. One of these is enough. Absent: any, or none."""
     crs: Annotated[tuple[Crs, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
+    """The coordinate reference systems that the app can handle. One of these is enough. Absent: any."""
     coverage: Coverage | None = None
+    """The area that the data must cover. Absent: any."""
     time_resolution: Duration | None = None
+    """The longest time from one record to the next, as an ISO 8601 duration. Absent: any."""
     minimum_records: Annotated[int, Field(ge=1)] | None = None
+    """The least number of records. Absent: any."""
     maximum_size_bytes: Annotated[int, Field(ge=1)] | None = None
-    # The newest record may be at most this old.
+    """The largest size, in bytes. Absent: any."""
     freshness: Duration | None = None
-    # The days that the data must cover run from the calibration window's start, less this, to the validation's end.
+    """The greatest age of the newest record, as an ISO 8601 duration. Absent: any."""
     warm_up_days: Annotated[int, Field(ge=0, le=36600)] | None = None
-    # False for data without a history, such as a map or the state of now: it need not cover the windows.
+    """How many days before the calibration window the data must begin. Absent: 0."""
     history: bool | None = None
+    """False: the data has no history, such as a map or the state of now, and need not cover the windows. Absent:
+    true."""
     quality: Annotated[tuple[QualityRule, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
+    """Bounds on the quality of the data. Absent: none."""
     purpose: Line | None = None
+    """What the data is used for: one of the purposes of the source. Absent: not compared."""
     legal_bases: (
         Annotated[tuple[LegalBasis, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
     ) = None
+    """The lawful bases that will do. One of these is enough. Absent: any."""
     access_rights: (
         Annotated[tuple[AccessRights, ...], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)] | None
     ) = None
-    # The heaviest class that the app is fit to handle.
+    """The access rights that the app can handle. One of these is enough. Absent: any."""
     maximum_security_class: SecurityClass | None = None
+    """The heaviest protection that the app is fit for. Absent: any."""
     licences: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
-    # True where the origin of the data must be on record.
+    """The licences that will do. One of these is enough. Absent: any."""
     provenance: bool | None = None
+    """True: the origin of the data must be on record. Absent: false."""
     service_levels: Annotated[
         tuple[RequiredServiceLevel, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()
-    # Bounds on what validation showed of the twin that the data is a product of.
+    """Bounds on the service levels of the source. Absent: none."""
     upstream_metrics: Annotated[tuple[Threshold, ...], Field(max_length=16, json_schema_extra=list_map("metric"))] = ()
+    """Bounds on the validation of the twin that the data is a product of. Absent: none."""
 
 
 class PlatformRequirements(Model):
@@ -115,17 +146,19 @@ class PlatformRequirements(Model):
     """
 
     minimum_kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{1,3}$", max_length=5)] | None = None
-    # That the images are built for: one is enough, and pods go to no other node.
+    """The oldest version of Kubernetes that will do, such as 1.31. Absent: any."""
     architectures: (
         Annotated[tuple[Architecture, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
     ) = None
-    # Volumes that can be mounted in each of these ways.
+    """The processor architectures that the images are built for. One of these is enough, and pods go to no other
+    node. Absent: any."""
     storage: Annotated[tuple[AccessMode, ...], Field(min_length=1, max_length=4, json_schema_extra=LIST_SET)] | None = (
         None
     )
-    # How the app is to be let in from outside: one is enough.
+    """The access modes that volumes must be able to have, all of them. Absent: none in particular."""
     exposure: Annotated[tuple[Exposure, ...], Field(min_length=1, max_length=2, json_schema_extra=LIST_SET)] | None = (
         None
     )
-    # The least that the namespace must enforce.
+    """How people can reach the app from outside. One of these is enough. Absent: not needed."""
     pod_security: Literal[PodSecurityLevel.BASELINE, PodSecurityLevel.RESTRICTED] | None = None
+    """The least strict Pod Security level that the namespace may enforce. Absent: any."""

@@ -48,9 +48,10 @@ class Call(Model):
     """A public server that the app calls beside its data sources, with the reason why. Reviewers see it."""
 
     host: HostName
-    """Its name. NetworkPolicies know no names: once it is permitted, the ports of all public addresses are open."""
+    """The name of the server. NetworkPolicies know no names: once it is permitted, these ports of all public
+    addresses are open."""
     ports: Ports
-    """TCP ports that are called there."""
+    """The TCP ports that are called there."""
     reason: Line
     """What for, and what is sent there: for the people who review the app, and those who permit it."""
 
@@ -68,11 +69,13 @@ class PermittedCall(Model):
     name: PartName
     """What the platform team calls it."""
     host: HostPattern | None = None
-    """Apps that declare this host may call it: a name, `*.` and the end of names, or `*` for all names."""
+    """Apps that declare this host may call it: a name, `*.` and the end of names, or `*` for all names. Absent:
+    `cidr` says where."""
     cidr: Range | None = None
-    """Each app may call this range, which may be private, but for the API server, nodes, Services and pods in it."""
+    """Each app may call this range, which may be private, except the API server, nodes, Services and pods in it.
+    Absent: `host` says where."""
     ports: Ports
-    """TCP ports that may be called there."""
+    """The TCP ports that may be called there."""
 
     def permits(self, host: str) -> bool:
         """Whether that host may be called."""
@@ -94,6 +97,7 @@ class Caller(Model):
     name: PartName
     """What the platform team calls it."""
     namespace: Name | None = None
-    """All pods of this namespace of the apps' cluster: of an ingress controller, a gateway, or who reads metrics."""
+    """All pods of this namespace of the apps' cluster, such as that of an ingress controller. Absent: `cidr` says
+    who."""
     cidr: Range | None = None
-    """These addresses: of a load balancer, or of nodes whose own network an ingress controller uses."""
+    """These addresses, such as those of a load balancer. Absent: `namespace` says who."""

@@ -30,12 +30,15 @@ class Volume(Model):
     )
 
     name: PartName
+    """The name of the volume. Another name is another, empty volume."""
     mount_path: Annotated[
         str, StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", min_length=2, max_length=100)
     ]
+    """Where the component finds it."""
     size: StorageSize
-    # ReadWriteOnce where it is left out: all pods that have it run on one node.
+    """Its size, in bytes. A larger one makes the volume larger; a smaller one changes nothing."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] | None = None
+    """ReadWriteOnce: all pods that have it run on one node. ReadWriteMany: any node. Absent: ReadWriteOnce."""
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -62,23 +65,34 @@ class RefusedGrowth(Model):
     """That a volume was to become larger, and the API server refused."""
 
     size: Annotated[str, StringConstraints(max_length=20)]
+    """The size that was asked for."""
     message: Annotated[str, StringConstraints(max_length=500)]
+    """What the API server answered."""
     at: Timestamp
+    """When it answered."""
 
 
 class VolumeStatus(Model):
     """A volume of the Installation, and the PersistentVolumeClaim that it is."""
 
     claim: Annotated[str, StringConstraints(max_length=253)]
+    """The name of the PersistentVolumeClaim."""
     component: PartName
+    """The component that has it."""
     name: PartName
+    """The name of the volume in the listing."""
     phase: Literal["Pending", "Bound", "Lost", "Terminating"]
-    # What it has, or what is asked for while it has none.
+    """The phase of the claim, or Terminating."""
     size: Annotated[str, StringConstraints(max_length=20)]
+    """The size that it has, or that is asked for while it has none."""
     storage_class: Annotated[str, StringConstraints(max_length=253)] | None = None
-    # What becomes of it when the Installation is deleted; another spec.volumes shows once it holds.
+    """The StorageClass. Absent: the claim names none."""
     on_deletion: VolumePolicy
-    # True where neither the revision that is asked for nor the one that serves has it. It is kept all the same.
+    """What becomes of it when the Installation is deleted. A change of spec.volumes is shown once it holds."""
     unused: bool = False
+    """True: neither the revision that is asked for nor the one that serves has it. It is kept all the same. Absent:
+    false."""
     message: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    """What is wrong with it, in words for a person. Absent: nothing."""
     refused: RefusedGrowth | None = None
+    """The larger size that the API server refused. Absent: none was refused."""

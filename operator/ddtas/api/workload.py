@@ -23,7 +23,9 @@ class ResourceList(Model):
     """Amounts of processor (cores) and memory (bytes), as Kubernetes quantities."""
 
     cpu: Quantity
+    """Processor cores."""
     memory: Quantity
+    """Memory, in bytes."""
 
 
 class Resources(Model):
@@ -41,14 +43,18 @@ class Resources(Model):
     )
 
     requests: ResourceList
+    """What is reserved."""
     limits: ResourceList
+    """The most that may be used."""
 
 
 class EnvVar(Model):
     """An environment variable with a literal value."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
+    """The name of the variable."""
     value: Annotated[str, StringConstraints(max_length=2000)]
+    """Its value. One that is empty is left out."""
 
 
 Arguments = Annotated[tuple[Annotated[str, StringConstraints(max_length=4000)], ...], Field(max_length=32)]
@@ -58,25 +64,35 @@ class Container(Model):
     """A container of the app. It runs under Pod Security "restricted", with a read-only root and a writable /tmp."""
 
     image: Image
+    """The image. The market master may ask for a digest (@sha256:...)."""
     command: Arguments | None = None
+    """The command, in place of the image's entry point. Absent: that of the image."""
     args: Arguments | None = None
+    """The arguments of the command. Absent: those of the image."""
     env: Annotated[tuple[EnvVar, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
+    """Environment variables. Absent: none but those of the app contract."""
     resources: Resources
+    """The processor and memory that the container gets."""
     devices: Annotated[tuple[Device, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
+    """Devices that each pod gets, such as GPUs. Absent: none."""
 
 
 class Port(Model):
     """A port on which the component listens."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=15)]
+    """The name of the port."""
     port: Annotated[int, Field(ge=1, le=65535)]
+    """Its number. The Service has the same."""
 
 
 class Readiness(Model):
     """An HTTP GET that succeeds when the component can serve."""
 
     path: Annotated[str, StringConstraints(pattern=r"^/\S*$", max_length=200)]
+    """The path to ask for."""
     port: Annotated[int, Field(ge=1, le=65535)]
+    """The port to ask at."""
 
 
 class Component(Container):
@@ -105,10 +121,15 @@ class Component(Container):
     )
 
     name: PartName
+    """The name of the component. Its Service is named INSTALLATION-NAME."""
     ports: Annotated[tuple[Port, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
+    """The ports that it listens on. Absent: none, and no Service."""
     readiness: Readiness | None = None
+    """The request that succeeds when it can serve. Absent: it can serve when it runs."""
     replicas: Annotated[int, Field(ge=1, le=10)] | None = None
+    """How many pods it has. Absent: 1."""
     volumes: Annotated[tuple[Volume, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
+    """Storage that it keeps. Absent: none."""
 
 
 class Template(Model):
@@ -118,16 +139,20 @@ class Template(Model):
     """
 
     name: PartName
+    """The name of the template, for messages."""
     manifest: Annotated[str, StringConstraints(min_length=1, max_length=16384)]
+    """The template: YAML with Jinja2. docs/app-contract.md has the variables."""
 
 
 class Task(Container):
     """A container that runs to its end as a Job, and reports its result in its termination message."""
 
     thresholds: Annotated[tuple[Threshold, ...], Field(max_length=32, json_schema_extra=list_map("metric", "operator"))]
+    """Bounds on the metrics that it reports."""
     timeout_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
-    # How often a crashed pod is tried again within the same run. Evictions never count.
+    """How long the run may take, retries included. Absent: 3600."""
     retries: Annotated[int, Field(ge=0, le=5)] | None = None
+    """How often a crashed pod is tried again within the same run; evictions do not count. Absent: 0."""
 
     @property
     def effective_timeout_seconds(self) -> int:
@@ -139,6 +164,7 @@ class Run(Task):
     """A calibration or validation run."""
 
     window: Window
+    """The days that it may use."""
 
 
 class Monitoring(Task):
@@ -151,5 +177,8 @@ class Monitoring(Task):
     )
 
     schedule: Cron
+    """When to run, as five fields of cron: minute, hour, day of the month, month, day of the week."""
     time_zone: TimeZone | None = None
+    """The IANA time zone of `schedule`, such as Europe/Amsterdam. Absent: UTC."""
     jitter: Duration | None = None
+    """At most how much later it begins, as an ISO 8601 duration. Absent: one hour."""

@@ -145,17 +145,24 @@ class ContractField(Model):
     """A field that the data supplier promises; `required` means that no value is missing."""
 
     name: AnyFieldName
+    """The name of the field."""
     type: FieldType
+    """The type that all its values have."""
     unit: Unit | None = None
+    """The unit of its values. Absent: none, or not said."""
     required: bool | None = None
+    """True: no value is missing. Absent: values may be missing."""
 
 
 class ServiceLevelPromise(Model):
     """A service level that the data supplier promises."""
 
     property: ServiceLevelProperty
+    """The service level."""
     value: Decimal
+    """Its value, as a text."""
     unit: Unit
+    """The unit of the value, such as percent or s."""
 
 
 class QualityRule(Model):
@@ -172,11 +179,17 @@ class QualityRule(Model):
     )
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+    """The name of the rule, for messages."""
     metric: Literal["rowCount", "nullValues"]
+    """rowCount: the number of records. nullValues: records without a value in `field`."""
     field: FieldName | None = None
+    """The field to count in. Absent: only for rowCount."""
     operator: Operator
+    """How the metric is compared with `value`."""
     value: Decimal
+    """The bound, as a text."""
     unit: Literal["rows", "percent"]
+    """Whether the bound is a number of rows or a percentage of them."""
 
 
 class Extent(Model):
@@ -186,33 +199,47 @@ class Extent(Model):
     """
 
     crs: Crs
+    """The coordinate reference system of the numbers."""
     bbox: Annotated[tuple[Decimal, ...], Field(min_length=4, max_length=4)]
+    """Minimum x, minimum y, maximum x, maximum y; x is the easting or longitude."""
 
 
 class Area(Model):
     """An area: a polygon or multipolygon as well-known text, x before y as in Extent."""
 
     crs: Crs
+    """The coordinate reference system of the numbers."""
     wkt: Annotated[str, StringConstraints(pattern=r"^\s*(MULTI)?POLYGON\s*\(", max_length=16384)]
+    """A POLYGON or MULTIPOLYGON as well-known text; x (easting or longitude) comes first."""
 
 
 class DataContract(Model):
     """What the data supplier promises; its version changes when the promise does."""
 
     version: SemVer
-    # What a record is about, such as WaterLevelObserved; apps and suppliers agree on the word.
+    """The version of the contract (semver.org). It changes when the promise does."""
     entity: Line | None = None
+    """What a record is about, such as WaterLevelObserved; apps and suppliers agree on the word. Absent: not said."""
     fields: Annotated[tuple[ContractField, ...], Field(max_length=128, json_schema_extra=list_map("name"))] = ()
+    """The fields that are promised. Absent: none."""
     geometry_type: GeometryType | None = None
+    """The type of the geometries. Absent: none, or not said."""
     crs: Crs | None = None
+    """The coordinate reference system that the data can be had in. Absent: not said."""
     extent: Extent | None = None
+    """The area that the data covers. Absent: not said."""
     time_resolution: Duration | None = None
+    """The time from one record to the next, as an ISO 8601 duration. Absent: not said."""
     temporal_extent: Window | None = None
-    # The newest record is never older than this.
+    """The days that the data covers. Absent: not said."""
     freshness: Duration | None = None
+    """The newest record is never older than this ISO 8601 duration. Absent: not said."""
     records: Annotated[int, Field(ge=0)] | None = None
+    """The least number of records. Absent: not said."""
     size_bytes: Annotated[int, Field(ge=0)] | None = None
+    """The largest size, in bytes. Absent: not said."""
     quality: Annotated[tuple[QualityRule, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
+    """Bounds on the quality that are promised. Absent: none."""
 
 
 Scheme = Literal["Basic", "Bearer", "ApiKey", "OAuth2ClientCredentials", "MutualTLS", "SigV4"]
@@ -253,13 +280,17 @@ class Credentials(Model):
     )
 
     secret_name: SecretName
+    """The name of the Secret."""
     scheme: Scheme
-    # Of an API key; X-Api-Key where it is left out.
+    """How it is used. The scheme says which keys the Secret must have."""
     header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$", max_length=64)] | None = None
+    """The HTTP header for an API key. Absent: X-Api-Key."""
     token_url: Url | None = None
+    """Where an OAuth 2.0 client gets its token. Absent: only with other schemes."""
     scope: Line | None = None
-    # Of S3; us-east-1 where it is left out.
+    """The scope of the OAuth 2.0 token. Absent: none is asked for."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$", max_length=40)] | None = None
+    """The region of S3. Absent: us-east-1."""
 
     @property
     def keys(self) -> tuple[str, ...]:

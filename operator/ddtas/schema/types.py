@@ -158,7 +158,9 @@ class Window(Model):
     model_config = ConfigDict(json_schema_extra=cel(("self.start <= self.end", "start must not be after end")))
 
     start: IsoDate
+    """The first day."""
     end: IsoDate
+    """The last day, which is part of the period."""
 
     def overlaps(self, other: Self) -> bool:
         """True when the two share at least one day."""
