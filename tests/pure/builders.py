@@ -18,7 +18,8 @@ from ddtas.api.platform import DataSource, MunicipalityPlatform
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.children.diff import diff
 from ddtas.plan.children.volumes import CLAIM, imagined
-from ddtas.plan.decision.decide import Plan, decide
+from ddtas.plan.decision.decide import decide
+from ddtas.plan.decision.plan import Plan
 from ddtas.plan.decision.preview import preview
 from ddtas.plan.snapshot import (
     Child,
@@ -31,7 +32,8 @@ from ddtas.plan.snapshot import (
     Snapshot,
     SourceObservation,
 )
-from ddtas.plan.status.statuses import ChangeSet, Fault, installation_status
+from ddtas.plan.status.changes import ChangeSet, Fault
+from ddtas.plan.status.installation import installation_status
 from ddtas.settings import StorePolicy
 
 JsonObject = dict[str, Any]

@@ -27,15 +27,11 @@ from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.preview import preview
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Snapshot, SourceObservation
-from ddtas.plan.status.statuses import (
-    ChangeSet,
-    awaited_status,
-    held_status,
-    installation_status,
-    listing_status,
-    platform_status,
-    refused_status,
-)
+from ddtas.plan.status.changes import ChangeSet
+from ddtas.plan.status.conditions import refused_status
+from ddtas.plan.status.installation import awaited_status, held_status, installation_status
+from ddtas.plan.status.listing import listing_status
+from ddtas.plan.status.platform import platform_status
 
 SEARCH = int(os.environ.get("DDTAS_TEST_HOSTILE", "0"))
 MOST_BYTES = 400_000

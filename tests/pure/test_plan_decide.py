@@ -19,10 +19,10 @@ from builders import (
 from ddtas import names
 from ddtas.errors import TemplateError
 from ddtas.plan.children.admission import restricted_violations
-from ddtas.plan.decision.decide import Plan
+from ddtas.plan.decision.plan import Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
-from ddtas.plan.status.statuses import Fault
+from ddtas.plan.status.changes import Fault
 from ddtas.settings import StorePolicy
 
 ALL_TRUE = {
@@ -38,7 +38,7 @@ NOT_SERVING = ("False", "NotServing")
 
 
 def said(plan: Plan) -> dict[str, tuple[str, str]]:
-    return {f.step: (f.status, f.reason.value) for f in plan.findings}
+    return {f.condition: (f.status, f.reason.value) for f in plan.findings}
 
 
 def keys(plan: Plan) -> set[str]:

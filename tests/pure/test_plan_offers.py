@@ -17,7 +17,7 @@ from ddtas.plan.capabilities.measured import READERS, Found, answer
 from ddtas.plan.capabilities.requirements import Check, Fact, checks, moments, needs, pending
 from ddtas.plan.decision.catalogue import fit, hypothetical, offered
 from ddtas.plan.reasons import Reason
-from ddtas.plan.status.statuses import platform_status
+from ddtas.plan.status.platform import platform_status
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 LISTED = listing_body()["spec"]["versions"][0]

@@ -20,10 +20,10 @@ from ddtas.plan.decision.catalogue import (
     unjudged,
     with_what_serves,
 )
-from ddtas.plan.decision.decide import Finding
 from ddtas.plan.decision.rules import review_refusal
+from ddtas.plan.findings import Finding
 from ddtas.plan.snapshot import SourceObservation
-from ddtas.plan.status.statuses import steady_facts
+from ddtas.plan.status.sources import steady_facts
 from ddtas.plan.twins.products import Product
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer

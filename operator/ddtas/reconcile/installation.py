@@ -13,11 +13,13 @@ from ddtas.cluster.write import events, report
 from ddtas.cluster.write.apply import apply
 from ddtas.cluster.write.events import News
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.decision.decide import Plan, decide
+from ddtas.plan.decision.decide import decide
+from ddtas.plan.decision.plan import Plan
 from ddtas.plan.decision.preview import Preview, preview
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Snapshot
-from ddtas.plan.status.statuses import ChangeSet, installation_status
+from ddtas.plan.status.changes import ChangeSet
+from ddtas.plan.status.installation import installation_status
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer
 from ddtas.reconcile.pacing import by_turns, settled

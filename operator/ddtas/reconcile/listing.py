@@ -2,7 +2,7 @@
 
 from ddtas.cluster.memory.world import Name, Unreadable
 from ddtas.cluster.rest.resources import APP_LISTING
-from ddtas.plan.status.statuses import listing_status
+from ddtas.plan.status.listing import listing_status
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.publish import Publisher
 

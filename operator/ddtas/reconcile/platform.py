@@ -6,7 +6,7 @@ from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster.memory.world import Name, Unreadable
 from ddtas.cluster.rest.resources import PLATFORM
 from ddtas.plan.remote.identity import judge
-from ddtas.plan.status.statuses import platform_status
+from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.catalogue import REFRESH_SECONDS, Catalogues, Surroundings
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer

@@ -17,7 +17,8 @@ from ddtas.cluster.write import events, report
 from ddtas.cluster.write.events import News
 from ddtas.errors import ClusterError, trail
 from ddtas.plan.reasons import Reason
-from ddtas.plan.status.statuses import Status, broken_status, held_status, refused_status
+from ddtas.plan.status.conditions import Status, broken_status, refused_status
+from ddtas.plan.status.installation import held_status
 from ddtas.reconcile.context import Context, ObjectKey
 
 log = logging.getLogger(__name__)

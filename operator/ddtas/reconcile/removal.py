@@ -16,7 +16,7 @@ from ddtas.errors import ClusterError
 from ddtas.plan.children import volumes
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote.identity import blocked_removal
-from ddtas.plan.status.statuses import awaited_status
+from ddtas.plan.status.installation import awaited_status
 from ddtas.plan.twins import dependencies
 from ddtas.plan.twins.products import Ref
 from ddtas.reconcile.context import Context, ObjectKey

@@ -8,7 +8,7 @@ from ddtas.cluster.memory.world import Name
 from ddtas.confined.turns import Party
 from ddtas.errors import TemplateError
 from ddtas.plan.children.admission import admit
-from ddtas.plan.decision.decide import RenderRequest
+from ddtas.plan.decision.plan import RenderRequest
 from ddtas.plan.snapshot import Manifest
 from ddtas.reconcile.sandbox import render_in_sandbox
 

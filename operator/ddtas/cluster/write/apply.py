@@ -22,10 +22,10 @@ from ddtas.cluster.write.report import GONE_SECONDS, Outdated
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.children.diff import Send, diff
 from ddtas.plan.children.volumes import CLAIM, refused_growth
-from ddtas.plan.decision.decide import PRUNABLE, Plan
+from ddtas.plan.decision.plan import PRUNABLE, Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, ClaimFacts, Key, Snapshot
-from ddtas.plan.status.statuses import ChangeSet, Fault
+from ddtas.plan.status.changes import ChangeSet, Fault
 
 log = logging.getLogger(__name__)
 

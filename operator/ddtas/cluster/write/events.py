@@ -17,7 +17,7 @@ from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import EVENT, ResourceType
 from ddtas.errors import ClusterError, Conflict
 from ddtas.names import API_VERSION, MANAGED_BY
-from ddtas.plan.decision.decide import UP_TO_DATE
+from ddtas.plan.findings import UP_TO_DATE
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.revision import digest
 

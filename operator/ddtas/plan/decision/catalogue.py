@@ -12,7 +12,8 @@ from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import ListingFit
 from ddtas.plan.capabilities import requirements
 from ddtas.plan.decision import rules
-from ddtas.plan.decision.decide import Finding, bind
+from ddtas.plan.decision.decide import bind
+from ddtas.plan.findings import Finding
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.snapshot import Snapshot
 from ddtas.plan.turns import Turns, in_turns

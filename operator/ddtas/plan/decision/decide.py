@@ -17,7 +17,6 @@ from ddtas.api.base import Recalibration, Verdict
 from ddtas.api.evidence import Evidence, Outcome, RevisionState, RevisionStatus
 from ddtas.api.installation_status import Binding, ProductStatus, RecalibrationStatus
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.api.volumes import VolumeStatus
 from ddtas.api.workload import Component, Task
 from ddtas.errors import TemplateError
 from ddtas.plan import clock
@@ -25,8 +24,19 @@ from ddtas.plan.children import volumes
 from ddtas.plan.children.diff import desired_digest
 from ddtas.plan.children.manifests import Desired, Owner, Renderer, Wiring
 from ddtas.plan.children.network_policy import Reached, Traffic
-from ddtas.plan.children.template import BindingContext, TemplateContext
+from ddtas.plan.children.template import BindingContext
 from ddtas.plan.decision import rules
+from ddtas.plan.decision.plan import PRUNABLE, Frozen, Plan, RenderRequest
+from ddtas.plan.findings import (
+    CREDENTIALS_PASSED_ON,
+    OFFERS_REACHABLE,
+    STAGES,
+    UP_TO_DATE,
+    Finding,
+    Stage,
+    not_yet,
+    true,
+)
 from ddtas.plan.matching.binding import bounded
 from ddtas.plan.matching.checks import Circumstances
 from ddtas.plan.reasons import Course, Reason, Refusal
@@ -42,13 +52,6 @@ from ddtas.plan.twins.products import Ref, moved, port_of
 from ddtas.plan.versions import choice, parameters, past
 from ddtas.schema.types import Window
 
-ACCEPTED, DATA_BOUND, PROVISIONED = "Accepted", "DataBound", "Provisioned"
-CALIBRATED, VALIDATED, SERVING = "Calibrated", "Validated", "Serving"
-STEPS = (ACCEPTED, DATA_BOUND, PROVISIONED, CALIBRATED, VALIDATED, SERVING)
-UP_TO_DATE = "UpToDate"
-OFFERS_REACHABLE = "OffersReachable"
-CREDENTIALS_PASSED_ON = "CredentialsPassedOn"
-
 _UNTRIED = "they have not been tried yet"
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
@@ -56,87 +59,6 @@ _LOOK_AGAIN_SECONDS = 15.0
 _LOOK_AT_LEAST_SECONDS = 3600.0
 # What a monitoring run found goes into the status first, and is acted on at the next look.
 _ACT_SECONDS = 1.0
-
-# Kinds that are made for a revision, and go with it. Pods are their controllers' business; volumes stay.
-PRUNABLE = frozenset({"Job", "Deployment", "Service", "ConfigMap", "Secret", "NetworkPolicy", "ControllerRevision"})
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is true of one step."""
-
-    step: str
-    status: Literal["True", "False", "Unknown"]
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True)
-class RenderRequest:
-    """Templates that must be rendered (in the sandbox) before the decision can go on."""
-
-    revision: str
-    templates: tuple[tuple[str, str], ...]
-    context: TemplateContext
-    prefix: str
-    namespace: str
-    taken: frozenset[Key]
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    """Why nothing is done, whatever the plan says."""
-
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do, and what to say."""
-
-    findings: tuple[Finding, ...]
-    # Why the target does not serve, while an earlier revision keeps Serving True in its place.
-    held_up: Finding | None = None
-    # What is to be said beside the steps; it does not count for Ready.
-    notices: tuple[Finding, ...] = ()
-    desired: tuple[Desired, ...] = ()
-    prune: tuple[Key, ...] = ()
-    render: tuple[RenderRequest, ...] = ()
-    bindings: tuple[Binding, ...] = ()
-    revisions: tuple[RevisionStatus, ...] = ()
-    revision: str | None = None
-    version: str | None = None
-    available_version: str | None = None
-    serving: str | None = None
-    serving_version: str | None = None
-    url: str | None = None
-    products: tuple[ProductStatus, ...] = ()
-    volumes: tuple[VolumeStatus, ...] = ()
-    retry: str | None = None
-    recalibration: RecalibrationStatus | None = None
-    requeue_after: float | None = None
-    frozen: Frozen | None = None
-    # Leave what was changed by hand as it is, and say so.
-    report_drift: bool = False
-
-    @property
-    def suspended(self) -> bool:
-        """Nothing is done: the plan is for the status only."""
-        return self.frozen is not None
-
-    def finding(self, step: str) -> Finding:
-        """The finding of a step."""
-        return next(f for f in self.findings if f.step == step)
-
-
-def _true(step: str, reason: Reason, message: str) -> Finding:
-    return Finding(step, "True", reason, message)
-
-
-def _not_yet(step: str, reason: Reason, message: str) -> Finding:
-    """Not True: False where something is wrong, Unknown where it is only under way."""
-    return Finding(step, "Unknown" if reason.course is Course.WORKING else "False", reason, message)
 
 
 @dataclass
@@ -457,7 +379,7 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Turns[Bindings]:
     if unknown:
         has = ", ".join(r.name for r in requirements)
         text = f"spec.bindings: the app has no requirement {', '.join(unknown)}; it has {has}"
-        return Bindings(_not_yet(DATA_BOUND, Reason.BINDING_INVALID, text))
+        return Bindings(not_yet(Stage.DATA_BOUND, Reason.BINDING_INVALID, text))
     platform = accepted.platform.spec
     circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
     answers = yield from upstreams.answers.turns(snapshot, platform, requirements, circumstances)
@@ -472,10 +394,10 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Turns[Bindings]:
         bound = BoundSource(requirement=answer.binding.requirement, data_source=candidate, contract_version="")
         refusal = _wire(snapshot, [bound])
         if isinstance(refusal, Refusal):
-            return Bindings(_not_yet(DATA_BOUND, refusal.reason, refusal.message), shown)
+            return Bindings(not_yet(Stage.DATA_BOUND, refusal.reason, refusal.message), shown)
     for answer in answers:
         if answer.reason is not Reason.BOUND:
-            return Bindings(_not_yet(DATA_BOUND, answer.reason, answer.message[:2000]), shown)
+            return Bindings(not_yet(Stage.DATA_BOUND, answer.reason, answer.message[:2000]), shown)
     bindings = tuple(
         BoundSource(
             requirement=b.requirement,
@@ -487,7 +409,7 @@ def bind(snapshot: Snapshot, accepted: rules.Accepted) -> Turns[Bindings]:
     )
     wired = _wire(snapshot, bindings)
     wiring = None if isinstance(wired, Refusal) else wired
-    finding = _true(DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
+    finding = true(Stage.DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
     until = min((a.until for a in answers if a.until is not None), default=None)
     return Bindings(finding, shown, bindings, wiring, until)
 
@@ -506,9 +428,9 @@ def _bound_as_recorded(snapshot: Snapshot, inputs: RevisionInputs) -> Bindings:
     wiring = _wire(snapshot, inputs.bindings)
     if isinstance(wiring, Refusal):
         text = f"revision {inputs.id} needs it: {wiring.message}"
-        return Bindings(_not_yet(DATA_BOUND, wiring.reason, text), shown)
+        return Bindings(not_yet(Stage.DATA_BOUND, wiring.reason, text), shown)
     text = "; ".join(f"{b.requirement} ← {b.data_source} ({b.contract_version})" for b in inputs.bindings)
-    return Bindings(_true(DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, inputs.bindings, wiring)
+    return Bindings(true(Stage.DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, inputs.bindings, wiring)
 
 
 def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | None) -> Finding:
@@ -518,16 +440,16 @@ def _run_finding(step: str, revision: _Revision, phase: str, found: Evidence | N
         reason = Reason.named(found.reason)
         text = f"{word} of revision {revision.id}: {found.message}"
         if found.outcome is Outcome.PASSED:
-            return _true(step, reason, text)
+            return true(step, reason, text)
         if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
             text += f"; see `kubectl logs job/{job}`"
-        return _not_yet(step, reason, text)
+        return not_yet(step, reason, text)
     waiting = [p for p in revision.pods(phase=phase) if p.unschedulable]
     detail = f"no node has room for it: {waiting[0].unschedulable}" if waiting else "is running"
     if child is not None and isinstance(child.facts, JobFacts) and child.facts.trouble:
         detail = f"{child.facts.trouble}, so nobody knows whether it has ended; see `kubectl get job/{job} -o yaml`"
     reason = Reason.CALIBRATING if phase == CALIBRATE else Reason.VALIDATING
-    return _not_yet(step, reason, f"Job {job} {detail}")
+    return not_yet(step, reason, f"Job {job} {detail}")
 
 
 def _obstacle(revision: _Revision) -> Finding | None:
@@ -544,7 +466,7 @@ def _obstacle(revision: _Revision) -> Finding | None:
         image = evidence.waiting_for_image(pods, told == Reason.IMAGE_PULL_FAILED)
         if image is not None:
             text = f"component {component.name}: image {component.image}: {image}"
-            return _not_yet(SERVING, Reason.IMAGE_PULL_FAILED, text)
+            return not_yet(Stage.SERVING, Reason.IMAGE_PULL_FAILED, text)
         # Between two crashes such a pod runs: that it crashes was said, and holds until the component is ready.
         crashed = next(
             (
@@ -560,10 +482,10 @@ def _obstacle(revision: _Revision) -> Finding | None:
         without = "" if crashed is not None else _without_node(revision, component, pods)
         if detail:
             look = without or _where_to_look(component, pods, name)
-            return _not_yet(SERVING, Reason.ROLLOUT_FAILED, f"component {component.name}: {detail}; {look}")
+            return not_yet(Stage.SERVING, Reason.ROLLOUT_FAILED, f"component {component.name}: {detail}; {look}")
         waiting.append(f"{component.name} ({without})" if without else component.name)
     if waiting:
-        return _not_yet(SERVING, Reason.ROLLING_OUT, f"waiting for {', '.join(waiting)} to become ready")
+        return not_yet(Stage.SERVING, Reason.ROLLING_OUT, f"waiting for {', '.join(waiting)} to become ready")
     return None
 
 
@@ -592,24 +514,24 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     version = revision.renderer.inputs.version
     rendered = revision.rendered()
     if rendered is None:
-        return [_not_yet(PROVISIONED, Reason.PROVISIONING, "the listing's templates are being rendered")]
+        return [not_yet(Stage.PROVISIONED, Reason.PROVISIONING, "the listing's templates are being rendered")]
     if isinstance(rendered, TemplateError):
-        return [_not_yet(PROVISIONED, Reason.named(rendered.reason), rendered.message[:2000])]
+        return [not_yet(Stage.PROVISIONED, Reason.named(rendered.reason), rendered.message[:2000])]
 
     untried = revision.untried() if revision.id != serving else None
     if untried is not None:
         text = f"data source {untried.source.name}: its credentials were changed, and are tried first"
-        return [_not_yet(PROVISIONED, Reason.PROBING, text)]
+        return [not_yet(Stage.PROVISIONED, Reason.PROBING, text)]
 
     claims, base = revision.claim(), revision.base()
     if claims.refusal is not None:
-        provisioned = _not_yet(PROVISIONED, claims.refusal.reason, claims.refusal.message)
+        provisioned = not_yet(Stage.PROVISIONED, claims.refusal.reason, claims.refusal.message)
     elif claims.waits:
-        provisioned = _not_yet(PROVISIONED, Reason.PROVISIONING, claims.waits[:2000])
+        provisioned = not_yet(Stage.PROVISIONED, Reason.PROVISIONING, claims.waits[:2000])
     elif revision.exists(base):
-        provisioned = _true(PROVISIONED, Reason.PROVISIONED, f"revision {revision.id}, version {version.version}")
+        provisioned = true(Stage.PROVISIONED, Reason.PROVISIONED, f"revision {revision.id}, version {version.version}")
     else:
-        provisioned = _not_yet(PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {revision.id}")
+        provisioned = not_yet(Stage.PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {revision.id}")
     findings = [provisioned]
     if claims.refusal is None or revision.id == serving:
         revision.desired += base
@@ -618,14 +540,14 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
 
     windows = revision.renderer.inputs.windows
     revision.calibration = revision.assess(CALIBRATE, version.calibration, (windows.validation,))
-    findings.append(_run_finding(CALIBRATED, revision, CALIBRATE, revision.calibration))
+    findings.append(_run_finding(Stage.CALIBRATED, revision, CALIBRATE, revision.calibration))
     if not evidence.is_final(revision.calibration):
         revision.desired.append(revision.renderer.job(CALIBRATE, version.calibration))
     if revision.calibration is None or revision.calibration.outcome is not Outcome.PASSED:
         return findings
 
     revision.validation = revision.assess(VALIDATE, version.validation, revision.calibration.windows)
-    findings.append(_run_finding(VALIDATED, revision, VALIDATE, revision.validation))
+    findings.append(_run_finding(Stage.VALIDATED, revision, VALIDATE, revision.validation))
     if not evidence.is_final(revision.validation):
         revision.desired.append(revision.renderer.calibrated(revision.calibration))
         revision.desired.append(revision.renderer.job(VALIDATE, version.validation))
@@ -639,9 +561,9 @@ def _advance(revision: _Revision, serving: str | None) -> list[Finding]:
     if obstacle is None or revision.id == serving:
         revision.desired += revision.serving()
     if obstacle is None and not revision.services_switched():
-        obstacle = _not_yet(SERVING, Reason.ROLLING_OUT, "the Services are being pointed at this revision")
+        obstacle = not_yet(Stage.SERVING, Reason.ROLLING_OUT, "the Services are being pointed at this revision")
     where = revision.renderer.url() or "its components"
-    findings.append(obstacle or _true(SERVING, Reason.SERVING, f"revision {revision.id} serves at {where}"))
+    findings.append(obstacle or true(Stage.SERVING, Reason.SERVING, f"revision {revision.id} serves at {where}"))
     return findings
 
 
@@ -669,17 +591,17 @@ def _keeps_serving(kept: _Revision) -> Finding:
     facts = [c.facts for c in kept.snapshot.children_of(kept.id, "Deployment") if isinstance(c.facts, DeploymentFacts)]
     text = f"revision {kept.id} (version {version}) keeps serving"
     if facts and all(f.available for f in facts):
-        return _true(SERVING, Reason.KEEPS_SERVING, text)
-    return Finding(SERVING, "False", Reason.ROLLOUT_FAILED, f"{text}, but not all its components are ready")
+        return true(Stage.SERVING, Reason.KEEPS_SERVING, text)
+    return Finding(Stage.SERVING, "False", Reason.ROLLOUT_FAILED, f"{text}, but not all its components are ready")
 
 
 def _complete(findings: list[Finding]) -> tuple[Finding, ...]:
     """A finding for each step: those that could not be reached wait for the one that stopped."""
     last = findings[-1]
-    for step in STEPS[len(findings) :]:
-        waiting = Reason.NOT_SERVING if step == SERVING else Reason.WAITING
-        status: Literal["False", "Unknown"] = "False" if step == SERVING else "Unknown"
-        findings.append(Finding(step, status, waiting, f"waits for {last.step} ({last.reason})"))
+    for step in STAGES[len(findings) :]:
+        waiting = Reason.NOT_SERVING if step == Stage.SERVING else Reason.WAITING
+        status: Literal["False", "Unknown"] = "False" if step == Stage.SERVING else "Unknown"
+        findings.append(Finding(step, status, waiting, f"waits for {last.condition} ({last.reason})"))
     return tuple(findings)
 
 
@@ -751,7 +673,7 @@ def _target(
     """Accept and bind: from the spec to the revision that it asks for."""
     accepted = rules.accept(snapshot)
     if isinstance(accepted, Refusal):
-        return [_not_yet(ACCEPTED, accepted.reason, accepted.message[:2000])], None, None
+        return [not_yet(Stage.ACCEPTED, accepted.reason, accepted.message[:2000])], None, None
     listing, version, recorded = accepted.listing.metadata.name, accepted.version, accepted.recorded
     yield
     if recorded is None:
@@ -762,7 +684,7 @@ def _target(
     text = f"{back}listing {listing}, version {version.version}"
     if accepted.doubts:
         text += f"; not known of platform {accepted.platform.metadata.name}: {'; '.join(accepted.doubts)}"
-    findings = [_true(ACCEPTED, Reason.ACCEPTED, text), bindings.finding]
+    findings = [true(Stage.ACCEPTED, Reason.ACCEPTED, text), bindings.finding]
     if bindings.bound is None:
         return findings, bindings, None
     inputs = recorded or RevisionInputs(
@@ -860,7 +782,7 @@ def _up_to_date(
     stopped = next((f for f in findings if f.status != "True"), held_up)
     if standing.status != "True" or stopped is None or served == standing.version:
         return found
-    text = f"version {standing.version} does not serve: {stopped.step} ({stopped.reason})"
+    text = f"version {standing.version} does not serve: {stopped.condition} ({stopped.reason})"
     text += f"; version {served} does" if served is not None else ""
     if stopped.reason.course is Course.STALLED:
         return replace(found, status="False", reason=Reason.VERSION_FAILED, message=text)
@@ -886,7 +808,7 @@ def decide(snapshot: Snapshot) -> Turns[Plan]:
     yield
     if target is not None:
         findings += _advance(target, serving)
-        if len(findings) == len(STEPS) and findings[-1].status == "True":
+        if len(findings) == len(STAGES) and findings[-1].status == "True":
             serving = target.id
     complete = _complete(findings)
     held_up: Finding | None = None

@@ -16,7 +16,9 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.children.diff import Diff, diff
 from ddtas.plan.children.manifests import Desired
 from ddtas.plan.children.volumes import CLAIM, imagined
-from ddtas.plan.decision.decide import ACCEPTED, DATA_BOUND, PROVISIONED, Finding, Plan, RenderRequest, decide
+from ddtas.plan.decision.decide import decide
+from ddtas.plan.decision.plan import Plan, RenderRequest
+from ddtas.plan.findings import Finding, Stage
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE, is_final
 from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, Key, Snapshot
@@ -28,7 +30,7 @@ M = TypeVar("M", bound=Model)
 # More than any life takes: provision, calibrate, validate, roll out, switch, remove.
 _STEPS_AT_MOST = 12
 _ITEMS_AT_MOST = 200
-_KNOWN_FROM = (ACCEPTED, DATA_BOUND, PROVISIONED)
+_KNOWN_FROM = (Stage.ACCEPTED, Stage.DATA_BOUND, Stage.PROVISIONED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _not_known(plan: Plan) -> Preview:
 
 def _waits(plan: Plan) -> Finding | None:
     """The step that is not done although all before it was: nothing that is asked for can be made from there on."""
-    return next((f for f in plan.findings if f.step in _KNOWN_FROM and f.status != "True"), None)
+    return next((f for f in plan.findings if f.condition in _KNOWN_FROM and f.status != "True"), None)
 
 
 def _thawed(snapshot: Snapshot) -> Snapshot:

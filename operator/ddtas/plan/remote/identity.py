@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ddtas import names
 from ddtas.api.platform import ClusterStatus, MunicipalityPlatform
-from ddtas.plan.decision.decide import Finding
+from ddtas.plan.findings import Finding
 from ddtas.plan.reasons import Course, Reason
 
 CLUSTER_REACHABLE = "ClusterReachable"

@@ -19,7 +19,7 @@ from ddtas.data.meaning import comparison, questions, space, units
 from ddtas.data.meaning.questions import Question
 from ddtas.data.meaning.space import Covered, Fault, SameCrs
 from ddtas.data.meaning.units import InTermsOf
-from ddtas.plan.status.statuses import platform_status
+from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.pacing import settled
 
 HERE = Extent(crs="OGC:CRS84", bbox=("4.3", "51.9", "4.5", "52.1"))

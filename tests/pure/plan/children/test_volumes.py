@@ -11,10 +11,10 @@ from ddtas import names
 from ddtas.api.installation import Installation
 from ddtas.plan.children.manifests import Desired
 from ddtas.plan.children.volumes import CLAIM, kept, refused_growth
-from ddtas.plan.decision.decide import Plan
+from ddtas.plan.decision.plan import Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, ClaimFacts, PodFacts
-from ddtas.plan.status.statuses import Fault
+from ddtas.plan.status.changes import Fault
 
 DATA = {"name": "data", "mountPath": "/data", "size": "1Gi"}
 KEY = (CLAIM, "flood-web.data")

@@ -19,11 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ddtas.api.evidence import MAX_REVISIONS, Outcome, RevisionState
 from ddtas.plan.children.manifests import Desired
 from ddtas.plan.children.volumes import CLAIM, refused_growth
-from ddtas.plan.decision.decide import STEPS, Plan
+from ddtas.plan.decision.plan import Plan
+from ddtas.plan.findings import STAGES
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import ClaimFacts, JobFacts
-from ddtas.plan.status.statuses import Fault
+from ddtas.plan.status.changes import Fault
 from ddtas.plan.versions.choice import precedes
 
 SEEDS = st.integers(1, 3)
@@ -91,7 +92,7 @@ class Life(RuleBasedStateMachine):
                 assert desired.manifest["metadata"]["labels"]["ddtas.nl/revision"] in self.proven
             if desired.key[0] == "Job" and desired.key[1].endswith("validate"):
                 assert desired.manifest["metadata"]["labels"]["ddtas.nl/revision"] in self.calibrated
-        assert [f.step for f in plan.findings] == list(STEPS)
+        assert [f.condition for f in plan.findings] == list(STAGES)
         assert {f.reason for f in plan.findings} <= set(Reason)
         for revision in plan.revisions:
             for evidence in (revision.calibration, revision.validation):
@@ -152,7 +153,7 @@ class Life(RuleBasedStateMachine):
         kinds = {c["type"]: c["status"] for c in status["conditions"]}
         assert not (kinds["Reconciling"] == kinds["Stalled"] == "True")
         if kinds["Ready"] == "True":
-            assert {kinds[step] for step in STEPS} == {"True"}
+            assert {kinds[step] for step in STAGES} == {"True"}
             assert status["servingRevision"] == status["revision"]
             assert {kinds["Reconciling"], kinds["Stalled"]} == {"False"}
         if status.get("servingRevision"):
@@ -386,7 +387,7 @@ class Life(RuleBasedStateMachine):
         city.roll_out(revision=plan.revision)
         plan = city.settle()
         self.look(plan)
-        assert {f.step: f.status for f in plan.findings} == dict.fromkeys(STEPS, "True")
+        assert {f.condition: f.status for f in plan.findings} == dict.fromkeys(STAGES, "True")
         records = {c.revision for c in city.children.values() if c.kind == "ControllerRevision"}
         assert {plan.revision} <= records <= {r.id for r in plan.revisions}
         others = ("Pod", "ControllerRevision", CLAIM)

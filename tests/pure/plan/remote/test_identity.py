@@ -14,7 +14,8 @@ from ddtas.cluster.memory.ownership import Ownership, Seal
 from ddtas.cluster.rest.resources import BY_KIND
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote.identity import CONNECTING, ClusterObservation, blocked_removal, judge, namespace_of
-from ddtas.plan.status.statuses import held_status, platform_status
+from ddtas.plan.status.installation import held_status
+from ddtas.plan.status.platform import platform_status
 
 ONE, TWO = "aaaa/twins", "bbbb/twins"
 UNREACHABLE = ClusterObservation(Reason.CLUSTER_UNREACHABLE, "https://api.example does not answer")

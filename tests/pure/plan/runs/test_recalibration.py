@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddtas.api.base import Recalibration
 from ddtas.data.measured import MeasuredField
-from ddtas.plan.decision.decide import Plan
+from ddtas.plan.decision.plan import Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs.recalibration import due
 from ddtas.plan.runs.schedule import offset

@@ -13,7 +13,7 @@ from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.decision.catalogue import fit, hypothetical, installable
 from ddtas.plan.matching.conformance import conformance
 from ddtas.plan.snapshot import SourceObservation
-from ddtas.plan.status.statuses import platform_status
+from ddtas.plan.status.platform import platform_status
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 

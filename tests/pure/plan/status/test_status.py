@@ -22,10 +22,13 @@ from ddtas.api.installation import Installation
 from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.listing import AppListing, AppListingStatus
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
-from ddtas.plan.decision.decide import STEPS, UP_TO_DATE, Finding
+from ddtas.plan.findings import STAGES, UP_TO_DATE, Finding
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
-from ddtas.plan.status.statuses import Fault, Status, conditions, listing_status, platform_status, refused_status
+from ddtas.plan.status.changes import Fault
+from ddtas.plan.status.conditions import Status, conditions, refused_status
+from ddtas.plan.status.listing import listing_status
+from ddtas.plan.status.platform import platform_status
 from ddtas.settings import StorePolicy
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -164,7 +167,7 @@ def by_type(status: JsonObject) -> dict[str, JsonObject]:
 
 
 def test_every_condition_is_there_once_and_in_order(status: JsonObject) -> None:
-    assert [c["type"] for c in status["conditions"]] == [*STEPS, *KSTATUS, UP_TO_DATE]
+    assert [c["type"] for c in status["conditions"]] == [*STAGES, *KSTATUS, UP_TO_DATE]
 
 
 def test_kstatus_holds(status: JsonObject) -> None:
@@ -172,7 +175,7 @@ def test_kstatus_holds(status: JsonObject) -> None:
     assert not (kinds["Reconciling"] == kinds["Stalled"] == "True")
     if kinds["Ready"] == "True":
         assert {kinds["Reconciling"], kinds["Stalled"]} == {"False"}
-        assert {kinds[step] for step in STEPS} == {"True"}
+        assert {kinds[step] for step in STAGES} == {"True"}
 
 
 def test_reasons_are_of_the_closed_list(status: JsonObject) -> None:
@@ -195,9 +198,9 @@ def test_the_status_fits_its_model_and_comes_back_whole(status: JsonObject) -> N
 
 def test_progress_counts_what_holds_for_the_spec(status: JsonObject) -> None:
     done, _, of = status["progress"].partition("/")
-    held = [c for kind, c in by_type(status).items() if kind in STEPS and c["status"] == "True"]
+    held = [c for kind, c in by_type(status).items() if kind in STAGES and c["status"] == "True"]
     assert int(done) == sum(c["reason"] != "KeepsServing" for c in held)
-    assert of == str(len(STEPS))
+    assert of == str(len(STAGES))
 
 
 PROGRESS = {
@@ -294,7 +297,7 @@ def test_an_unreadable_installation_says_so_and_keeps_the_rest() -> None:
     )
     assert (found["Stalled"]["status"], found["Reconciling"]["status"]) == ("True", "False")
     assert found["Serving"] == by_type(old.dump())["Serving"]
-    assert [c.type for c in new.conditions] == [*STEPS, *KSTATUS, UP_TO_DATE]
+    assert [c.type for c in new.conditions] == [*STAGES, *KSTATUS, UP_TO_DATE]
     assert (new.observed_generation, new.serving_revision, new.revisions) == (7, old.serving_revision, old.revisions)
     assert new.observed_generation == found["Ready"]["observedGeneration"]
 

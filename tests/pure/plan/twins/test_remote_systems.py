@@ -14,7 +14,7 @@ from ddtas.plan.decision.catalogue import fit
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.rules import Accepted, accept
 from ddtas.plan.reasons import Reason
-from ddtas.plan.status.statuses import platform_status
+from ddtas.plan.status.platform import platform_status
 from ddtas.plan.twins.dependencies import HOME, apart, cluster_of
 from ddtas.plan.twins.products import Ref, moved
 from ddtas.reconcile.sources import probed

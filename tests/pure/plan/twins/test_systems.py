@@ -15,7 +15,8 @@ from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.rules import Accepted, accept
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import JobFacts
-from ddtas.plan.status.statuses import awaited_status, platform_status
+from ddtas.plan.status.installation import awaited_status
+from ddtas.plan.status.platform import platform_status
 from ddtas.plan.twins.dependencies import holding
 from ddtas.plan.twins.products import Ref
 

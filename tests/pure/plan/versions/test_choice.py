@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from ddtas.api.evidence import MAX_REVISIONS
 from ddtas.api.installation import Installation
 from ddtas.errors import InvalidObject
-from ddtas.plan.decision.decide import STEPS, UP_TO_DATE, Plan
+from ddtas.plan.decision.plan import Plan
+from ddtas.plan.findings import STAGES, UP_TO_DATE
 from ddtas.plan.snapshot import JobFacts
 from ddtas.plan.versions.choice import in_channel, in_range
 
-ALL_TRUE = dict.fromkeys(STEPS, "True")
+ALL_TRUE = dict.fromkeys(STAGES, "True")
 BAD = {"NSE": 0.1, "RSR": 0.9, "absPBIAS": 1}
 
 
@@ -50,7 +51,7 @@ def manual(*numbers: str, **spec: Any) -> City:
 
 
 def held(plan: Plan) -> dict[str, str]:
-    return {f.step: f.status for f in plan.findings}
+    return {f.condition: f.status for f in plan.findings}
 
 
 def up_to_date(city: City) -> tuple[str, str, str]:
