@@ -127,8 +127,9 @@ class Exchange:
         task.add_done_callback(self._later.discard)
 
     async def end(self) -> web.StreamResponse:
-        """Send the end of it."""
+        """Send the end of it, after what is still to come: late is not lost."""
         assert self._stream is not None
+        await asyncio.gather(*self._later)
         await self._stream.write_eof()
         return self._stream
 

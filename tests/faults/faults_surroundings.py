@@ -263,6 +263,8 @@ def namespace_ending(street: Street) -> None:
     _town(street, other)
     settle(street)
     some_way(street)
+    # The order in which a namespace loses its objects is nobody's: here its rights go first.
+    cluster.kubectl("delete", "rolebinding", "--all", "-n", other)
     cluster.delete(KINDS["Namespace"], None, other)
     assert street.until(lambda: ready(street), PATIENCE_SECONDS), "those in the other namespace do not go on"
     gone = street.until(lambda: cluster.find(INSTALLATION, other, "there") is None, 90.0)

@@ -1,5 +1,6 @@
 """For each watch: what happens that only this watch tells, and how it shows that the operator has heard."""
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ CREDENTIALS = "login"
 # What a child says of who manages it: a person writes something else.
 _MARK = names.LABEL_MANAGED_BY
 
+# Each fault is to meet a revision of its own.
+_DEPTHS = itertools.count(1)
 _PLURALS = {resource.plural: resource for resource in KINDS.values()}
 LINES: dict[str, LineAction] = {
     "half-open": a.silent,
@@ -145,7 +148,7 @@ class Watch:
                 change = {"spec": {"municipality": {"name": _now()}}}
                 return self._edited(PLATFORM, self.street.namespace, self.name, change)
             case "installations":
-                change = {"spec": {"parameters": {"depth": 1 + time.monotonic_ns() % 1000 / 1000}}}
+                change = {"spec": {"parameters": {"depth": 1 + next(_DEPTHS) / 1000}}}
                 return self._edited(INSTALLATION, self.street.namespace, self.name, change)
             case "credentials":
                 return self._credentials_go()
