@@ -77,8 +77,8 @@ class Operator:
         self._surveyor = Surveyor(
             client,
             lambda: (self._facts_wanted(), self._namespaces_at_home()),
-            on_change=self._on_offers,
-            every_seconds=settings.offers_interval_seconds,
+            on_change=self._on_capabilities,
+            every_seconds=settings.capabilities_interval_seconds,
             whole=not settings.namespaces,
         )
         self._clusters = Clusters(
@@ -92,7 +92,7 @@ class Operator:
             on_child=self._on_installation,
             looks=Looks(
                 settings.cluster_interval_seconds,
-                settings.offers_interval_seconds,
+                settings.capabilities_interval_seconds,
                 self._facts_wanted,
                 self._scout.uid,
             ),
@@ -225,7 +225,7 @@ class Operator:
         """Begin, once it is known where nothing may lead to."""
         await self._scout.first()
         self._spawn(self._probes.start(), "probe scheduler")
-        self._spawn(self._surveyor.run(), "looks at what the cluster offers")
+        self._spawn(self._surveyor.run(), "looks at the cluster's capabilities")
         # Platforms first: they say which data sources to look at.
         for kind in (PLATFORM.kind, APP_LISTING.kind, INSTALLATION.kind):
             for namespace, name in self._collections[kind].names():
@@ -303,7 +303,7 @@ class Operator:
             if platform.metadata.namespace == namespace and name in platform.spec.secret_names():
                 self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
 
-    # ---- what clusters offer ----
+    # ---- the capabilities of clusters ----
 
     def _facts_wanted(self) -> frozenset[Fact]:
         """What some version of some listing asks of a cluster."""
@@ -321,7 +321,7 @@ class Operator:
         platforms = self._world.platforms.readable()
         return frozenset(p.metadata.namespace for p in platforms if p.spec.cluster is None)
 
-    def _on_offers(self, namespace: str) -> None:
+    def _on_capabilities(self, namespace: str) -> None:
         for platform in list(self._world.platforms.readable()):
             if platform.metadata.namespace == namespace and platform.spec.cluster is None:
                 self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))

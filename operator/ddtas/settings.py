@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     cluster_interval_seconds: Annotated[float, Field(ge=1)] = 30
     cluster_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
 
-    # Between two looks at what a cluster offers, where a listing asks for something.
-    offers_interval_seconds: Annotated[float, Field(ge=1)] = 300
+    # Between two looks at the capabilities of a cluster, where a listing asks for something.
+    capabilities_interval_seconds: Annotated[float, Field(ge=1)] = 300
 
     @field_validator("namespaces", "shared_namespaces", mode="before")
     @classmethod

@@ -204,7 +204,7 @@ def _used(requests: list[Request]) -> set[tuple[str, str]]:
 def test_the_operator_uses_each_right_that_it_has(city: City) -> None:
     """A whole life: installed, upgraded, in somebody's way, deleted. What it never asks for, it should not have."""
     mark = city.cluster.mark()
-    city.start(leader_election="true", offers_interval_seconds="1")
+    city.start(leader_election="true", capabilities_interval_seconds="1")
     asked = {"exposure": ["Ingress", "Gateway"], "podSecurity": "restricted", "storage": ["ReadWriteOnce"]}
     asking, two = apps.version("0.9.0", platformRequirements=asked), apps.version("1.0.0")
     two["components"] = [two["components"][0], two["components"][0] | {"name": "second"}]  # whose Service goes

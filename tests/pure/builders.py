@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import DataSource, MunicipalityPlatform
@@ -132,7 +132,7 @@ class City:
     policy: StorePolicy = field(default_factory=StorePolicy)
     kubernetes_version: str = "1.36"
     workload_namespace: str = ""
-    offers: MeasuredOffers = field(default_factory=MeasuredOffers)
+    capabilities: MeasuredCapabilities = field(default_factory=MeasuredCapabilities)
     now: datetime = NOW
     started: list[str] = field(default_factory=list)  # names of Jobs, each time that one was made
     _serial: int = 0
@@ -150,7 +150,7 @@ class City:
             listing=AppListing.parse(listing) if isinstance(listing, dict) else listing,
             platform=MunicipalityPlatform.parse(platform) if isinstance(platform, dict) else platform,
             workload_namespace=self.workload_namespace,
-            offers=self.offers,
+            capabilities=self.capabilities,
             observations=dict(self.observations),
             secrets=dict(self.secrets),
             children=dict(self.children),

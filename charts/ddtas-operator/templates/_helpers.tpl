@@ -43,8 +43,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* What may be read there beside: what the namespace enforces and has room for. */}}
-{{- define "ddtas.offersRules" -}}
-{{- if has "namespaces" .Values.offers.read -}}
+{{- define "ddtas.capabilityRules" -}}
+{{- if has "namespaces" .Values.capabilities.read -}}
 - apiGroups: [""]
   resources: [namespaces]
   # In a Role this is the right to see this one namespace.

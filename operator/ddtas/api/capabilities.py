@@ -1,4 +1,4 @@
-"""What a cluster offers to apps: the words that listings, platforms and looks at a cluster have in common."""
+"""What a cluster has for apps: the words that listings, platforms and looks at a cluster have in common."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -77,7 +77,7 @@ class Device(Model):
     """How many each pod gets."""
 
 
-class DeviceOffer(Model):
+class DeviceCapacity(Model):
     """Devices of one kind that the nodes have."""
 
     model_config = ConfigDict(json_schema_extra=_DEVICE_RULE)
@@ -98,10 +98,10 @@ class DeviceOffer(Model):
 # What is declared and what is measured have the same form.
 ClassNames = Annotated[tuple[ClassName, ...], Field(max_length=64, json_schema_extra=LIST_SET)]
 Architectures = Annotated[tuple[Architecture, ...], Field(max_length=8, json_schema_extra=LIST_SET)]
-DeviceOffers = Annotated[tuple[DeviceOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))]
+DeviceCapacities = Annotated[tuple[DeviceCapacity, ...], Field(max_length=64, json_schema_extra=list_map("name"))]
 
 
-class StorageClassOffer(Model):
+class DeclaredStorageClass(Model):
     """A StorageClass, and how its volumes may be mounted: that cannot be read from the cluster."""
 
     name: ClassName
@@ -110,15 +110,15 @@ class StorageClassOffer(Model):
     """The access modes that its volumes can have."""
 
 
-class Offers(Model):
-    """What the platform team says that the cluster offers to apps.
+class Capabilities(Model):
+    """What the platform team declares that the cluster has for apps.
 
     Of what is left out, nothing is said; an empty list says that there is none. What a look at the cluster finds
     otherwise counts against it.
     """
 
     storage_classes: (
-        Annotated[tuple[StorageClassOffer, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None
+        Annotated[tuple[DeclaredStorageClass, ...], Field(max_length=64, json_schema_extra=list_map("name"))] | None
     ) = None
     """StorageClasses that apps may use, with their access modes. Absent: nothing is said of them."""
     ingress_classes: ClassNames | None = None
@@ -127,7 +127,7 @@ class Offers(Model):
     """GatewayClasses that apps may use. Absent: nothing is said of them."""
     architectures: Architectures | None = None
     """Processor architectures of the nodes, such as amd64. Absent: nothing is said of them."""
-    devices: DeviceOffers | None = None
+    devices: DeviceCapacities | None = None
     """Devices that the nodes have. Absent: nothing is said of them."""
     pod_security: PodSecurityLevel | None = None
     """The Pod Security level that the namespace of the workloads enforces. Absent: nothing is said of it."""
@@ -172,7 +172,7 @@ class MeasuredLimitRange(Model):
     """The most that one container may have, for each resource."""
 
 
-class MeasuredOffers(Model):
+class MeasuredCapabilities(Model):
     """What a look at the cluster found.
 
     Only what some listing asks for is looked at. What could not be told is absent, and `unknown` says why.
@@ -188,7 +188,7 @@ class MeasuredOffers(Model):
     """GatewayClasses that are there. Absent: not asked for, or not known."""
     architectures: Architectures | None = None
     """Processor architectures of the nodes. Absent: not asked for, or not known."""
-    devices: DeviceOffers | None = None
+    devices: DeviceCapacities | None = None
     """Devices that the nodes have. Absent: not asked for, or not known."""
     pod_security: PodSecurityLevel | None = None
     """The Pod Security level that the namespace of the workloads enforces. Absent: not asked for, or not known."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.base import Conditions, Resource, Verdict
-from ddtas.api.capabilities import MeasuredOffers, Offers
+from ddtas.api.capabilities import Capabilities, MeasuredCapabilities
 from ddtas.api.traffic import Caller, IpAddress, PermittedCall
 from ddtas.data.contract import (
     AccessRights,
@@ -192,8 +192,8 @@ class MunicipalityPlatformSpec(Model):
     """The most that one Installation may request. Absent: no limit."""
     storage_class_name: SecretName | None = None
     """The StorageClass of new volumes. Absent: the default class of the cluster."""
-    offers: Offers | None = None
-    """What the cluster offers to apps. Absent: nothing is said; what can be read counts."""
+    capabilities: Capabilities | None = None
+    """What the cluster has for apps. Absent: nothing is said; what can be read counts."""
     egress: Annotated[tuple[PermittedCall, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
     """Where apps may connect to beside their data sources: public servers by name, private ranges by address.
     Absent: nowhere."""
@@ -275,8 +275,8 @@ class MunicipalityPlatformStatus(Model):
     """Whether the platform is ready, and what it lacks. Absent: not decided yet."""
     cluster: ClusterStatus | None = None
     """The city's own cluster. Absent: there is none, or it has not answered yet."""
-    offers: MeasuredOffers | None = None
-    """What the cluster was found to offer. Absent: not read, or no listing asks for anything."""
+    capabilities: MeasuredCapabilities | None = None
+    """What the cluster was found to have. Absent: not read, or no listing asks for anything."""
     data_sources: Annotated[
         tuple[DataSourceStatus, ...], Field(max_length=700, json_schema_extra=list_map("name"))
     ] = ()

@@ -304,20 +304,20 @@ class Reason(StrEnum):
         Course.DONE,
         "The data is what its contracts promise, as far as can be seen.",
     )
-    REQUIREMENTS_OFFERED = (
-        "RequirementsOffered",
+    CAPABILITIES_SUFFICIENT = (
+        "CapabilitiesSufficient",
         Course.DONE,
-        "The platform's cluster offers what listings ask of it.",
+        "The platform's cluster has what listings ask of it.",
     )
-    REQUIREMENTS_NOT_OFFERED = (
-        "RequirementsNotOffered",
+    CAPABILITIES_MISSING = (
+        "CapabilitiesMissing",
         Course.STALLED,
         "The platform's cluster lacks what some listings ask of it; the message has what each of them misses.",
     )
-    OFFERS_UNKNOWN = (
-        "OffersUnknown",
+    CAPABILITIES_UNKNOWN = (
+        "CapabilitiesUnknown",
         Course.STALLED,
-        "It cannot be told whether the cluster offers what listings ask of it: declare it, or grant the right to look.",
+        "It cannot be told whether the cluster has what listings ask of it: declare it, or grant the right to look.",
     )
     SOURCES_NOT_CONFORMANT = (
         "SourcesNotConformant",

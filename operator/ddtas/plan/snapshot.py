@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import DataSource, MunicipalityPlatform
@@ -169,8 +169,8 @@ class Snapshot:
     platform: MunicipalityPlatform | str | None
     # Of workloads on a city's own cluster; "" where they are beside the Installation.
     workload_namespace: str = ""
-    # What a look at the cluster found that it offers.
-    offers: MeasuredOffers = field(default_factory=MeasuredOffers)
+    # What a look at the cluster found that it has.
+    capabilities: MeasuredCapabilities = field(default_factory=MeasuredCapabilities)
     observations: Mapping[str, SourceObservation] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     children: Mapping[Key, Child] = field(default_factory=dict)

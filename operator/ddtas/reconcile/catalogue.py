@@ -12,11 +12,11 @@ from ddtas.plan.capabilities import requirements
 from ddtas.plan.capabilities.requirements import Check
 from ddtas.plan.decision.catalogue import (
     MOST_LISTINGS,
+    capabilities_finding,
     fit,
     hypothetical,
     installable,
     of_the_city,
-    offered,
     unjudged,
     with_what_serves,
 )
@@ -56,7 +56,7 @@ class Catalogue:
 
     Attributes:
         fits: a verdict for each listing.
-        capabilities: whether its cluster offers what they ask of it; None where none asks for anything.
+        capabilities: whether its cluster has what they ask of it; None where none asks for anything.
     """
 
     fits: tuple[ListingFit, ...]
@@ -117,10 +117,12 @@ class Catalogues:
                 where = (platform.metadata.name, platform.metadata.namespace)
                 candidate = hypothetical(name, version.version, *where, like)
                 snapshot = self._observer.candidate(candidate, listing, platform, there.products, there.observations)
-                asked = requirements.checks(version, platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+                asked = requirements.checks(
+                    version, platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
+                )
                 fits.append(with_what_serves(await by_turns(fit.turns(snapshot, version)), like))
                 checks[about] = asked
             except Exception as error:  # a fault of ours is this listing's trouble, and no other's
                 log.exception("listing cannot be judged", extra={"object": about})
                 fits.append(unjudged(name, version.version, error))
-        return Catalogue(tuple(fits), offered(checks))
+        return Catalogue(tuple(fits), capabilities_finding(checks))

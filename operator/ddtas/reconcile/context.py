@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.ownership import Seal
 from ddtas.cluster.memory.world import Name, World
@@ -32,7 +32,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _remembered(namespace: str, remembered: MeasuredOffers | None) -> MeasuredOffers | None:
+def _remembered(namespace: str, remembered: MeasuredCapabilities | None) -> MeasuredCapabilities | None:
     return remembered
 
 
@@ -48,7 +48,7 @@ class Context:
         probes: what is known of data sources.
         settings: of this process.
         seal: of the Jobs that are made.
-        capabilities: what the operator's own cluster offers in a namespace; the second argument, which the status
+        capabilities: the operator's own cluster's in a namespace; the second argument, which the status
             remembers, until it was surveyed.
         now: the clock.
         on_published: called after a status was written: its own watch event will bring nothing new.
@@ -63,7 +63,7 @@ class Context:
     probes: ProbeScheduler
     settings: Settings
     seal: Seal
-    capabilities: Callable[[str, MeasuredOffers | None], MeasuredOffers | None] = _remembered
+    capabilities: Callable[[str, MeasuredCapabilities | None], MeasuredCapabilities | None] = _remembered
     now: Callable[[], datetime] = _utc_now
     on_published: Callable[[], None] = lambda: None
     surroundings: Callable[[], Surroundings] = Surroundings

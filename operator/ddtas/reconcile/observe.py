@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
@@ -71,7 +71,7 @@ class Observer:
             installation=installation,
             listing=listing,
             platform=platform,
-            offers=self.capabilities(known) if known else MeasuredOffers(),
+            capabilities=self.capabilities(known) if known else MeasuredCapabilities(),
             observations=observations,
             secrets=context.world.secrets(installation.metadata.namespace),
             products=products,
@@ -86,11 +86,11 @@ class Observer:
         known = platform.status.cluster.kubernetes_version if platform.status.cluster is not None else ""
         return seen.kubernetes_version or known
 
-    def capabilities(self, platform: MunicipalityPlatform) -> MeasuredOffers:
-        """What the cluster of the platform's workloads offers: as its status remembers it, until it is surveyed."""
-        key, remembered = (platform.metadata.namespace, platform.metadata.name), platform.status.offers
+    def capabilities(self, platform: MunicipalityPlatform) -> MeasuredCapabilities:
+        """What the cluster of the platform's workloads has: as its status remembers it, until it is surveyed."""
+        key, remembered = (platform.metadata.namespace, platform.metadata.name), platform.status.capabilities
         if platform.spec.cluster is None:
             found = self._context.capabilities(key[0], remembered)
         else:
-            found = self._context.clusters.offers(key, remembered)
-        return found if found is not None else MeasuredOffers()
+            found = self._context.clusters.capabilities(key, remembered)
+        return found if found is not None else MeasuredCapabilities()

@@ -50,11 +50,11 @@ class Platforms:
         cluster = judge(platform, seen) if seen is not None else None
         catalogue = await self._catalogues.of(there)
         digests = self._sources.digests(platform, products)
-        offer, now = (catalogue.capabilities, self._observer.capabilities(platform)), self._context.now()
+        capabilities, now = (catalogue.capabilities, self._observer.capabilities(platform)), self._context.now()
 
         async def status() -> MunicipalityPlatformStatus:
             found = there.observations
-            return platform_status(platform, found, digests, catalogue.fits, now, cluster, products, offer)
+            return platform_status(platform, found, digests, catalogue.fits, now, cluster, products, capabilities)
 
         await self._publisher.publish(PLATFORM.kind, platform, await settled(key[0], status))
         if cluster is not None and cluster[0].status == "True":

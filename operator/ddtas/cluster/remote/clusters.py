@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ddtas import names
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.platform import KubeconfigSecret, MunicipalityPlatform
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.informer import Informer
@@ -85,7 +85,7 @@ class Looks:
 
     Attributes:
         every_seconds: while it answers.
-        survey_seconds: for what it offers, which changes seldom.
+        survey_seconds: for its capabilities, which change seldom.
         wanted: what of that is to be looked at.
         home: the UID of a namespace of the operator's own cluster, which no city's is; None where nobody knows.
     """
@@ -107,7 +107,7 @@ class _Connection:
         self._access = access
         self._client, self._gate = opened
         self._looks = looks
-        self._found: Found | None = None  # what it offers
+        self._found: Found | None = None  # its capabilities
         self._surveyed = 0.0
         self._approved = ""
         self._known_by: dict[str, str] = {}  # each identity that was seen → the namespace that has its UID
@@ -125,8 +125,8 @@ class _Connection:
         """Where to work; None while that cannot or must not be."""
         return None if self._doubtful else self._place
 
-    def offers(self, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
-        """What the cluster offers; `remembered` while it was not looked at."""
+    def capabilities(self, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
+        """The cluster's capabilities; `remembered` while it was not looked at."""
         found = self._found.of(self._access.namespace, remembered) if self._found is not None else None
         return found if found is not None else remembered
 
@@ -147,7 +147,7 @@ class _Connection:
         try:
             while True:
                 self._look_now.clear()
-                before = (self.place, self.observation, self.offers())
+                before = (self.place, self.observation, self.capabilities())
                 try:
                     await self._look(hooks)
                     failures, pause = 0, self._looks.every_seconds
@@ -155,7 +155,7 @@ class _Connection:
                     failures += 1
                     pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** max(0, failures - _FAILURES))
                     await self._failed(error, failures)
-                if (self.place, self.observation, self.offers()) != before:
+                if (self.place, self.observation, self.capabilities()) != before:
                     hooks.on_change(self._key)
                 try:
                     async with asyncio.timeout(pause):
@@ -188,7 +188,7 @@ class _Connection:
             await self._survey()
 
     async def _survey(self) -> None:
-        """Look at what the cluster offers, seldom. That it does not answer this is no reason to leave it alone."""
+        """Look at the cluster's capabilities, seldom. That it does not answer this is no reason to leave it alone."""
         facts, before = self._looks.wanted(), self._found or Found()
         now = asyncio.get_running_loop().time()
         due = not before.complete or (bool(facts) and now - self._surveyed >= self._looks.survey_seconds)
@@ -457,11 +457,11 @@ class Clusters:
         known = self._known.get(key)
         return known.observation if known is not None else CONNECTING
 
-    def offers(self, key: Name, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
-        """What a platform's cluster offers; `remembered` while it was not looked at."""
+    def capabilities(self, key: Name, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
+        """The capabilities of a platform's cluster; `remembered` while it was not looked at."""
         known = self._known.get(key)
         connection = known.connection if known is not None else None
-        return connection.offers(remembered) if connection is not None else remembered
+        return connection.capabilities(remembered) if connection is not None else remembered
 
     def look(self) -> None:
         """Look at the clusters that were not looked at for what is wanted now."""

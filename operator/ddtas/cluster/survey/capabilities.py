@@ -1,4 +1,4 @@
-"""Looks at what a cluster offers: plain lists, few and far between, of what some listing asks for and nothing else.
+"""Looks at the capabilities of a cluster: plain lists, few and far between, of what some listing asks for.
 
 Rights that are missing and kinds that are not there are facts. What did not answer stays as it was, and is asked for
 again sooner.
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, Garbled, NotFound, TooLarge
@@ -131,7 +131,7 @@ async def _answered(fact: Fact, asked: Awaitable[list[Any]]) -> list[Any] | str:
         if error.status not in (401, 403):
             raise
         verb = "get its namespace" if fact is Fact.POD_SECURITY else f"list {plural}"
-        instead = f"declare {_DECLARED[fact]} in spec.offers, or " if fact in _DECLARED else ""
+        instead = f"declare {_DECLARED[fact]} in spec.capabilities, or " if fact in _DECLARED else ""
         return f"the operator may not {verb}: {instead}grant it (docs/operations.md)"
 
 
@@ -184,7 +184,7 @@ class Surveyor:
         Args:
             client: of the API server.
             wanted: what is to be looked at, and for which namespaces.
-            on_change: told of a namespace that is offered something else than before.
+            on_change: called with a namespace whose capabilities are others than before.
             every_seconds: between two looks.
             whole: the operator serves all namespaces.
         """
@@ -196,8 +196,8 @@ class Surveyor:
         self._wake = asyncio.Event()
         self._found: Found | None = None
 
-    def of(self, namespace: str, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
-        """What is offered to workloads in a namespace; `remembered` where that was not looked at yet."""
+    def of(self, namespace: str, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
+        """The capabilities for workloads in a namespace; `remembered` where that was not looked at yet."""
         found = self._found.of(namespace, remembered) if self._found is not None else None
         return found if found is not None else remembered
 

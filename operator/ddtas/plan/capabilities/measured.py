@@ -1,4 +1,4 @@
-"""From what an API server answers to what a cluster offers. Pure.
+"""From what an API server answers to the capabilities of a cluster. Pure.
 
 A city's own cluster may answer anything: names are checked, numbers are read, and there is a bound to everything. What
 does not fit is left out, or said to be unknown.
@@ -12,9 +12,9 @@ from typing import Any
 
 from ddtas.api.capabilities import (
     Amount,
-    DeviceOffer,
+    DeviceCapacity,
+    MeasuredCapabilities,
     MeasuredLimitRange,
-    MeasuredOffers,
     MeasuredQuota,
     MeasuredStorageClass,
     PodSecurityLevel,
@@ -23,7 +23,7 @@ from ddtas.data.measured import UnknownFact
 from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL, Fact
 from ddtas.plan.quantity import read
 
-# Fields of MeasuredOffers; or why they are not known.
+# Fields of MeasuredCapabilities; or why they are not known.
 Answer = dict[str, Any] | str
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
@@ -106,7 +106,7 @@ def nodes(items: Sequence[object]) -> Answer:
     return {
         "architectures": tuple(sorted(architectures)),
         "devices": tuple(
-            DeviceOffer(name=name, count=min(sum(counts), _MOST_COUNTED), per_node=max(counts))
+            DeviceCapacity(name=name, count=min(sum(counts), _MOST_COUNTED), per_node=max(counts))
             for name, counts in sorted(devices.items())
         ),
     }
@@ -125,7 +125,7 @@ def pod_security(namespaces: Sequence[object]) -> Answer:
     if level in list(PodSecurityLevel):
         return {"pod_security": PodSecurityLevel(level)}
     lacks = "has no label" if level is None else "has a label that means nothing,"
-    return f"the namespace {lacks} {POD_SECURITY_LABEL}: set it, or declare spec.offers.podSecurity"
+    return f"the namespace {lacks} {POD_SECURITY_LABEL}: set it, or declare spec.capabilities.podSecurity"
 
 
 def quotas(items: Sequence[object]) -> Answer:
@@ -194,7 +194,7 @@ READERS: Mapping[Fact, Callable[[Sequence[object]], Answer]] = {
 OF_A_NAMESPACE = frozenset({Fact.POD_SECURITY, Fact.QUOTAS, Fact.LIMIT_RANGES})
 
 
-# The fields of MeasuredOffers that each fact gives.
+# The fields of MeasuredCapabilities that each fact gives.
 _FIELDS: Mapping[Fact, tuple[str, ...]] = {
     Fact.STORAGE_CLASSES: ("storage_classes",),
     Fact.INGRESS_CLASSES: ("ingress_classes",),
@@ -256,15 +256,15 @@ class Found:
         """Whether these are what was looked at."""
         return facts == self.facts and (not facts or frozenset(namespaces) == self.namespaces)
 
-    def of(self, namespace: str, remembered: MeasuredOffers | None = None) -> MeasuredOffers | None:
-        """What is offered to workloads in a namespace; None where that was not looked at.
+    def of(self, namespace: str, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
+        """The capabilities for workloads in a namespace; None where that was not looked at.
 
         Args:
             namespace: theirs.
             remembered: what was known before a restart, which stands in for what has not answered since.
         """
         if not self.facts:
-            return MeasuredOffers()
+            return MeasuredCapabilities()
         if namespace not in self.namespaces:
             return None
         fields: dict[str, Any] = {}
@@ -281,4 +281,4 @@ class Found:
                 said = remembered.why_unknown(fact) if remembered is not None else None
                 said = said or (None if any(v is not None for v in known.values()) else self.troubles.get(fact))
                 unknown += [UnknownFact(fact=fact, reason=said)] if said is not None else []
-        return MeasuredOffers(**fields, unknown=tuple(unknown))
+        return MeasuredCapabilities(**fields, unknown=tuple(unknown))

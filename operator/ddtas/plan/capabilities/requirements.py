@@ -1,7 +1,7 @@
-"""What a version needs of a cluster, against what the cluster offers. Pure.
+"""What a version needs of a cluster, against the capabilities of the cluster. Pure.
 
-Each check has two verdicts, as in data binding: `declared` by the platform team (`spec.offers`) and `measured` by a
-look at the cluster. What is not met on either side is not met; else one side that meets it is enough. Where neither
+Each check has two verdicts, as in data binding: `declared` by the platform team (`spec.capabilities`) and `measured` by
+a look at the cluster. What is not met on either side is not met; else one side that meets it is enough. Where neither
 can tell, the version is not refused, and what is not known is said.
 """
 
@@ -11,7 +11,14 @@ from decimal import Decimal
 from enum import StrEnum
 
 from ddtas.api.base import Verdict
-from ddtas.api.capabilities import AccessMode, Architecture, Exposure, MeasuredOffers, Offers, PodSecurityLevel
+from ddtas.api.capabilities import (
+    AccessMode,
+    Architecture,
+    Capabilities,
+    Exposure,
+    MeasuredCapabilities,
+    PodSecurityLevel,
+)
 from ddtas.api.listing import Version
 from ddtas.api.volumes import Volume
 from ddtas.api.workload import Container
@@ -137,8 +144,8 @@ _NOT_YET = "the cluster has not been looked at yet"
 class _Case:
     """A version's needs beside what is declared and measured."""
 
-    def __init__(self, offers: Offers | None, measured: MeasuredOffers) -> None:
-        self.offers = offers or Offers()
+    def __init__(self, capabilities: Capabilities | None, measured: MeasuredCapabilities) -> None:
+        self.capabilities = capabilities or Capabilities()
         self.measured = measured
 
     def check(
@@ -166,13 +173,13 @@ def _said(holds: bool | None, otherwise: str) -> tuple[Verdict, str]:
 
 
 def _architecture(case: _Case, wanted: Sequence[str]) -> Check:
-    declared, measured = case.offers.architectures, case.measured.architectures
+    declared, measured = case.capabilities.architectures, case.measured.architectures
     return case.check(
         f"nodes of {' or '.join(wanted)}",
         Fact.NODES,
         _said(
             None if declared is None else bool(set(wanted) & set(declared)),
-            f"spec.offers.architectures has {_list(declared)}",
+            f"spec.capabilities.architectures has {_list(declared)}",
         ),
         None
         if measured is None
@@ -182,23 +189,23 @@ def _architecture(case: _Case, wanted: Sequence[str]) -> Check:
 
 def _storage(case: _Case, mode: AccessMode) -> Check:
     """A StorageClass does not say how its volumes may be mounted: that is declared, of classes that are there."""
-    declared, measured = case.offers.storage_classes, case.measured.storage_classes
+    declared, measured = case.capabilities.storage_classes, case.measured.storage_classes
     named = [c.name for c in declared or () if mode in c.access_modes]
     found: tuple[Verdict, str] | None = None
     if measured is not None:
         there = [c.name for c in measured]
         found = (
             UNKNOWN,
-            "a StorageClass does not say how its volumes may be mounted: name one in spec.offers.storageClasses",
+            "a StorageClass does not say how its volumes may be mounted: name one in spec.capabilities.storageClasses",
         )
         if not there:
             found = (NOT_MET, "the cluster has no StorageClass")
         elif named and not set(named) & set(there):
-            found = (NOT_MET, f"spec.offers names StorageClass {_list(named)}, the cluster has {_list(there)}")
+            found = (NOT_MET, f"spec.capabilities names StorageClass {_list(named)}, the cluster has {_list(there)}")
     return case.check(
         f"{mode} storage",
         Fact.STORAGE_CLASSES,
-        _said(None if declared is None else bool(named), f"no class of spec.offers.storageClasses has {mode}"),
+        _said(None if declared is None else bool(named), f"no class of spec.capabilities.storageClasses has {mode}"),
         found,
     )
 
@@ -220,13 +227,13 @@ def _way_in(case: _Case, way: Exposure) -> Check:
         Exposure.INGRESS: (
             Fact.INGRESS_CLASSES,
             "ingressClasses",
-            case.offers.ingress_classes,
+            case.capabilities.ingress_classes,
             case.measured.ingress_classes,
         ),
         Exposure.GATEWAY: (
             Fact.GATEWAY_CLASSES,
             "gatewayClasses",
-            case.offers.gateway_classes,
+            case.capabilities.gateway_classes,
             case.measured.gateway_classes,
         ),
     }[way]
@@ -234,30 +241,30 @@ def _way_in(case: _Case, way: Exposure) -> Check:
     found: tuple[Verdict, str] | None = None
     if measured is not None:
         if declared and measured and not set(declared) & set(measured):
-            found = (NOT_MET, f"spec.offers names {kind} {_list(declared)}, the cluster has {_list(measured)}")
+            found = (NOT_MET, f"spec.capabilities names {kind} {_list(declared)}, the cluster has {_list(measured)}")
         else:
             found = (MET, "") if measured else (NOT_MET, f"the cluster has no {kind}")
     return case.check(
         f"an {kind}" if way is Exposure.INGRESS else f"a {kind}",
         fact,
-        _said(None if declared is None else bool(declared), f"spec.offers.{field} is empty"),
+        _said(None if declared is None else bool(declared), f"spec.capabilities.{field} is empty"),
         found,
     )
 
 
 def _pod_security(case: _Case, wanted: PodSecurityLevel) -> Check:
-    declared, measured = case.offers.pod_security, case.measured.pod_security
+    declared, measured = case.capabilities.pod_security, case.measured.pod_security
     return case.check(
         f"a namespace that enforces Pod Security {wanted}",
         Fact.POD_SECURITY,
-        _said(None if declared is None else declared.covers(wanted), f"spec.offers.podSecurity is {declared}"),
+        _said(None if declared is None else declared.covers(wanted), f"spec.capabilities.podSecurity is {declared}"),
         None if measured is None else _said(measured.covers(wanted), f"it enforces {measured}"),
     )
 
 
 def _device(case: _Case, need: DeviceNeed) -> Check:
-    def compare(offered: Iterable[tuple[str, int, int]], where: str) -> tuple[Verdict, str]:
-        on_one, together = next(((o, t) for name, o, t in offered if name == need.name), (0, 0))
+    def compare(devices: Iterable[tuple[str, int, int]], where: str) -> tuple[Verdict, str]:
+        on_one, together = next(((o, t) for name, o, t in devices if name == need.name), (0, 0))
         if not on_one:
             return (NOT_MET, f"no node has one{where}")
         if on_one < need.on_one_node:
@@ -266,7 +273,7 @@ def _device(case: _Case, need: DeviceNeed) -> Check:
             return (NOT_MET, f"all nodes together have {together}{where}")
         return (MET, "")
 
-    declared, measured = case.offers.devices, case.measured.devices
+    declared, measured = case.capabilities.devices, case.measured.devices
     count = need.on_one_node if need.on_one_node == need.together else need.together
     what = f"{count} {need.name}"
     if count != need.on_one_node:
@@ -276,7 +283,7 @@ def _device(case: _Case, need: DeviceNeed) -> Check:
         Fact.NODES,
         _SILENT
         if declared is None
-        else compare(((d.name, d.on_one_node, d.count) for d in declared), " by spec.offers.devices"),
+        else compare(((d.name, d.on_one_node, d.count) for d in declared), " by spec.capabilities.devices"),
         None if measured is None else compare(((d.name, d.on_one_node, d.count) for d in measured), ""),
     )
 
@@ -397,13 +404,13 @@ def _minor(version: str) -> tuple[int, int]:
 
 
 def checks(
-    version: Version, offers: Offers | None, measured: MeasuredOffers, kubernetes_version: str
+    version: Version, capabilities: Capabilities | None, measured: MeasuredCapabilities, kubernetes_version: str
 ) -> tuple[Check, ...]:
     """All that a version needs, each with its verdicts; nothing where it asks for nothing.
 
     Args:
         version: of the app.
-        offers: what the platform team declares.
+        capabilities: what the platform team declares.
         measured: what a look found.
         kubernetes_version: of the cluster; "" while that is not known.
     """
@@ -413,7 +420,7 @@ def checks(
         found.append(_kubernetes(required.minimum_kubernetes_version, kubernetes_version))
     if not wanted.facts:
         return tuple(found)
-    case = _Case(offers, measured)
+    case = _Case(capabilities, measured)
     if wanted.architectures:
         found.append(_architecture(case, wanted.architectures))
     found += [_storage(case, mode) for mode in wanted.storage]
@@ -428,7 +435,7 @@ def checks(
 
 
 def lacking(found: Iterable[Check]) -> tuple[str, ...]:
-    """What is not offered, one line each."""
+    """What the cluster lacks, one line each."""
     return tuple(str(c) for c in found if c.verdict is NOT_MET)
 
 

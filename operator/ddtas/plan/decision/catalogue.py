@@ -22,7 +22,7 @@ from ddtas.plan.versions import choice
 MOST_LISTINGS = 200  # that the status of a platform can hold
 _MAX_MISSING = 16
 _SHOWN = 5
-REQUIREMENTS_OFFERED = "RequirementsOffered"
+CAPABILITIES_SUFFICIENT = "CapabilitiesSufficient"
 
 
 def installable(listing: AppListing) -> Version | None:
@@ -123,8 +123,8 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     return answer(Verdict.NOT_MET if lacking or stalled else Verdict.UNKNOWN, missing)
 
 
-def offered(found: Mapping[str, tuple[requirements.Check, ...]]) -> Finding | None:
-    """Whether a platform's cluster offers what listings ask of it; None where none of them asks for anything.
+def capabilities_finding(found: Mapping[str, tuple[requirements.Check, ...]]) -> Finding | None:
+    """Whether a platform's cluster has what listings ask of it; None where none of them asks for anything.
 
     Args:
         found: the checks of each listing, by its name and version.
@@ -136,14 +136,14 @@ def offered(found: Mapping[str, tuple[requirements.Check, ...]]) -> Finding | No
     doubtful = {name: lines for name, checks in asking.items() if (lines := requirements.doubtful(checks))}
     about = f"{len(lacking or doubtful)} of {len(asking)} listings"
     if lacking:
-        return Finding(REQUIREMENTS_OFFERED, "False", Reason.REQUIREMENTS_NOT_OFFERED, f"{about}: {_named(lacking)}")
+        return Finding(CAPABILITIES_SUFFICIENT, "False", Reason.CAPABILITIES_MISSING, f"{about}: {_named(lacking)}")
     if any(requirements.pending(checks) for checks in asking.values()):
-        text = "what the cluster offers has not been looked at yet"
-        return Finding(REQUIREMENTS_OFFERED, "Unknown", Reason.PROBING, text)
+        text = "the cluster's capabilities have not been looked at yet"
+        return Finding(CAPABILITIES_SUFFICIENT, "Unknown", Reason.PROBING, text)
     if doubtful:
-        return Finding(REQUIREMENTS_OFFERED, "Unknown", Reason.OFFERS_UNKNOWN, f"{about}: {_named(doubtful)}")
-    text = f"what {len(asking)} listing(s) ask of the cluster is offered"
-    return Finding(REQUIREMENTS_OFFERED, "True", Reason.REQUIREMENTS_OFFERED, text)
+        return Finding(CAPABILITIES_SUFFICIENT, "Unknown", Reason.CAPABILITIES_UNKNOWN, f"{about}: {_named(doubtful)}")
+    text = f"what {len(asking)} listing(s) ask of the cluster is there"
+    return Finding(CAPABILITIES_SUFFICIENT, "True", Reason.CAPABILITIES_SUFFICIENT, text)
 
 
 def _named(lines: Mapping[str, tuple[str, ...]]) -> str:

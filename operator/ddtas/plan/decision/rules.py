@@ -137,7 +137,7 @@ def _workloads_at_home(case: _Case) -> Refusal | None:
 
 def _platform_suits(case: _Case) -> Refusal | None:
     version, limits = case.version, case.platform.spec.limits
-    found = _offers(case)
+    found = _capabilities(case)
     faults = list(requirements.lacking(found))
     if limits is not None:
         for who, requests in (
@@ -158,13 +158,15 @@ def _platform_suits(case: _Case) -> Refusal | None:
     if faults:
         return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
     if requirements.pending(found) and not _was_accepted(case):
-        return Refusal(Reason.PROBING, f"{name}: what its cluster offers has not been looked at yet")
+        return Refusal(Reason.PROBING, f"{name}: the capabilities of its cluster have not been looked at yet")
     return None
 
 
-def _offers(case: _Case) -> tuple[requirements.Check, ...]:
+def _capabilities(case: _Case) -> tuple[requirements.Check, ...]:
     snapshot = case.snapshot
-    return requirements.checks(case.version, case.platform.spec.offers, snapshot.offers, snapshot.kubernetes_version)
+    return requirements.checks(
+        case.version, case.platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
+    )
 
 
 def _was_accepted(case: _Case) -> bool:
@@ -259,7 +261,7 @@ def accept(snapshot: Snapshot) -> Accepted | Refusal:
         refusal = rule(case)
         if refusal is not None:
             return refusal
-    policy, doubts = _recalibration(case), requirements.doubtful(_offers(case))
+    policy, doubts = _recalibration(case), requirements.doubtful(_capabilities(case))
     if recorded is not None:
         values, windows = recorded.parameters, recorded.windows
         return Accepted(listing, platform, version, values, windows, policy, recorded, doubts)

@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ddtas.api.base import Verdict
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.platform import (
     ClusterStatus,
     DataSourceStatus,
@@ -31,7 +31,7 @@ def platform_status(
     now: datetime,
     cluster: tuple[Finding, ClusterStatus | None] | None = None,
     products: Mapping[str, Product] = MappingProxyType({}),
-    offers: tuple[Finding | None, MeasuredOffers] = (None, MeasuredOffers()),
+    capabilities: tuple[Finding | None, MeasuredCapabilities] = (None, MeasuredCapabilities()),
 ) -> MunicipalityPlatformStatus:
     """The status of a MunicipalityPlatform.
 
@@ -43,7 +43,7 @@ def platform_status(
         now: for what changed since the old status.
         cluster: what was found of the city's own cluster; None where workloads are beside the platform.
         products: other Installations' data products that may be used here, by name.
-        offers: what was found of what the cluster offers, and whether it is what listings ask for. It does not count
+        capabilities: the cluster's, as measured, and whether they are what listings ask for. It does not count
             for Ready: a platform is no worse for an app that it is not fit for.
     """
     sources = _sources(platform, observations, probes, now, products)
@@ -54,14 +54,14 @@ def platform_status(
     findings = about if where is None else (where, *about)
     main = _area_fault(platform) or next((f for f in findings if not f.holds), about[0])
     generation = platform.metadata.generation
-    requirements, measured = offers
+    requirements, measured = capabilities
     notices = [requirements] if requirements is not None else []
     summary = [*findings, *_summary(platform, main), *notices]
     return MunicipalityPlatformStatus(
         observed_generation=generation,
         conditions=conditions(summary, platform.status.conditions, generation, now),
         cluster=remembered,
-        offers=measured if measured != MeasuredOffers() else None,
+        capabilities=measured if measured != MeasuredCapabilities() else None,
         data_sources=tuple(bounded(sources)),
         sources=f"{reachable}/{len(sources)}",
         conformant=f"{conformant}/{len(sources)}",

@@ -46,7 +46,7 @@ class City:
         self.refused_lists: ClusterError | None = None
         self.hidden: set[str] = set()
         self.objects: list[dict[str, Any]] = []
-        self.offers: dict[str, Any] = {"storageclasses": ["disk"], "resourcequotas": []}
+        self.capabilities: dict[str, Any] = {"storageclasses": ["disk"], "resourcequotas": []}
         self.asked: list[str] = []
         self.selectors: set[str] = set()
         self.closed = 0
@@ -71,10 +71,10 @@ class City:
         uid = self.uids[name]
         return {"metadata": {"name": name, "uid": uid, "resourceVersion": "1"}}
 
-    def _offered(self, resource: ResourceType, namespace: str | None) -> dict[str, Any]:
-        """A look at what it offers."""
+    def _survey_answer(self, resource: ResourceType, namespace: str | None) -> dict[str, Any]:
+        """An answer of the survey."""
         self.asked.append(f"{resource.plural} in {namespace}" if namespace else resource.plural)
-        found = self.offers.get(resource.plural, ())
+        found = self.capabilities.get(resource.plural, ())
         if isinstance(found, BaseException):
             raise found
         return {"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {"name": name}} for name in found]}
@@ -84,7 +84,7 @@ class City:
     ) -> AsyncGenerator[dict[str, Any], None]:
         self._answer()
         if not selector:
-            yield self._offered(resource, namespace)
+            yield self._survey_answer(resource, namespace)
             return
         if self.refused_lists is not None:
             raise self.refused_lists
@@ -349,25 +349,25 @@ async def test_a_city_that_is_away_stops_no_other(hall: Hall) -> None:
         assert free
 
 
-# ---- what it offers ----
+# ---- its capabilities ----
 
 
 async def test_a_city_is_asked_for_nothing_that_no_listing_asks_for(hall: Hall) -> None:
     city = await hall.reached()
     await hall.until(lambda: city.looks > 5)
     assert city.asked == []
-    offers = hall.clusters.offers(KEY)
-    assert offers is not None
-    assert offers.dump() == {}
+    capabilities = hall.clusters.capabilities(KEY)
+    assert capabilities is not None
+    assert capabilities.dump() == {}
 
 
-async def test_what_a_city_offers_is_looked_at_seldom_and_told(hall: Hall) -> None:
+async def test_the_capabilities_of_a_city_are_looked_at_seldom_and_told(hall: Hall) -> None:
     hall.wanted = frozenset({Fact.STORAGE_CLASSES, Fact.QUOTAS})
     city = await hall.reached()
-    await hall.until(lambda: hall.clusters.offers(KEY))
-    offers = hall.clusters.offers(KEY)
-    assert offers is not None
-    assert offers.dump() == {"storageClasses": [{"name": "disk"}], "quotas": []}
+    await hall.until(lambda: hall.clusters.capabilities(KEY))
+    capabilities = hall.clusters.capabilities(KEY)
+    assert capabilities is not None
+    assert capabilities.dump() == {"storageClasses": [{"name": "disk"}], "quotas": []}
     looks = city.looks
     await hall.until(lambda: city.looks > looks + 5)
     assert sorted(city.asked) == ["resourcequotas in twins", "storageclasses"], "once, for the one namespace"
@@ -375,9 +375,9 @@ async def test_what_a_city_offers_is_looked_at_seldom_and_told(hall: Hall) -> No
     hall.wanted |= {Fact.INGRESS_CLASSES}
     hall.clusters.look()
     await hall.until(lambda: hall.changed == [KEY])
-    offers = hall.clusters.offers(KEY)
-    assert offers is not None
-    assert offers.ingress_classes == ()
+    capabilities = hall.clusters.capabilities(KEY)
+    assert capabilities is not None
+    assert capabilities.ingress_classes == ()
 
 
 async def test_it_is_not_asked_before_it_may_be_worked_on(hall: Hall) -> None:
@@ -386,25 +386,25 @@ async def test_it_is_not_asked_before_it_may_be_worked_on(hall: Hall) -> None:
     await hall.until(lambda: hall.reason() is Reason.CLUSTER_REACHABLE)
     await asyncio.sleep(0.1)
     assert hall.city.asked == []
-    assert hall.clusters.offers(KEY) is None
+    assert hall.clusters.capabilities(KEY) is None
     hall.clusters.approve(KEY, ONE)
-    await hall.until(lambda: hall.clusters.offers(KEY))
+    await hall.until(lambda: hall.clusters.capabilities(KEY))
 
 
 @pytest.mark.parametrize("trouble", [ClusterError(500, "oh"), TimeoutError(), ClusterError(0, "no answer")], ids=repr)
-async def test_a_city_that_does_not_tell_what_it_offers_is_worked_on(hall: Hall, trouble: Exception) -> None:
+async def test_a_city_that_does_not_tell_its_capabilities_is_worked_on(hall: Hall, trouble: Exception) -> None:
     hall.wanted = frozenset({Fact.STORAGE_CLASSES})
     hall.cities["https://api.city.example:6443"] = city = City()
-    city.offers["storageclasses"] = trouble
+    city.capabilities["storageclasses"] = trouble
     await hall.reached()
     await hall.until(lambda: len(city.asked) > 2)  # again at each look
     assert hall.clusters.place(KEY) is not None
-    offers = hall.clusters.offers(KEY)
-    assert offers is not None
-    assert offers.storage_classes is None
-    city.offers["storageclasses"] = ["disk"]
-    await hall.until(lambda: (seen := hall.clusters.offers(KEY)) is not None and seen.storage_classes)
-    assert hall.clusters.offers(("voorbeeldstad", "other")) is None
+    capabilities = hall.clusters.capabilities(KEY)
+    assert capabilities is not None
+    assert capabilities.storage_classes is None
+    city.capabilities["storageclasses"] = ["disk"]
+    await hall.until(lambda: (seen := hall.clusters.capabilities(KEY)) is not None and seen.storage_classes)
+    assert hall.clusters.capabilities(("voorbeeldstad", "other")) is None
 
 
 # ---- children ----

@@ -1,4 +1,4 @@
-"""Looks at what a cluster offers: what is asked for, and what becomes of answers that do not come."""
+"""Looks at the capabilities of a cluster: what is asked for, and what becomes of answers that do not come."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ddtas.api.capabilities import MeasuredOffers
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.cluster.rest.resources import ResourceType
 from ddtas.cluster.survey import capabilities as module
 from ddtas.cluster.survey.capabilities import Surveyor, survey
@@ -82,11 +82,11 @@ async def test_all_is_asked_once_for_all_namespaces() -> None:
         "list resourcequotas",
         "list storageclasses",
     ]
-    offered = found.of("a")
+    measured = found.of("a")
     assert found.complete
     assert found.troubles == {}
-    assert offered is not None
-    assert offered.dump() == {
+    assert measured is not None
+    assert measured.dump() == {
         "storageClasses": [{"name": "disk"}],
         "ingressClasses": ["nginx"],
         "gatewayClasses": [],  # the kind is not there
@@ -120,17 +120,18 @@ async def test_a_right_that_is_missing_is_a_fact_with_its_way_out(whole: bool, s
     plurals = [*server.objects, "gatewayclasses"]
     server.trouble = {plural: ClusterError(status, "no") for plural in plurals}
     found = await server.look(whole=whole)
-    offered = found.of("a")
+    measured = found.of("a")
     assert found.complete, "asking again sooner would help nobody"
-    assert offered is not None
-    said = {u.fact: u.reason for u in offered.unknown}
+    assert measured is not None
+    said = {u.fact: u.reason for u in measured.unknown}
     assert set(said) == set(Fact)
     assert said["storageClasses"] == (
-        "the operator may not list storageclasses: declare storageClasses in spec.offers, or grant it "
+        "the operator may not list storageclasses: declare storageClasses in spec.capabilities, or grant it "
         "(docs/operations.md)"
     )
     assert said["quotas"] == "the operator may not list resourcequotas: grant it (docs/operations.md)"
-    assert said["podSecurity"].startswith("the operator may not get its namespace: declare podSecurity in spec.offers")
+    why = "the operator may not get its namespace: declare podSecurity in spec.capabilities"
+    assert said["podSecurity"].startswith(why)
     assert max(map(len, said.values())) <= 200
 
 
@@ -141,11 +142,11 @@ async def test_what_does_not_answer_stays_as_it_was(error: Exception) -> None:
     server.trouble["nodes"] = error
     server.objects["storageclasses"] = []
     found = await server.look(before=before)
-    offered = found.of("a")
+    measured = found.of("a")
     assert not found.complete
-    assert offered is not None
-    assert offered.architectures == ("arm64",)
-    assert offered.storage_classes == (), "the others were asked"
+    assert measured is not None
+    assert measured.architectures == ("arm64",)
+    assert measured.storage_classes == (), "the others were asked"
 
 
 async def test_nobody_is_asked_twice_who_does_not_answer() -> None:
@@ -161,16 +162,16 @@ async def test_a_hiccup_leaves_open_what_it_would_have_said() -> None:
     server = Server()
     server.trouble["nodes"] = ClusterError(500, "oh")
     found = await server.look(Fact.NODES, Fact.QUOTAS)
-    offered = found.of("a")
-    assert offered is not None
-    assert (offered.architectures, offered.unknown) == (None, ())
-    known = MeasuredOffers.model_validate({"architectures": ["arm64"], "ingressClasses": ["gone"], "quotas": []})
-    offered = found.of("a", known)
-    assert offered is not None
-    assert offered.architectures == ("arm64",)
-    assert offered.ingress_classes is None, "nobody asks for it any more"
-    assert offered.quotas is not None
-    assert offered.quotas[0].name == "small", "what has answered counts"
+    measured = found.of("a")
+    assert measured is not None
+    assert (measured.architectures, measured.unknown) == (None, ())
+    known = MeasuredCapabilities.model_validate({"architectures": ["arm64"], "ingressClasses": ["gone"], "quotas": []})
+    measured = found.of("a", known)
+    assert measured is not None
+    assert measured.architectures == ("arm64",)
+    assert measured.ingress_classes is None, "nobody asks for it any more"
+    assert measured.quotas is not None
+    assert measured.quotas[0].name == "small", "what has answered counts"
 
 
 async def test_pages_are_read_and_there_is_an_end_to_them() -> None:
@@ -180,19 +181,19 @@ async def test_pages_are_read_and_there_is_an_end_to_them() -> None:
     assert server.asked == ["list nodes", "list nodes 1", "list nodes 2"]
     server.pages_of["nodes"] = 10**9
     found = await server.look(Fact.NODES)
-    offered = found.of("a")
-    assert offered is not None
-    assert offered.why_unknown("nodes") == "the cluster has more than 5000 nodes"
+    measured = found.of("a")
+    assert measured is not None
+    assert measured.why_unknown("nodes") == "the cluster has more than 5000 nodes"
 
 
 async def test_an_object_that_says_more_than_such_an_object_does_is_not_kept() -> None:
     server = Server()
     server.objects["resourcequotas"] = [named("large", "a", spec={"hard": {f"count/{n}": "1" for n in range(30_000)}})]
     found = await server.look(Fact.QUOTAS, Fact.STORAGE_CLASSES)
-    offered = found.of("a")
+    measured = found.of("a")
     assert not found.complete
-    assert offered is not None
-    assert offered.quotas is None
+    assert measured is not None
+    assert measured.quotas is None
 
 
 # ---- time and again ----
@@ -259,9 +260,9 @@ async def test_a_listing_that_asks_for_more_brings_a_look_and_one_that_goes_ends
     home.facts = frozenset()
     surveyor.look()
     await home.until(lambda: home.changed == ["a", "a"])
-    offered = surveyor.of("a")
-    assert offered is not None
-    assert offered.dump() == {}
+    measured = surveyor.of("a")
+    assert measured is not None
+    assert measured.dump() == {}
     assert home.server.asked == ["list ingressclasses"]
 
 
@@ -273,7 +274,7 @@ async def test_a_platform_in_another_namespace_is_not_known_before_its_own_look(
     home.namespaces = frozenset({"a", "b"})
     surveyor.look()
     await home.until(lambda: surveyor.of("b") is not None)
-    assert home.changed == ["a", "b"], "a was offered the same all the time"
+    assert home.changed == ["a", "b"], "a has the same all the time"
 
 
 async def test_what_changed_during_a_look_is_looked_at_afterwards(home: Home) -> None:
@@ -296,13 +297,13 @@ async def test_news_is_told_once_and_trouble_is_tried_again(home: Home) -> None:
     home.server.trouble["storageclasses"] = ClusterError(503, "later")
     surveyor = home.start()
     await home.until(lambda: len(home.server.asked) > 2)
-    offered = surveyor.of("a")
-    assert offered is not None
-    assert offered.why_unknown("storageClasses") == (
+    measured = surveyor.of("a")
+    assert measured is not None
+    assert measured.why_unknown("storageClasses") == (
         "the cluster does not say which storageclasses it has (HTTP 503): it is asked again"
     )
     assert home.changed == ["a"], "once"
-    known = MeasuredOffers.model_validate({"storageClasses": [{"name": "disk"}]})
+    known = MeasuredCapabilities.model_validate({"storageClasses": [{"name": "disk"}]})
     assert surveyor.of("a", known) == known, "what was known before a restart still stands"
     home.changed.clear()
     home.server.trouble = {}

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ddtas.api.base import Verdict
-from ddtas.api.capabilities import Device, DeviceName, MeasuredOffers, Offers
+from ddtas.api.capabilities import Capabilities, Device, DeviceName, MeasuredCapabilities
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.capabilities.measured import READERS, Found, answer
 from ddtas.plan.capabilities.requirements import Check, Fact, checks, moments, needs, pending
-from ddtas.plan.decision.catalogue import fit, hypothetical, offered
+from ddtas.plan.decision.catalogue import capabilities_finding, fit, hypothetical
 from ddtas.plan.reasons import Reason
 from ddtas.plan.status.platform import platform_status
 
@@ -44,8 +44,8 @@ def gpu(count: int = 1) -> dict[str, Any]:
 
 
 def judged(change: dict[str, Any], declared: dict[str, Any] | None, measured: dict[str, Any]) -> tuple[Check, ...]:
-    offers = Offers.model_validate(declared) if declared is not None else None
-    return checks(version(**change), offers, MeasuredOffers.model_validate(NO_QUOTA | measured), "1.36")
+    capabilities = Capabilities.model_validate(declared) if declared is not None else None
+    return checks(version(**change), capabilities, MeasuredCapabilities.model_validate(NO_QUOTA | measured), "1.36")
 
 
 ARM, AMD = asks(architectures=["arm64"]), asks(architectures=["amd64", "arm64"])
@@ -75,24 +75,29 @@ VERDICTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any],
     "architecture: declared, but otherwise": (
         ARM, {"architectures": ["arm64"]}, {"architectures": ["amd64"]}, NOT_MET, "the nodes are of amd64"),
     "architecture: withheld": (
-        ARM, {"architectures": ["amd64"]}, {"architectures": ["arm64"]}, NOT_MET, "offers.architectures has amd64"),
+        ARM, {"architectures": ["amd64"]}, {"architectures": ["arm64"]}, NOT_MET,
+        "spec.capabilities.architectures has amd64"),
     "architecture: nobody knows": (ARM, None, UNTOLD, UNKNOWN, "needs nodes of arm64: no right to look"),
-    "storage: a class does not tell": (RWX, None, classes("nfs"), UNKNOWN, "name one in spec.offers.storageClasses"),
+    "storage: a class does not tell": (
+        RWX, None, classes("nfs"), UNKNOWN, "name one in spec.capabilities.storageClasses"),
     "storage: declared of one that is there": (RWX, NFS, classes("disk", "nfs"), MET, ""),
     "storage: declared of one that is not": (
-        RWX, NFS, classes("disk"), NOT_MET, "spec.offers names StorageClass nfs, the cluster has disk"),
+        RWX, NFS, classes("disk"), NOT_MET, "spec.capabilities names StorageClass nfs, the cluster has disk"),
     "storage: none at all": (
         RWX, NFS, classes(), NOT_MET, "needs ReadWriteMany storage, the cluster has no StorageClass"),
-    "storage: declared otherwise": (RWX, DISK, classes("disk"), NOT_MET, "no class of spec.offers.storageClasses has"),
+    "storage: declared otherwise": (
+        RWX, DISK, classes("disk"), NOT_MET, "no class of spec.capabilities.storageClasses has"),
     "storage: declared, not seen": (RWX, NFS, UNTOLD, MET, ""),
-    "storage: declared that there is none": (RWX, {"storageClasses": []}, UNTOLD, NOT_MET, "no class of spec.offers"),
+    "storage: declared that there is none": (
+        RWX, {"storageClasses": []}, UNTOLD, NOT_MET, "no class of spec.capabilities"),
     "ingress: there": (INGRESS, None, {"ingressClasses": ["nginx"]}, MET, ""),
     "ingress: not there": (
         INGRESS, None, {"ingressClasses": []}, NOT_MET, "needs an IngressClass, the cluster has no IngressClass"),
     "ingress: declared another": (
         INGRESS, {"ingressClasses": ["traefik"]}, {"ingressClasses": ["nginx"]}, NOT_MET, "names IngressClass traefik"),
     "ingress: withheld": (
-        INGRESS, {"ingressClasses": []}, {"ingressClasses": ["nginx"]}, NOT_MET, "spec.offers.ingressClasses is empty"),
+        INGRESS, {"ingressClasses": []}, {"ingressClasses": ["nginx"]}, NOT_MET,
+        "spec.capabilities.ingressClasses is empty"),
     "either: the other": (EITHER, None, {"ingressClasses": [], "gatewayClasses": ["istio"]}, MET, ""),
     "either: none": (
         EITHER, None, {"ingressClasses": [], "gatewayClasses": []}, NOT_MET, "no IngressClass; the cluster has no Gat"),
@@ -106,7 +111,7 @@ VERDICTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any],
     "pod security: laxer": (RESTRICTED, None, {"podSecurity": "baseline"}, NOT_MET, "restricted, it enforces baseline"),
     "pod security: declared": (RESTRICTED, {"podSecurity": "restricted"}, UNTOLD, MET, ""),
     "pod security: declared laxer": (
-        RESTRICTED, {"podSecurity": "baseline"}, UNTOLD, NOT_MET, "spec.offers.podSecurity is baseline"),
+        RESTRICTED, {"podSecurity": "baseline"}, UNTOLD, NOT_MET, "spec.capabilities.podSecurity is baseline"),
     "device: there": (with_devices(gpu()), None, node(1), MET, ""),
     "device: none": (
         with_devices(gpu()), None, node(1, name="amd.com/gpu"), NOT_MET, f"needs 1 {GPU}, no node has one"),
@@ -118,7 +123,8 @@ VERDICTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any],
     "device: for a run": (with_devices(run=4), None, node(2), NOT_MET, f"needs 4 {GPU}, the most that a node has is 2"),
     "device: a run does not wait for the components": (with_devices(gpu(), run=2), None, node(2), MET, ""),
     "device: declared": (with_devices(gpu()), node(4, 2), UNTOLD, MET, ""),
-    "device: declared too few": (with_devices(gpu()), {"devices": []}, node(4), NOT_MET, "by spec.offers.devices"),
+    "device: declared too few": (
+        with_devices(gpu()), {"devices": []}, node(4), NOT_MET, "by spec.capabilities.devices"),
     "device: nobody knows": (with_devices(gpu()), None, UNTOLD, UNKNOWN, f"needs 1 {GPU}: no right to look"),
 }  # fmt: skip
 
@@ -141,14 +147,14 @@ def test_each_way_of_mounting_is_a_check_of_its_own() -> None:
 
 @pytest.mark.parametrize("change", [ARM, RWX, EITHER, RESTRICTED, with_devices(gpu())])
 def test_what_was_not_looked_at_is_pending_and_a_declaration_settles_it(change: dict[str, Any]) -> None:
-    found = checks(version(**change), None, MeasuredOffers(), "1.36")
+    found = checks(version(**change), None, MeasuredCapabilities(), "1.36")
     assert pending(found)
     assert {c.verdict for c in found} == {UNKNOWN}
     full = {
         "architectures": ["arm64"], "ingressClasses": ["a"], "podSecurity": "restricted", **NFS, **node(9)
     }  # fmt: skip
-    seen = MeasuredOffers.model_validate(NO_QUOTA)
-    assert not pending(checks(version(**change), Offers.model_validate(full), seen, "1.36"))
+    seen = MeasuredCapabilities.model_validate(NO_QUOTA)
+    assert not pending(checks(version(**change), Capabilities.model_validate(full), seen, "1.36"))
 
 
 # ---- what a version needs ----
@@ -157,7 +163,7 @@ def test_what_was_not_looked_at_is_pending_and_a_declaration_settles_it(change: 
 def test_a_version_that_asks_for_nothing_needs_no_look() -> None:
     for change in (asks(), {"platformRequirements": None}):
         assert needs(version(**change)).facts == frozenset()
-        assert checks(version(**change), None, MeasuredOffers(), "1.36") == ()
+        assert checks(version(**change), None, MeasuredCapabilities(), "1.36") == ()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +178,7 @@ def test_a_version_that_asks_for_nothing_needs_no_look() -> None:
 def test_the_version_of_kubernetes_is_known_without_a_look(has: str, verdict: Verdict, said: str) -> None:
     asking = version(**asks(minimumKubernetesVersion="1.35"))
     assert needs(asking).facts == frozenset()
-    (found,) = checks(asking, None, MeasuredOffers(), has)
+    (found,) = checks(asking, None, MeasuredCapabilities(), has)
     assert (found.verdict, found.pending) == (verdict, False)
     assert not said or str(found) == said
 
@@ -356,7 +362,7 @@ def more_of(small: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return found | numbers | {"storage": storage, "level": max(small["level"], other["level"], key=order.index)}
 
 
-def declared_of(world: dict[str, Any], said: frozenset[str]) -> Offers:
+def declared_of(world: dict[str, Any], said: frozenset[str]) -> Capabilities:
     full = {
         "storageClasses": [{"name": n, "accessModes": sorted(m)} for n, m in sorted(world["storage"].items())],
         "ingressClasses": sorted(world["ingress"]),
@@ -365,14 +371,14 @@ def declared_of(world: dict[str, Any], said: frozenset[str]) -> Offers:
         "podSecurity": world["level"],
         **node(world["gpus"], world["per_node"]),
     }
-    return Offers.model_validate({key: value for key, value in full.items() if key in said})
+    return Capabilities.model_validate({key: value for key, value in full.items() if key in said})
 
 
-def measured_of(world: dict[str, Any], said: frozenset[str]) -> MeasuredOffers:
+def measured_of(world: dict[str, Any], said: frozenset[str]) -> MeasuredCapabilities:
     full = declared_of(world, frozenset(FIELDS)).dump() | classes(*sorted(world["there"]))
     hard = [{"name": "q", "hard": [{"resource": "limits.cpu", "amount": str(world["cpu"])}]}]
     full |= {"quotas": hard, "limitRanges": []}
-    return MeasuredOffers.model_validate({key: value for key, value in full.items() if key in said})
+    return MeasuredCapabilities.model_validate({key: value for key, value in full.items() if key in said})
 
 
 FIELDS = ["storageClasses", "ingressClasses", "gatewayClasses", "architectures", "podSecurity", "devices", "quotas"]
@@ -383,7 +389,7 @@ ASKING = sized(
 
 
 @given(worlds(), worlds(), st.frozensets(st.sampled_from(FIELDS)), st.frozensets(st.sampled_from(FIELDS)))
-def test_more_offers_never_turn_met_into_not_met(
+def test_more_capabilities_never_turn_met_into_not_met(
     small: dict[str, Any], other: dict[str, Any], declared: frozenset[str], measured: frozenset[str]
 ) -> None:
     large = more_of(small, other)
@@ -481,7 +487,7 @@ def test_what_is_read_from_an_answer(case: str) -> None:
     fact, items, fields = ANSWERS[case]
     found = answer(fact, items)
     assert isinstance(found, dict)
-    assert MeasuredOffers(**found).dump() == fields
+    assert MeasuredCapabilities(**found).dump() == fields
 
 
 def many(count: int) -> list[Any]:
@@ -529,7 +535,7 @@ def test_whatever_a_cluster_answers_is_a_status_or_a_reason(fact: Fact, items: l
     found = answer(fact, items)
     assert found != "what the cluster answered cannot be read"
     fields = found if isinstance(found, dict) else {}
-    assert len(json.dumps(MeasuredOffers(**fields).dump())) < 100_000
+    assert len(json.dumps(MeasuredCapabilities(**fields).dump())) < 100_000
 
 
 def test_what_was_looked_at_is_told_by_namespace() -> None:
@@ -545,7 +551,7 @@ def test_what_was_looked_at_is_told_by_namespace() -> None:
     assert second is not None
     assert (first.quotas, second.quotas, second.why_unknown("quotas")) == ((), None, "no right")
     assert first.architectures == second.architectures == ("amd64",)
-    assert Found().of("c") == MeasuredOffers(), "nothing was wanted"
+    assert Found().of("c") == MeasuredCapabilities(), "nothing was wanted"
 
 
 # ---- what becomes of an Installation ----
@@ -557,9 +563,9 @@ def city(*, measured: dict[str, Any] | None, declared: dict[str, Any] | None = N
     assert isinstance(made.platform, dict)
     made.listing["spec"]["versions"][0] |= change
     if declared is not None:
-        made.platform["spec"]["offers"] = declared
+        made.platform["spec"]["capabilities"] = declared
     if measured is not None:
-        made.offers = MeasuredOffers.model_validate(NO_QUOTA | measured)
+        made.capabilities = MeasuredCapabilities.model_validate(NO_QUOTA | measured)
     return made
 
 
@@ -571,7 +577,7 @@ def test_an_app_is_refused_and_goes_on_by_itself() -> None:
     assert refused["message"] == f"platform oup: needs 1 {GPU}, no node has one"
     assert made.condition("Stalled")["status"] == "True"
     assert made.children == {}
-    made.offers = MeasuredOffers.model_validate(NO_QUOTA | node(1))
+    made.capabilities = MeasuredCapabilities.model_validate(NO_QUOTA | node(1))
     made.serving()
     assert made.condition("Ready")["status"] == "True"
 
@@ -615,17 +621,17 @@ def test_what_runs_does_not_stop_for_a_first_look() -> None:
     assert made.condition("Ready")["status"] == "True"
 
 
-def test_what_serves_keeps_serving_when_an_offer_goes() -> None:
+def test_what_serves_keeps_serving_when_a_capability_goes() -> None:
     made = city(measured=node(1), **with_devices(gpu()))
     made.serving()
     there = set(made.children)
-    made.offers = MeasuredOffers.model_validate(NO_QUOTA | node(0))
+    made.capabilities = MeasuredCapabilities.model_validate(NO_QUOTA | node(0))
     made.settle()
     assert made.condition("Accepted")["reason"] == "PlatformUnsuitable"
     serving = made.condition("Serving")
     assert (serving["status"], serving["reason"]) == ("True", "KeepsServing")
     assert set(made.children) == there
-    made.offers = MeasuredOffers.model_validate(NO_QUOTA | node(1))
+    made.capabilities = MeasuredCapabilities.model_validate(NO_QUOTA | node(1))
     made.settle()
     assert made.condition("Ready")["status"] == "True"
     assert made.started == list(dict.fromkeys(made.started)), "nothing ran twice"
@@ -655,19 +661,19 @@ def test_pods_of_an_app_that_asks_for_nothing_are_as_before() -> None:
 
 
 def said(*apps: tuple[str, dict[str, Any]], measured: dict[str, Any] | None) -> Any:
-    seen = MeasuredOffers() if measured is None else MeasuredOffers.model_validate(NO_QUOTA | measured)
-    return offered({name: checks(version(**change), None, seen, "1.36") for name, change in apps})
+    seen = MeasuredCapabilities() if measured is None else MeasuredCapabilities.model_validate(NO_QUOTA | measured)
+    return capabilities_finding({name: checks(version(**change), None, seen, "1.36") for name, change in apps})
 
 
 def test_a_platform_says_which_listings_miss_what() -> None:
     apps = (("one 1.0.0", INGRESS), ("two 1.0.0", with_devices(gpu())), ("plain 1.0.0", asks()))
     found = said(*apps, measured={"ingressClasses": ["nginx"]} | node(0))
-    assert (found.status, found.reason) == ("False", Reason.REQUIREMENTS_NOT_OFFERED)
+    assert (found.status, found.reason) == ("False", Reason.CAPABILITIES_MISSING)
     assert found.message == f"1 of 2 listings: two 1.0.0: needs 1 {GPU}, no node has one"
     found = said(*apps, measured={"ingressClasses": ["nginx"]} | node(1))
-    assert (found.status, found.message) == ("True", "what 2 listing(s) ask of the cluster is offered")
+    assert (found.status, found.message) == ("True", "what 2 listing(s) ask of the cluster is there")
     found = said(*apps, measured={"ingressClasses": ["nginx"], "unknown": [{"fact": "nodes", "reason": "why"}]})
-    assert (found.status, found.reason) == ("Unknown", Reason.OFFERS_UNKNOWN)
+    assert (found.status, found.reason) == ("Unknown", Reason.CAPABILITIES_UNKNOWN)
     assert found.message == f"1 of 2 listings: two 1.0.0: needs 1 {GPU}: why"
     assert said(*apps, measured=None).reason is Reason.PROBING
     assert said(("plain 1.0.0", asks()), measured=None) is None
@@ -684,14 +690,14 @@ def test_the_condition_is_shown_and_does_not_count_for_ready() -> None:
     made = City()
     assert isinstance(made.platform, dict)
     platform = MunicipalityPlatform.parse(made.platform)
-    measured = MeasuredOffers.model_validate(NO_QUOTA | node(0))
+    measured = MeasuredCapabilities.model_validate(NO_QUOTA | node(0))
     asked = said(("two 1.0.0", with_devices(gpu())), measured=node(0))
     plain = platform_status(platform, made.observations, {}, (), made.now)
-    status = platform_status(platform, made.observations, {}, (), made.now, offers=(asked, measured))
-    assert [c.type for c in status.conditions] == [*(c.type for c in plain.conditions), "RequirementsOffered"]
+    status = platform_status(platform, made.observations, {}, (), made.now, capabilities=(asked, measured))
+    assert [c.type for c in status.conditions] == [*(c.type for c in plain.conditions), "CapabilitiesSufficient"]
     assert status.conditions[:-1] == plain.conditions
-    assert status.offers == measured
-    assert plain.offers is None
+    assert status.capabilities == measured
+    assert plain.capabilities is None
 
 
 @pytest.mark.parametrize(
@@ -700,7 +706,7 @@ def test_the_condition_is_shown_and_does_not_count_for_ready() -> None:
         ({"ingressClasses": ["nginx"]}, MET, ()),
         ({"ingressClasses": []}, NOT_MET, ("platform oup: needs an IngressClass, the cluster has no IngressClass",)),
         (UNTOLD | NO_QUOTA, UNKNOWN, ("needs an IngressClass: no right to look",)),
-        (None, UNKNOWN, ("platform oup: what its cluster offers has not been looked at yet",)),
+        (None, UNKNOWN, ("platform oup: the capabilities of its cluster have not been looked at yet",)),
     ],
 )
 def test_the_catalogue_says_what_is_missing(

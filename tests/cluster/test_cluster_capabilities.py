@@ -1,4 +1,4 @@
-"""What a cluster offers against what listings ask for: at home and in a city, with few rights and few requests."""
+"""The capabilities of a cluster against what listings ask for: at home and in a city, with few rights."""
 
 import contextlib
 import time
@@ -23,7 +23,7 @@ LIMIT_RANGE = ResourceType("LimitRange", "/api/v1", "limitranges")
 NODE = ResourceType("Node", "/api/v1", "nodes")
 LEVEL = "pod-security.kubernetes.io/enforce"
 GPU = f"tests-{SESSION}.example/gpu"
-EVERY_SECOND = {"offers_interval_seconds": "1"}
+EVERY_SECOND = {"capabilities_interval_seconds": "1"}
 
 
 @contextlib.contextmanager
@@ -100,11 +100,11 @@ def platform_with(city: City, look: Callable[[JsonObject], Any], name: str = "ou
 
 
 def says(body: JsonObject, reason: str) -> bool:
-    return condition(body, "RequirementsOffered").get("reason") == reason
+    return condition(body, "CapabilitiesSufficient").get("reason") == reason
 
 
-def offers_of(body: JsonObject) -> JsonObject:
-    found: JsonObject = body.get("status", {}).get("offers", {})
+def capabilities_of(body: JsonObject) -> JsonObject:
+    found: JsonObject = body.get("status", {}).get("capabilities", {})
     return found
 
 
@@ -128,9 +128,9 @@ def test_an_app_waits_for_what_the_cluster_lacks_and_keeps_serving_when_it_goes(
     # That the Gateway API is not installed is no error: then there is no GatewayClass.
     lacks = "needs Ingress or Gateway classes, the cluster has no IngressClass; the cluster has no GatewayClass"
     assert refused(flood, "IngressClass") == f"platform oup: {lacks}"
-    body = platform_with(city, lambda b: says(b, "RequirementsNotOffered"))
-    assert offers_of(body) == {"ingressClasses": [], "gatewayClasses": [], "quotas": [], "limitRanges": []}
-    said = condition(body, "RequirementsOffered")["message"]
+    body = platform_with(city, lambda b: says(b, "CapabilitiesMissing"))
+    assert capabilities_of(body) == {"ingressClasses": [], "gatewayClasses": [], "quotas": [], "limitRanges": []}
+    said = condition(body, "CapabilitiesSufficient")["message"]
     assert said.startswith("1 of ")  # other tests may have listings too
     assert said.endswith(f" listings: {city.app} 1.0.0: {lacks}")
     (fit,) = [one for one in body["status"]["listings"] if one["name"] == city.app]
@@ -140,8 +140,8 @@ def test_an_app_waits_for_what_the_cluster_lacks_and_keeps_serving_when_it_goes(
 
     with ingress_class(city.cluster) as name:
         revision = flood.served()["status"]["revision"]
-        body = platform_with(city, lambda b: says(b, "RequirementsOffered"))
-        assert offers_of(body)["ingressClasses"] == [name]
+        body = platform_with(city, lambda b: says(b, "CapabilitiesSufficient"))
+        assert capabilities_of(body)["ingressClasses"] == [name]
     refused(flood, "no IngressClass")
     assert condition(flood.body(), "Serving")["reason"] == "KeepsServing"
     assert flood.children(KINDS["Service"]) != []
@@ -158,10 +158,10 @@ def test_storage_counts_as_declared_where_the_class_is_there(city: City) -> None
     with storage_class(city.cluster) as name:
         # It does not say how its volumes may be mounted: nobody knows, so nobody is refused, and it is said.
         message(flood, "True", "Accepted", "a StorageClass does not say how its volumes may be mounted")
-        platform_with(city, lambda b: says(b, "OffersUnknown"))
-        city.platform(offers={"storageClasses": [{"name": "other", "accessModes": ["ReadWriteMany"]}]})
-        refused(flood, f"spec.offers names StorageClass other, the cluster has {name}")
-        city.platform(offers={"storageClasses": [{"name": name, "accessModes": ["ReadWriteMany"]}]})
+        platform_with(city, lambda b: says(b, "CapabilitiesUnknown"))
+        city.platform(capabilities={"storageClasses": [{"name": "other", "accessModes": ["ReadWriteMany"]}]})
+        refused(flood, f"spec.capabilities names StorageClass other, the cluster has {name}")
+        city.platform(capabilities={"storageClasses": [{"name": name, "accessModes": ["ReadWriteMany"]}]})
         flood.served()
         assert "not known" not in condition(flood.body(), "Accepted")["message"]
 
@@ -198,7 +198,7 @@ def test_the_namespace_must_be_as_strict_as_the_app_asks(city: City) -> None:
     message(flood, "True", "Accepted", f"the namespace has no label {LEVEL}")
     city.cluster.merge(NAMESPACE, None, city.namespace, {"metadata": {"labels": {LEVEL: "restricted"}}})
     flood.served()
-    platform_with(city, lambda b: offers_of(b).get("podSecurity") == "restricted")
+    platform_with(city, lambda b: capabilities_of(b).get("podSecurity") == "restricted")
 
 
 def test_an_app_gets_the_devices_that_it_asks_for(city: City) -> None:
@@ -209,9 +209,9 @@ def test_an_app_gets_the_devices_that_it_asks_for(city: City) -> None:
     said = message(flood, "True", "Accepted", "may not list nodes")
     assert said.endswith(
         f"not known of platform oup: needs 1 {GPU}: the operator may not list nodes: declare architectures and devices "
-        "in spec.offers, or grant it (docs/operations.md)"
+        "in spec.capabilities, or grant it (docs/operations.md)"
     )
-    city.rights.change("offers.read={classes,namespaces,nodes}")
+    city.rights.change("capabilities.read={classes,namespaces,nodes}")
     assert refused(flood, GPU) == f"platform oup: needs 1 {GPU}, no node has one"
     with devices(city.cluster, 2):
         flood.served()
@@ -220,14 +220,14 @@ def test_an_app_gets_the_devices_that_it_asks_for(city: City) -> None:
         assert (resources["limits"][GPU], resources["requests"][GPU]) == ("1", "1")
         assert pod["spec"]["nodeName"], "the scheduler found the node that has it"
         assert {"key": GPU, "operator": "Exists", "effect": "NoSchedule"} in pod["spec"]["tolerations"]
-        body = platform_with(city, lambda b: offers_of(b).get("devices"))
-        assert {"name": GPU, "count": 2, "perNode": 2} in offers_of(body)["devices"]
-        city.platform(offers={"devices": []})
-        refused(flood, f"needs 1 {GPU}, no node has one by spec.offers.devices")
+        body = platform_with(city, lambda b: capabilities_of(b).get("devices"))
+        assert {"name": GPU, "count": 2, "perNode": 2} in capabilities_of(body)["devices"]
+        city.platform(capabilities={"devices": []})
+        refused(flood, f"needs 1 {GPU}, no node has one by spec.capabilities.devices")
 
 
 def test_pods_go_to_nodes_of_the_architecture_that_the_images_are_for(city: City) -> None:
-    city.rights.change("offers.read={nodes}")
+    city.rights.change("capabilities.read={nodes}")
     (node,) = [n["metadata"]["name"] for n in city.cluster.all(NODE, labels="type=kwok")]
     city.start(**EVERY_SECOND)
     flood = city.everything(asks(architectures=["riscv64"]))
@@ -240,7 +240,7 @@ def test_pods_go_to_nodes_of_the_architecture_that_the_images_are_for(city: City
 
 
 def test_without_any_right_to_look_the_operator_works_and_says_so(city: City) -> None:
-    city.rights.change("offers.read={}", "network.read={}")
+    city.rights.change("capabilities.read={}", "network.read={}")
     operator = city.start(**EVERY_SECOND)
     flood = city.everything(
         asks(architectures=["amd64"], storage=["ReadWriteMany"], exposure=["Ingress"], podSecurity="baseline")
@@ -256,14 +256,14 @@ def test_without_any_right_to_look_the_operator_works_and_says_so(city: City) ->
     ):
         assert f"the operator may not {what}: " in said
     assert operator.running
-    unknown = {u["fact"] for u in platform_with(city, offers_of)["status"]["offers"]["unknown"]}
+    unknown = {u["fact"] for u in platform_with(city, capabilities_of)["status"]["capabilities"]["unknown"]}
     assert unknown == {"nodes", "storageClasses", "ingressClasses", "podSecurity", "quotas", "limitRanges"}
-    city.platform(offers={"architectures": ["arm64"]})
-    refused(flood, "needs nodes of amd64, spec.offers.architectures has arm64")
+    city.platform(capabilities={"architectures": ["arm64"]})
+    refused(flood, "needs nodes of amd64, spec.capabilities.architectures has arm64")
 
 
 def test_what_looks_cost(city: City) -> None:
-    city.start(offers_interval_seconds="3600")
+    city.start(capabilities_interval_seconds="3600")
     mark = city.cluster.mark()
     flood = city.everything()
     flood.served()
@@ -291,13 +291,13 @@ def test_what_looks_cost(city: City) -> None:
         time.sleep(5)
         assert without_lease(city.cluster.requests(city.rights.user, mark)) == [], "until the next look"
         city.end_operators()
-        city.start(offers_interval_seconds="3600")
+        city.start(capabilities_interval_seconds="3600")
         flood.served()  # the first look was at once
         city.settled()
         # What is known then outlives a restart: nothing is written, before the first look or after it.
         mark = city.cluster.mark()
         city.end_operators()
-        city.start(offers_interval_seconds="3600")
+        city.start(capabilities_interval_seconds="3600")
         city.settled()
         written = [r for r in city.cluster.requests(city.rights.user, mark) if r.writes and r.kind != "leases"]
         assert written == []
@@ -326,11 +326,11 @@ def far(city: City, elsewhere: Elsewhere, *versions: JsonObject) -> App:
 
 @pytest.fixture
 def allowed(elsewhere: Elsewhere, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """What a city may grant beside the Role: `kubectl apply -f offers.yaml`."""
-    name = f"ddtas-operator-offers-{elsewhere.namespace}"
-    text = (EXAMPLES / "offers.yaml").read_text().replace("digital-twins", elsewhere.namespace)
-    file = tmp_path / "offers.yaml"
-    file.write_text(text.replace("ddtas-operator-offers", name))
+    """What a city may grant beside the Role: `kubectl apply -f capabilities.yaml`."""
+    name = f"ddtas-operator-capabilities-{elsewhere.namespace}"
+    text = (EXAMPLES / "capabilities.yaml").read_text().replace("digital-twins", elsewhere.namespace)
+    file = tmp_path / "capabilities.yaml"
+    file.write_text(text.replace("ddtas-operator-capabilities", name))
 
     def grant() -> None:
         said = elsewhere.cluster.kubectl("apply", "--server-side", "-f", str(file))
@@ -351,11 +351,11 @@ def test_a_city_is_seen_with_its_narrow_role_and_no_more(
     assert "Pod Security" not in said, "the namespace is as the city was told to make it"
     limit(city, elsewhere.namespace, "9", there_)
     said = message(flood, "True", "Accepted", "not known of platform oup")
-    assert "the operator may not list storageclasses: declare storageClasses in spec.offers" in said
+    assert "the operator may not list storageclasses: declare storageClasses in spec.capabilities" in said
     assert "the operator may not list ingressclasses" in said
     flood.served()
-    offers = offers_of(platform_with(city, lambda b: says(b, "OffersUnknown")))
-    assert {key: offers[key] for key in ("podSecurity", "quotas", "limitRanges")} == {
+    capabilities = capabilities_of(platform_with(city, lambda b: says(b, "CapabilitiesUnknown")))
+    assert {key: capabilities[key] for key in ("podSecurity", "quotas", "limitRanges")} == {
         "podSecurity": "restricted",
         "quotas": [{"name": "small", "hard": [{"resource": "pods", "amount": "9"}]}],
         "limitRanges": [],
@@ -365,9 +365,9 @@ def test_a_city_is_seen_with_its_narrow_role_and_no_more(
     refused(flood, "needs an IngressClass, the cluster has no IngressClass")
     with ingress_class(there_), storage_class(there_) as name:
         declared = {"storageClasses": [{"name": name, "accessModes": ["ReadWriteMany"]}]}
-        city.platform(cluster={"kubeconfigSecret": {"name": SECRET}}, offers=declared)
+        city.platform(cluster={"kubeconfigSecret": {"name": SECRET}}, capabilities=declared)
         flood.served()
-        platform_with(city, lambda b: says(b, "RequirementsOffered"))
+        platform_with(city, lambda b: says(b, "CapabilitiesSufficient"))
         # It is that cluster that was asked: at home there is no such class.
         assert city.cluster.find(STORAGE_CLASS, None, name) is None
     there_.merge(NAMESPACE, None, elsewhere.namespace, {"metadata": {"labels": {LEVEL: "privileged"}}})
@@ -383,13 +383,13 @@ def test_devices_of_a_citys_own_cluster(city: City, elsewhere: Elsewhere, allowe
         flood.served()
 
 
-def test_what_a_city_offers_outlives_its_absence(city: City, elsewhere: Elsewhere) -> None:
+def test_the_capabilities_of_a_city_outlive_its_absence(city: City, elsewhere: Elsewhere) -> None:
     flood = far(city, elsewhere, asks(podSecurity="baseline"))
     flood.served()
-    known = platform_with(city, offers_of)["status"]["offers"]
+    known = platform_with(city, capabilities_of)["status"]["capabilities"]
     elsewhere.tunnel.cut()
     flood.wait_for("Ready", "Unknown", "ClusterUnreachable")
-    assert platform_with(city, offers_of)["status"]["offers"] == known
+    assert platform_with(city, capabilities_of)["status"]["capabilities"] == known
     assert condition(flood.body(), "Accepted")["status"] == "True", "what was known stays"
     elsewhere.tunnel.restore()
     flood.served()
@@ -400,7 +400,7 @@ def test_a_city_is_asked_seldom(city: City, elsewhere: Elsewhere) -> None:
     elsewhere.hand_over(city.cluster, city.namespace, elsewhere.kubeconfig())
     city.platform(cluster={"kubeconfigSecret": {"name": SECRET}})
     mark = elsewhere.cluster.mark()
-    city.start(offers_interval_seconds="3600")
+    city.start(capabilities_interval_seconds="3600")
     city.install().served()
     time.sleep(5)  # some looks at whether it is there, each second
     found = [r for r in elsewhere.cluster.requests(elsewhere.user, mark) if r.kind in ("resourcequotas", "limitranges")]
@@ -424,7 +424,7 @@ def test_the_api_server_takes_the_new_fields_and_no_odd_ones(city: City, tmp_pat
         odd["components"][0]["devices"] = [{"name": device, "count": 1}]
         said = city.cluster.dry_run(apps.listing(name, odd))
         assert "a device is named by its vendor's domain" in said or "should match" in said
-    offers = {
+    capabilities = {
         "storageClasses": [{"name": "nfs", "accessModes": ["ReadWriteMany"]}],
         "ingressClasses": ["nginx"],
         "gatewayClasses": [],
@@ -432,14 +432,14 @@ def test_the_api_server_takes_the_new_fields_and_no_odd_ones(city: City, tmp_pat
         "devices": [{"name": GPU, "count": 4, "perNode": 2}],
         "podSecurity": "baseline",
     }
-    assert city.cluster.dry_run(apps.platform(city.namespace, name="whole", offers=offers)) == ""
+    assert city.cluster.dry_run(apps.platform(city.namespace, name="whole", capabilities=capabilities)) == ""
     odd = {"devices": [{"name": "x.kubernetes.io/y", "count": 1}]}
-    assert "a device is named" in city.cluster.dry_run(apps.platform(city.namespace, name="odd", offers=odd))
+    assert "a device is named" in city.cluster.dry_run(apps.platform(city.namespace, name="odd", capabilities=odd))
 
 
 def test_an_operator_of_all_namespaces_asks_for_them_at_once(city: City) -> None:
     limit(city, city.namespace, "1")
-    city.rights.change("namespaces=null", "allNamespaces=true", "offers.read={classes,namespaces,nodes}")
+    city.rights.change("namespaces=null", "allNamespaces=true", "capabilities.read={classes,namespaces,nodes}")
     mark = city.cluster.mark()
     city.start(namespaces="", **EVERY_SECOND)
     flood = city.everything(asks(podSecurity="restricted", exposure=["Ingress"]))
