@@ -1,6 +1,7 @@
 """Prometheus metrics. Labels are kinds and reasons, never names: their number is bounded."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -9,57 +10,82 @@ from prometheus_client.registry import Collector
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 
-RECONCILES = Counter(
-    "ddtas_reconciles_total", "Reconciles, by kind and outcome.", ["kind", "outcome"], registry=REGISTRY
-)
-RECONCILE_SECONDS = Histogram(
+
+@dataclass(frozen=True)
+class Description:
+    """A metric as docs/reference/metrics.md has it."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+DESCRIPTIONS: list[Description] = []
+
+
+def _described(type_: str, name: str, meaning: str, labels: tuple[str, ...]) -> Description:
+    description = Description(name, type_, labels, meaning)
+    DESCRIPTIONS.append(description)
+    return description
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Counter:
+    _described("counter", name, meaning, labels)
+    return Counter(name, meaning, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
+    _described("gauge", name, meaning, labels)
+    return Gauge(name, meaning, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+    _described("histogram", name, meaning, labels)
+    return Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
+
+
+RECONCILES = _counter("ddtas_reconciles_total", "Reconciles; the outcome is ok or error.", "kind", "outcome")
+RECONCILE_SECONDS = _histogram(
     "ddtas_reconcile_duration_seconds",
-    "Time that one reconcile took.",
-    ["kind"],
+    "Duration of one reconcile.",
+    "kind",
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
-    registry=REGISTRY,
 )
-INTERNAL_ERRORS = Counter(
-    "ddtas_internal_errors_total",
-    "Reconciles that a fault of the operator ended, by kind.",
-    ["kind"],
-    registry=REGISTRY,
+INTERNAL_ERRORS = _counter(
+    "ddtas_internal_errors_total", "Reconciles that a fault of the operator ended (OperatorError).", "kind"
 )
-QUEUE_LENGTH = Gauge("ddtas_queue_length", "Objects that wait for a worker.", registry=REGISTRY)
-API_REQUESTS = Counter(
+QUEUE_LENGTH = _gauge("ddtas_queue_length", "Objects that wait for a worker.")
+API_REQUESTS = _counter(
     "ddtas_api_requests_total",
-    "Requests to the API server, by verb, kind and HTTP status (0: no answer).",
-    ["verb", "kind", "status"],
-    registry=REGISTRY,
+    "Requests to API servers, watches and those of cities included, by HTTP status; 0 without an answer.",
+    "verb",
+    "kind",
+    "status",
 )
-INTERRUPTIONS = Counter(
+INTERRUPTIONS = _counter(
     "ddtas_watch_interruptions_total",
-    "Lists and watches that did not end as they should, by kind and HTTP status (0: no answer, or none of Kubernetes).",
-    ["kind", "status"],
-    registry=REGISTRY,
+    "Lists and watches that did not end as they should, by HTTP status; 0 without an answer, or with an invalid one.",
+    "kind",
+    "status",
 )
-UNREADABLE = Counter(
-    "ddtas_unreadable_objects_total", "Objects that could not be taken in, by kind.", ["kind"], registry=REGISTRY
+UNREADABLE = _counter("ddtas_unreadable_objects_total", "Objects that could not be read, or not as a whole.", "kind")
+WATCH_UP = _gauge("ddtas_watch_up", "1 while the objects of a kind at home are kept up to date, else 0.", "kind")
+PROBES = _counter("ddtas_probes_total", "Probes of data sources, by their outcome.", "kind", "reason")
+PROBE_BYTES = _counter("ddtas_probe_bytes_total", "Bytes that probes read from data sources.", "kind")
+PROBE_REQUESTS = _counter("ddtas_probe_requests_total", "Requests of probes to data sources.", "kind")
+PROBE_SECONDS = _histogram(
+    "ddtas_probe_duration_seconds", "Duration of one probe.", "kind", buckets=(0.1, 0.5, 2, 10, 30)
 )
-WATCH_UP = Gauge(
-    "ddtas_watch_up", "1 while what is known of a kind is kept up to date, by kind.", ["kind"], registry=REGISTRY
+RECALIBRATIONS = _counter("ddtas_recalibrations_total", "Recalibrations that began, by what triggered them.", "trigger")
+LEADER = _gauge("ddtas_leader", "1 while this replica holds the Lease, else 0.")
+
+_OBJECTS = _described(
+    "gauge",
+    "ddtas_objects",
+    "Objects by the reason of Ready; New where an object has no status yet.",
+    ("kind", "reason"),
 )
-PROBES = Counter(
-    "ddtas_probes_total", "Looks at data sources, by kind and outcome.", ["kind", "reason"], registry=REGISTRY
-)
-PROBE_BYTES = Counter("ddtas_probe_bytes_total", "Bytes read from data sources.", ["kind"], registry=REGISTRY)
-PROBE_REQUESTS = Counter("ddtas_probe_requests_total", "Requests to data sources.", ["kind"], registry=REGISTRY)
-PROBE_SECONDS = Histogram(
-    "ddtas_probe_duration_seconds",
-    "Time that one look took.",
-    ["kind"],
-    buckets=(0.1, 0.5, 2, 10, 30),
-    registry=REGISTRY,
-)
-RECALIBRATIONS = Counter(
-    "ddtas_recalibrations_total", "Recalibrations that began, by trigger.", ["trigger"], registry=REGISTRY
-)
-LEADER = Gauge("ddtas_leader", "1 while this replica holds the Lease.", registry=REGISTRY)
 
 
 class _Objects(Collector):
@@ -70,7 +96,7 @@ class _Objects(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """One sample for each kind and reason."""
-        family = GaugeMetricFamily("ddtas_objects", "Objects by kind and reason of Ready.", labels=["kind", "reason"])
+        family = GaugeMetricFamily(_OBJECTS.name, _OBJECTS.meaning, labels=_OBJECTS.labels)
         for (kind, reason), number in self._count().items():
             family.add_metric([kind, reason], number)
         yield family

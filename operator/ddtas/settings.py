@@ -5,7 +5,7 @@ place: `DDTAS_MINIMUM_REVIEW_SCORE`, `DDTAS_REQUIRE_IMAGE_DIGESTS`.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -24,47 +24,73 @@ class StorePolicy(BaseModel):
     require_image_digests: bool = False
 
 
+CHART_VALUE = "x-chart-value"
+
+
+def _chart(value: str) -> Any:
+    """The value of the Helm chart that sets this one."""
+    return Field(json_schema_extra={CHART_VALUE: value})
+
+
+Ranges = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
 class Settings(BaseSettings):
     """All settings. Lists are comma-separated."""
 
-    model_config = SettingsConfigDict(env_prefix="DDTAS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DDTAS_", frozen=True, use_attribute_docstrings=True)
 
-    # Namespaces to watch; none means all of them (and needs cluster-wide rights).
-    namespaces: Annotated[tuple[str, ...], NoDecode] = ()
-    # Where the Lease lives. The chart sets both from the pod itself.
+    namespaces: Annotated[Names, _chart("namespaces")] = ()
+    """Namespaces to serve; none means all, which takes cluster-wide rights."""
     lease_namespace: str = "default"
+    """Where the Lease `ddtas-operator` and the Secret `ddtas-operator-seal` are. The chart sets its own namespace."""
     identity: str = "ddtas-operator"
+    """The name of this replica in the Lease; each replica needs another one. The chart sets the name of the pod."""
     leader_election: bool = True
+    """`false` for a single process on a developer's machine."""
 
     http_host: str = "0.0.0.0"  # noqa: S104 - metrics and probes are for the kubelet and Prometheus
+    """Address of the HTTP port, which serves `/metrics`, `/readyz` and `/healthz`."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    log_level: str = "INFO"
+    """Number of the HTTP port."""
+    log_level: Annotated[str, _chart("logLevel")] = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8
+    """How many objects are reconciled at once."""
 
-    minimum_review_score: Annotated[int, Field(ge=0, le=10)] = 6
-    require_image_digests: bool = False
+    minimum_review_score: Annotated[int, Field(ge=0, le=10), _chart("minimumReviewScore")] = 6
+    """The least score for each of the six criteria of the review."""
+    require_image_digests: Annotated[bool, _chart("requireImageDigests")] = False
+    """Whether images without `@sha256:` are refused."""
 
-    probe_interval_seconds: Annotated[int, Field(ge=5)] = 300
+    probe_interval_seconds: Annotated[int, Field(ge=5), _chart("probes.intervalSeconds")] = 300
+    """Time between two probes of a data source."""
     probe_deadline_seconds: Annotated[float, Field(gt=0)] = 20
+    """The longest time that one probe may take."""
     probe_max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
-    # Address ranges that probes may reach although they are forbidden by default, such as 127.0.0.0/8.
-    probe_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """The most bytes that one probe reads; facts that need the rest are unknown."""
+    probe_allowed_ranges: Annotated[Ranges, _chart("probes.allowedRanges")] = ()
+    """Ranges that probes may connect to although they are forbidden by default, such as 127.0.0.0/8."""
 
-    # What the cluster's network is, where it cannot be read or is to be narrower: ranges that neither probes, nor
-    # connections to cities' clusters, nor apps may reach; ranges of Services and pods; name servers that are no pods of
-    # kube-dns; namespaces whose Services any platform may have as data sources.
-    denied_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    cluster_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    dns_addresses: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    shared_namespaces: Annotated[tuple[str, ...], NoDecode] = ()
-    cluster_domain: str = "cluster.local"
+    denied_ranges: Annotated[Ranges, _chart("network.deniedRanges")] = ()
+    """Ranges that neither probes, nor connections to cities' clusters, nor apps may reach."""
+    cluster_ranges: Annotated[Ranges, _chart("network.clusterRanges")] = ()
+    """Ranges of Services and pods, beside those that can be read from the cluster."""
+    dns_addresses: Annotated[Ranges, _chart("network.dnsAddresses")] = ()
+    """Name servers that are no pods of kube-dns, and that apps may use as well."""
+    shared_namespaces: Annotated[Names, _chart("network.sharedNamespaces")] = ()
+    """Namespaces whose Services any platform may list as data sources."""
+    cluster_domain: Annotated[str, _chart("network.clusterDomain")] = "cluster.local"
+    """What the full names of Services end in."""
 
-    # Between two looks at a city's own cluster, and ranges that such a cluster may be in although they are forbidden.
     cluster_interval_seconds: Annotated[float, Field(ge=1)] = 30
-    cluster_allowed_ranges: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Time between two checks of a city's own cluster."""
+    cluster_allowed_ranges: Annotated[Ranges, _chart("clusters.allowedRanges")] = ()
+    """Ranges that a city's own cluster may be in although they are forbidden by default."""
 
-    # Between two looks at the capabilities of a cluster, where a listing asks for something.
-    capabilities_interval_seconds: Annotated[float, Field(ge=1)] = 300
+    capabilities_interval_seconds: Annotated[float, Field(ge=1), _chart("capabilities.intervalSeconds")] = 300
+    """Time between two surveys of the capabilities of a cluster, where a listing asks for something."""
 
     @field_validator("namespaces", "shared_namespaces", mode="before")
     @classmethod

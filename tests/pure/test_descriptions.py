@@ -57,4 +57,4 @@ def test_a_definition_stays_far_below_what_can_be_stored(content: str) -> None:
 
 
 def test_a_description_has_no_line_breaks_within_a_paragraph() -> None:
-    assert crd._paragraphs("One\ntwo.\n\nThree\n  four.") == "One two.\n\nThree four."
+    assert crd.joined_lines("One\ntwo.\n\nThree\n  four.") == "One two.\n\nThree four."

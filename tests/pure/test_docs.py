@@ -47,7 +47,7 @@ def block(name: str, start: str) -> str:
     return str(found[0])
 
 
-# ---- the list of reasons ----
+# ---- what is generated ----
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -55,11 +55,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return command.main()
 
 
-def test_the_list_of_reasons_is_as_generated(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, "reasons", "--check") == 0
+def test_the_reference_is_as_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "reference", "--check") == 0
 
 
-@pytest.mark.parametrize("what", ["reasons", "crds"])
+@pytest.mark.parametrize("what", ["reference", "crds"])
 def test_a_stale_file_is_found_and_written_anew(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_stale_file_is_found_and_written_anew(
 
 
 def test_the_list_of_reasons_has_each_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "reasons") == 0
+    assert run(monkeypatch, "reference") == 0
     text = capsys.readouterr().out
     for reason in Reason:
         assert text.count(f"| `{reason.value}` | {reason.course.value} | {reason.meaning} |") == 1
@@ -83,7 +83,7 @@ def test_the_list_of_reasons_has_each_once(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_every_reason_is_given_somewhere() -> None:
-    elsewhere = "\n".join(text for path, text in CODE.items() if path.name not in ("reasons.py", "__main__.py"))
+    elsewhere = "\n".join(text for path, text in CODE.items() if path.name != "reasons.py")
     named = set(Reason) - {Reason.REASON_NOT_KNOWN}  # which is given where no other reason has a name
     unused = [r.value for r in named if f"Reason.{r.name}" not in elsewhere and f'"{r.value}"' not in elsewhere]
     assert unused == []
@@ -127,7 +127,7 @@ def rows(name: str, first: str) -> dict[str, list[str]]:
 
 
 def test_the_table_of_settings_is_complete() -> None:
-    table = rows("architecture.md", "DDTAS_")
+    table = rows("reference/settings.md", "DDTAS_")
     wanted = {f"DDTAS_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
     assert sorted(table) == sorted(wanted)
     for name, default in wanted.items():
@@ -135,8 +135,15 @@ def test_the_table_of_settings_is_complete() -> None:
         assert table[name][1].strip("`").removesuffix(".0") == shown.removesuffix(".0"), name
 
 
+def test_a_setting_of_the_chart_is_set_by_the_value_that_is_named() -> None:
+    template = (REPO / "charts" / "ddtas-operator" / "templates" / "deployment.yaml").read_text()
+    values = dict(re.findall(r"name: (DDTAS_\w+), value: {{.*?\.Values\.([\w.]+)", template))
+    named = {name: row[3].strip("`") for name, row in rows("reference/settings.md", "DDTAS_").items()}
+    assert {name: value for name, value in named.items() if value} == values
+
+
 def test_the_table_of_metrics_is_complete() -> None:
-    table = rows("architecture.md", "ddtas_")
+    table = rows("reference/metrics.md", "ddtas_")
     found = {}
     for family in metrics.REGISTRY.collect():
         if family.name.startswith("ddtas_"):

@@ -15,7 +15,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format (fix: .venv/bin/ruff format)", (PYTHON, "-m", "ruff", "format", "--check")),
     ("types", (PYTHON, "-m", "mypy")),
     ("layers", (str(Path(PYTHON).parent / "lint-imports"),)),
-    ("CRDs are as generated (fix: .venv/bin/python -m ddtas crds)", (PYTHON, "-m", "ddtas", "crds", "--check")),
+    ("CRDs (fix: .venv/bin/python -m ddtas crds --write)", (PYTHON, "-m", "ddtas", "crds", "--check")),
+    ("reference (fix: .venv/bin/python -m ddtas reference --write)", (PYTHON, "-m", "ddtas", "reference", "--check")),
 )
 
 

@@ -109,7 +109,7 @@ _NOT_OBSERVED: JsonObject = {"observedGeneration": -1}
 _DROPPED = frozenset({"title", "default", "additionalProperties", "$defs"})
 
 
-def _paragraphs(docstring: str) -> str:
+def joined_lines(docstring: str) -> str:
     """A docstring without the line breaks that only keep the source narrow."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.split("\n\n"))
 
@@ -127,7 +127,7 @@ def _structural(schema: JsonObject, definitions: JsonObject, *, says: bool) -> J
         return inner({**only, **{k: v for k, v in schema.items() if k != "anyOf"}})
     result = {key: value for key, value in schema.items() if key not in _DROPPED}
     if "description" in result:
-        result["description"] = _paragraphs(result["description"])
+        result["description"] = joined_lines(result["description"])
     what = result.pop(SAYS, None)
     if says and what is not None:  # a pattern has no message of its own; a rule does
         result |= cel((f"self.matches(r'{result.pop('pattern')}')", what))
@@ -154,7 +154,7 @@ def _schema(kind: Kind) -> JsonObject:
     properties["status"]["default"] = _NOT_OBSERVED
     result: JsonObject = {
         "type": "object",
-        "description": _paragraphs(raw["description"]),
+        "description": joined_lines(raw["description"]),
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": f"The version of this schema: {GROUP}/{VERSION}."},

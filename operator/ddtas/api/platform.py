@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.base import Conditions, Resource, Verdict
-from ddtas.api.capabilities import Capabilities, MeasuredCapabilities
+from ddtas.api.capabilities import Capabilities, ClassName, MeasuredCapabilities
 from ddtas.api.traffic import Caller, IpAddress, PermittedCall
 from ddtas.data.contract import (
     AccessRights,
@@ -190,7 +190,7 @@ class MunicipalityPlatformSpec(Model):
     """Values that are true for the whole city, by the name that listings use in cityParameter. Absent: none."""
     limits: Limits | None = None
     """The most that one Installation may request. Absent: no limit."""
-    storage_class_name: SecretName | None = None
+    storage_class_name: ClassName | None = None
     """The StorageClass of new volumes. Absent: the default class of the cluster."""
     capabilities: Capabilities | None = None
     """What the cluster has for apps. Absent: nothing is said; what can be read counts."""

@@ -1,6 +1,6 @@
 """Every reason that a condition may have: a closed list, documented here and nowhere else.
 
-`python -m ddtas reasons` prints this list; docs/reasons.md is generated from it.
+docs/reference/reasons.md is generated from it (`python -m ddtas reference --write`).
 """
 
 from dataclasses import dataclass
