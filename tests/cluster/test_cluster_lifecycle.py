@@ -64,12 +64,15 @@ def test_what_others_add_to_a_child_stays(city: City) -> None:
     city.start()
     flood = city.everything()
     flood.served()
-    name = only(flood.children(DEPLOYMENT))["metadata"]["name"]
+    before = only(flood.children(DEPLOYMENT))
+    name = before["metadata"]["name"]
     city.cluster.merge(DEPLOYMENT, city.namespace, name, {"metadata": {"annotations": {"a-tool": "was here"}}})
     mark = city.cluster.mark()
     city.settled()
-    assert [r for r in city.cluster.requests(city.rights.user, mark) if r.writes and r.kind == "deployments"] == []
-    assert only(flood.children(DEPLOYMENT))["metadata"]["annotations"]["a-tool"] == "was here"
+    after = only(flood.children(DEPLOYMENT))
+    writes = [r for r in city.cluster.requests(city.rights.user, mark) if r.writes and r.kind == "deployments"]
+    assert writes == [], f"before: {before}, after: {after}"
+    assert after["metadata"]["annotations"]["a-tool"] == "was here"
 
 
 def test_a_child_that_is_deleted_is_made_again_but_for_runs_that_are_done(city: City) -> None:
