@@ -137,7 +137,7 @@ def prepare(kind: str) -> None:
     """Import what this kind needs, and start the one thread that looks names up: later there can be none."""
     for module in _LIBRARIES.get(DataKind(kind), ()):
         import_module(module)
-    from ddtas.data.wire.http import start_lookups
+    from ddtas.data.wire.sockets import start_lookups
 
     start_lookups()
 

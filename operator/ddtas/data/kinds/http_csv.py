@@ -10,7 +10,7 @@ import io
 from ddtas.data.facts.table import Table
 from ddtas.data.measured import SourceFacts
 from ddtas.data.session import Limits, Session, SourceReason, Target
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
 ACCEPT = "text/csv, */*;q=0.1"
@@ -28,11 +28,11 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason.
     """
-    async with http.visit(session) as visit, visit.get(accept=ACCEPT) as answer:
+    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
         return session.facts(await read(answer, session))
 
 
-async def read(answer: http.Answer, session: Session) -> SourceFacts:
+async def read(answer: answers.Answer, session: Session) -> SourceFacts:
     """Read a CSV from an answer, to its end or to the cap.
 
     Raises:

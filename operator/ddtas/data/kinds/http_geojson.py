@@ -13,7 +13,7 @@ from ddtas.data.facts import geo
 from ddtas.data.facts.records import NAME, Records
 from ddtas.data.measured import SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
 ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
@@ -41,11 +41,11 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason.
     """
-    async with http.visit(session) as visit, visit.get(accept=ACCEPT) as answer:
+    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
         return session.facts(await read(answer, session))
 
 
-async def read(answer: http.Answer, session: Session) -> SourceFacts:
+async def read(answer: answers.Answer, session: Session) -> SourceFacts:
     """Read a FeatureCollection from an answer, to its end or to the cap.
 
     Raises:
@@ -62,7 +62,7 @@ async def read(answer: http.Answer, session: Session) -> SourceFacts:
     return reader.facts(_length(answer), complete=False)
 
 
-def _length(answer: http.Answer) -> int | None:
+def _length(answer: answers.Answer) -> int | None:
     """`Content-Length`, as the server tells it."""
     text = answer.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None

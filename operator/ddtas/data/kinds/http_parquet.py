@@ -14,13 +14,13 @@ from ddtas.data.facts import geo
 from ddtas.data.facts.records import MAX_FIELDS, NAME
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError
 from ddtas.schema.types import Moment
 
 ACCEPT = "application/vnd.apache.parquet, */*;q=0.1"
 
-Open = Callable[[Mapping[str, str]], AbstractAsyncContextManager[http.Answer]]
+Open = Callable[[Mapping[str, str]], AbstractAsyncContextManager[answers.Answer]]
 """Asks for the file, with these headers besides."""
 
 _FIRST_BYTES = 64 * 1024  # a footer is mostly shorter; then one request is enough
@@ -35,8 +35,8 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason.
     """
-    async with http.visit(session) as visit:
-        return session.facts(await read(lambda headers: visit.get(accept=ACCEPT, headers=headers), session))
+    async with http.client(session) as client:
+        return session.facts(await read(lambda headers: client.get(accept=ACCEPT, headers=headers), session))
 
 
 async def read(open_: Open, session: Session) -> SourceFacts:
@@ -74,7 +74,7 @@ async def _tail(open_: Open, session: Session, wanted: int) -> _Tail:
         return await _all(answer, session)
 
 
-async def _part(answer: http.Answer, session: Session, wanted: int) -> _Tail:
+async def _part(answer: answers.Answer, session: Session, wanted: int) -> _Tail:
     told = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     size = int(told[3]) if told and told[3] != "*" else None
     if told is None or (size is not None and int(told[2]) != size - 1):
@@ -87,7 +87,7 @@ async def _part(answer: http.Answer, session: Session, wanted: int) -> _Tail:
     return _Tail(bytes(data), size, whole=int(told[1]) == 0)
 
 
-async def _all(answer: http.Answer, session: Session) -> _Tail:
+async def _all(answer: answers.Answer, session: Session) -> _Tail:
     """The end of a file that comes as a whole, since the server knows no ranges."""
     most = session.limits.max_document_bytes
     length = answer.headers.get("Content-Length", "")

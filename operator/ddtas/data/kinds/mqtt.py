@@ -24,7 +24,7 @@ from ddtas.data.facts.axis import Axis, day, iso, timestamp
 from ddtas.data.facts.records import Records
 from ddtas.data.measured import SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import credentials, hosts, http
+from ddtas.data.wire import credentials, documents, tcp, tls
 from ddtas.errors import SourceError
 
 LISTEN_SECONDS = 5.0
@@ -60,7 +60,7 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason; those of HTTP excepted.
     """
-    at = hosts.endpoint(session, {"mqtt": 1883, "mqtts": 8883})
+    at = tcp.endpoint(session, {"mqtt": 1883, "mqtts": 8883})
     topic = session.target.physical_name or ""
     if topic.startswith(("$share/", "$queue/")):
         raise session.error(
@@ -73,11 +73,11 @@ async def probe(session: Session) -> SourceFacts:
             SourceReason.ENTITY_NOT_FOUND,
             "has a physicalName that is no topic filter ('+' is a whole level, '#' all that is below): correct it",
         )
-    hello, tls = _hello(session, secure=at.scheme == "mqtts")
+    hello, context = _hello(session, secure=at.scheme == "mqtts")
     seconds = min(LISTEN_SECONDS, session.limits.deadline_seconds / 2)
-    async with hosts.limited(session):
+    async with tcp.limited(session):
         started = asyncio.get_running_loop().time()
-        reader, writer = await hosts.connect(session, at.host, at.port, tls)
+        reader, writer = await tcp.connect(session, at.host, at.port, context)
         try:
             writer.write(hello)
             broker = _Broker(session, reader)
@@ -114,9 +114,9 @@ class _Broker:
         except ssl.SSLError:
             raise
         except (EOFError, OSError):
-            if hosts.mutual(session):
+            if tls.mutual(session):
                 # From TLS 1.3 on a client's certificate is judged after the handshake, and the alert may get lost.
-                raise session.error(SourceReason.UNAUTHORIZED, hosts.REFUSED_CERTIFICATE) from None
+                raise session.error(SourceReason.UNAUTHORIZED, tls.REFUSED_CERTIFICATE) from None
             raise session.error(
                 SourceReason.UNREACHABLE,
                 "breaks off before it answers: are the scheme and the port of the endpoint right, and does it want a "
@@ -255,8 +255,8 @@ def _hello(session: Session, *, secure: bool) -> tuple[bytes, ssl.SSLContext | N
     )  # seconds; longer than the session, so no PINGREQ
     name = _text(session, f"ddtas-probe-{secrets.token_hex(5)}")  # at most 23 characters, as every broker takes
     start = _text(session, "MQTT") + struct.pack(">BBH", _PROTOCOL_LEVEL, flags, alive)
-    tls = (credentials.tls(session) or ssl.create_default_context()) if secure else None
-    return _packet(_CONNECT, start + name + login), tls
+    context = (tls.context(session) or ssl.create_default_context()) if secure else None
+    return _packet(_CONNECT, start + name + login), context
 
 
 def _packet(kind: int, body: bytes) -> bytes:
@@ -310,7 +310,7 @@ def _records(messages: list[_Message]) -> Iterator[tuple[_Message, dict[str, Any
     count = 0
     for message in messages:
         try:
-            value = http.parse_json(message.payload)
+            value = documents.parse_json(message.payload)
         except (ValueError, RecursionError):
             continue
         for record in value if isinstance(value, list) else [value]:

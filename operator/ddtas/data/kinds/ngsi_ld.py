@@ -13,7 +13,7 @@ from ddtas.data.facts.axis import iso, timestamp
 from ddtas.data.facts.records import NAME, Records
 from ddtas.data.measured import SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
 _SAMPLES = (100, 10)  # entities that are asked for; fewer when that many are too long a document
@@ -43,26 +43,26 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason.
     """
-    async with http.visit(session) as visit:
-        answer = await _entities(session, visit)
+    async with http.client(session) as client:
+        answer = await _entities(session, client)
         found, count = answer.value, _count(answer)
         if not isinstance(found, list):
             raise _no_entities(session, found)
         if not found and not count:
-            await _check_type(session, visit)
+            await _check_type(session, client)
     return session.facts(_facts(session, found, count))
 
 
-async def _entities(session: Session, visit: http.Visit) -> http.Document:
+async def _entities(session: Session, client: http.Client) -> answers.Document:
     """The answer to a query (clause 6.4.3.2) for the first entities and, in a header, the number of all."""
     for limit in _SAMPLES:
         query = {"type": session.target.physical_name or "", "count": "true", "limit": str(limit)}
         try:
-            return await visit.json("entities", query=query)
-        except http.TooLongError:
+            return await client.json("entities", query=query)
+        except answers.TooLongError:
             if limit == _SAMPLES[-1]:
                 raise
-        except http.NotFoundError:
+        except answers.NotFoundError:
             raise session.error(
                 SourceReason.HTTP_ERROR,
                 "has no entities below it (HTTP 404): give the base of the NGSI-LD API as the endpoint, which ends in "
@@ -71,7 +71,7 @@ async def _entities(session: Session, visit: http.Visit) -> http.Document:
     raise AssertionError  # the last sample returns or raises
 
 
-def _count(answer: http.Document) -> int | None:
+def _count(answer: answers.Document) -> int | None:
     text = answer.headers.get("NGSILD-Results-Count", "").strip()
     return int(text) if _COUNT.fullmatch(text) else None
 
@@ -91,11 +91,11 @@ def _no_entities(session: Session, found: Any) -> SourceError:
     )
 
 
-async def _check_type(session: Session, visit: http.Visit) -> None:
+async def _check_type(session: Session, client: http.Client) -> None:
     """There is no entity: a broker knows a type by its entities alone, unless it says otherwise (clause 6.25)."""
     wanted = session.target.physical_name or ""
     try:
-        listed = (await visit.json("types")).value
+        listed = (await client.json("types")).value
     except SourceError as error:
         if error.reason in (SourceReason.TOO_SLOW, SourceReason.TOO_MANY_REQUESTS):
             raise

@@ -17,7 +17,7 @@ from ddtas.data.facts.axis import day, iso, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, Records
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.session import Session, SourceReason, beside
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
 _SAMPLE = 100
@@ -42,11 +42,11 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason.
     """
-    async with http.visit(session) as visit:
-        described, collection = await _collection(visit)
-        page = await _page(visit)
-        schema = await _schema(visit, described, collection, needed=not page.records.count)
-        names = await _crs(visit, collection, page)
+    async with http.client(session) as client:
+        described, collection = await _collection(client)
+        page = await _page(client)
+        schema = await _schema(client, described, collection, needed=not page.records.count)
+        names = await _crs(client, collection, page)
     return session.facts(_facts(session, collection, page, schema, names))
 
 
@@ -57,25 +57,25 @@ def _path(session: Session) -> str:
 # --- the collection
 
 
-async def _collection(visit: http.Visit) -> tuple[http.Document, Mapping[str, Any]]:
+async def _collection(client: http.Client) -> tuple[answers.Document, Mapping[str, Any]]:
     """The description of the collection."""
-    session = visit.session
+    session = client.session
     try:
-        document = await visit.json(_path(session))
-    except http.NotFoundError:
-        raise await _missing(visit) from None
+        document = await client.json(_path(session))
+    except answers.NotFoundError:
+        raise await _missing(client) from None
     collection = _object(document.value)
     if collection.get("id") != (session.target.physical_name or ""):
         raise _no_features(session, collection, "the description of a collection")
     return document, collection
 
 
-async def _missing(visit: http.Visit) -> SourceError:
+async def _missing(client: http.Client) -> SourceError:
     """The error for a collection that is not there, with those that are."""
-    session = visit.session
+    session = client.session
     try:
-        listed = _object((await visit.json("collections")).value)
-    except http.NotFoundError:
+        listed = _object((await client.json("collections")).value)
+    except answers.NotFoundError:
         return session.error(
             SourceReason.HTTP_ERROR,
             "has neither this collection nor a list of collections: give the landing page of OGC API - Features as "
@@ -90,12 +90,12 @@ async def _missing(visit: http.Visit) -> SourceError:
     return session.error(SourceReason.ENTITY_NOT_FOUND, f"has no collection {wanted}{there}: correct physicalName")
 
 
-async def _crs(visit: http.Visit, collection: Mapping[str, Any], page: "_Page") -> tuple[str, ...]:
+async def _crs(client: http.Client, collection: Mapping[str, Any], page: "_Page") -> tuple[str, ...]:
     """The CRS that items can be had in, the one that they are kept in first."""
     listed = _texts(collection.get("crs"))
     if _GLOBAL_CRS in listed:
         try:
-            shared = _texts(_object((await visit.json("collections")).value).get("crs"))
+            shared = _texts(_object((await client.json("collections")).value).get("crs"))
         except SourceError:  # the items were read all the same
             shared = []
         listed = [name for one in listed for name in (shared if one == _GLOBAL_CRS else [one])]
@@ -128,18 +128,18 @@ class _Page:
     complete: bool
 
 
-async def _page(visit: http.Visit) -> _Page:
+async def _page(client: http.Client) -> _Page:
     """The first items."""
-    session = visit.session
+    session = client.session
     path = f"{_path(session)}/items"
     limit = _SAMPLE
     try:
         try:
-            document = await visit.json(path, accept=_GEOJSON, query={"limit": str(limit)})
-        except http.TooLongError:
+            document = await client.json(path, accept=_GEOJSON, query={"limit": str(limit)})
+        except answers.TooLongError:
             limit = _SMALL_SAMPLE
-            document = await visit.json(path, accept=_GEOJSON, query={"limit": str(limit)})
-    except http.NotFoundError:
+            document = await client.json(path, accept=_GEOJSON, query={"limit": str(limit)})
+    except answers.NotFoundError:
         raise session.error(
             SourceReason.UNEXPECTED_CONTENT,
             "has a collection of that name, but of something else than features: give one that has items",
@@ -185,7 +185,7 @@ class _Schema:
 
 
 async def _schema(
-    visit: http.Visit, described: http.Document, collection: Mapping[str, Any], *, needed: bool
+    client: http.Client, described: answers.Document, collection: Mapping[str, Any], *, needed: bool
 ) -> _Schema:
     """The schema of the items, or nothing: where there is none, and where it cannot be read.
 
@@ -200,7 +200,7 @@ async def _schema(
         if address is None:
             continue
         try:
-            return _read_schema(_object((await visit.json(address, accept=_JSON_SCHEMA)).value))
+            return _read_schema(_object((await client.json(address, accept=_JSON_SCHEMA)).value))
         except SourceError:  # the items were read all the same
             continue
     return _Schema()

@@ -15,7 +15,7 @@ from ddtas.data.facts.axis import Axis, day, iso, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, NAME
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import libpq
+from ddtas.data.wire import libpq, libpq_errors
 from ddtas.errors import SourceError, printable
 
 SMALL_ROWS = 100_000  # a table of so many rows and bytes is read as a whole
@@ -224,7 +224,7 @@ async def _read(session: Session, transaction: libpq.Transaction, schema: str, t
     if found.relation is None:
         raise _no_table(session, f"{schema}.{table}", await transaction.ask(_NAMES_ANSWER, _READABLE, schema, table))
     if not found.relation.usable or not found.relation.columns:
-        raise libpq.no_right(session)
+        raise libpq_errors.no_right(session)
     sampling = _Sampling(session, sql.Identifier(schema, table), found.relation, found.postgis)
     return sampling.facts(await transaction.ask(_SAMPLE_ANSWER, sampling.query()))
 
@@ -275,7 +275,7 @@ class _Sampling:
             SourceError: MalformedData when it does not fit the question.
         """
         if len(sample.filled) != len(self._columns) or max((0, *sample.filled)) > sample.count:
-            raise libpq.malformed(self._session, "something else than was asked for")
+            raise libpq_errors.malformed(self._session, "something else than was asked for")
         complete = sample.count < self._limit
         if not complete:
             self._unknown(self._why_partial(), "records")

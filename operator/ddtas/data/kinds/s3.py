@@ -19,7 +19,7 @@ from ddtas.data.facts import axis
 from ddtas.data.kinds import http_csv, http_geojson, http_parquet
 from ddtas.data.measured import SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import credentials, http, sigv4
+from ddtas.data.wire import answers, credentials, http, sigv4
 from ddtas.errors import SourceError, printable
 
 _SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
@@ -35,15 +35,15 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason; EntityNotFound when there is no such bucket or object, or none under the prefix.
     """
-    async with http.visit(session) as visit:
-        path = visit.resolve(None).path.strip("/") if session.target.physical_name else visit.resolve(None).path
+    async with http.client(session) as client:
+        path = client.resolve(None).path.strip("/") if session.target.physical_name else client.resolve(None).path
         whole = "/".join(part for part in (path, session.target.physical_name) if part).lstrip("/")
         bucket, _, key = whole.partition("/")
         if not bucket:
             raise session.error(
                 SourceReason.ENTITY_NOT_FOUND, "names no bucket: give an endpoint such as https://host/bucket/prefix/"
             )
-        store = _Bucket(session, visit, bucket, _keys(session))
+        store = _Bucket(session, client, bucket, _keys(session))
         if key.lower().endswith(_SUFFIXES):
             return session.facts(await _of_object(store, key))
         return session.facts(await _of_prefix(store, key))
@@ -64,7 +64,7 @@ def _keys(session: Session) -> sigv4.Keys | None:
 async def _of_object(store: "_Bucket", key: str) -> SourceFacts:
     try:
         return await store.read(key)
-    except http.NotFoundError:
+    except answers.NotFoundError:
         there = await store.nearby(key)
     raise store.session.error(
         SourceReason.ENTITY_NOT_FOUND, f"has no such object: correct the endpoint or physicalName{there}"
@@ -100,7 +100,7 @@ async def _of_prefix(store: "_Bucket", prefix: str) -> SourceFacts:
     newest = max(readable, key=lambda o: (o.changed, o.key))
     try:
         found = await store.read(newest.key)
-    except http.NotFoundError:
+    except answers.NotFoundError:
         raise session.error(
             SourceReason.HTTP_ERROR, f"lists {printable(newest.key, 80)} but does not have it: it is tried again later"
         ) from None
@@ -133,9 +133,9 @@ class _Listing:
 class _Bucket:
     """A bucket, and how to ask for what is in it: each request is signed on its own, where there are keys."""
 
-    def __init__(self, session: Session, visit: http.Visit, name: str, keys: sigv4.Keys | None) -> None:
+    def __init__(self, session: Session, client: http.Client, name: str, keys: sigv4.Keys | None) -> None:
         self.session = session
-        self._visit = visit
+        self._visit = client
         self._name = name
         self._keys = keys
 
@@ -175,7 +175,7 @@ class _Bucket:
         """What the format of an object tells.
 
         Raises:
-            SourceError: http.NotFoundError where it is not there.
+            SourceError: answers.NotFoundError where it is not there.
         """
         url = self._url(key)
         if key.lower().endswith(".parquet"):
@@ -193,7 +193,7 @@ class _Bucket:
         try:
             with self._explained():
                 root: Element = (await self._visit.xml(url, headers=self._signed(url, {}))).value
-        except http.NotFoundError:
+        except answers.NotFoundError:
             raise self.session.error(
                 SourceReason.ENTITY_NOT_FOUND, "has no such bucket: correct the first part of the path of the endpoint"
             ) from None
@@ -211,7 +211,7 @@ class _Bucket:
         return root
 
     @asynccontextmanager
-    async def _get(self, url: str, accept: str, headers: Mapping[str, str]) -> AsyncIterator[http.Answer]:
+    async def _get(self, url: str, accept: str, headers: Mapping[str, str]) -> AsyncIterator[answers.Answer]:
         with self._explained():
             async with self._visit.get(url, accept=accept, headers=self._signed(url, headers)) as answer:
                 yield answer
@@ -221,7 +221,7 @@ class _Bucket:
         """What a status means in S3. Not the error document: it can hold what was sent, and is not read."""
         try:
             yield
-        except http.BadRequestError:
+        except answers.BadRequestError:
             if self._keys is None:
                 raise
             raise self.session.error(  # a signature for another region, mostly; Amazon says so with this status too

@@ -17,7 +17,7 @@ from ddtas.data.facts.axis import Axis, iso, timestamp
 from ddtas.data.facts.records import Records
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
 TIME, RESULT = "phenomenonTime", "result"
@@ -51,8 +51,8 @@ async def probe(session: Session) -> SourceFacts:
         SourceError: with a Reason. EntityNotFound without such Datastreams, ErrorReported for an error document,
             UnexpectedContent for JSON that is something else.
     """
-    async with http.visit(session) as visit:
-        service = _Service(visit)
+    async with http.client(session) as client:
+        service = _Service(client)
         chosen = _Choice.read(session.target.physical_name)
         streams = await _streams(session, service, chosen)
         newest = await service.observations(chosen, _SAMPLE, "desc", by_stream=streams.count != 1)
@@ -83,7 +83,7 @@ async def _streams(session: Session, service: "_Service", chosen: "_Choice") -> 
     if chosen.one:
         try:
             streams.add(await service.entity(chosen.streams, {"$select": _STREAM}))
-        except http.NotFoundError:
+        except answers.NotFoundError:
             raise await service.not_there() from None
     else:
         streams.complete = await service.walk(chosen.streams, {"$select": _STREAM, **chosen.of_streams}, streams.add)
@@ -99,7 +99,7 @@ async def _places(session: Session, service: "_Service", chosen: "_Choice") -> "
         query = {"$select": "location,encodingType", **chosen.of_locations}
         places.complete = await service.walk(chosen.locations, query, places.add)
     except SourceError as error:
-        if error.reason not in _REFUSALS and not isinstance(error, http.TooLongError):
+        if error.reason not in _REFUSALS and not isinstance(error, answers.TooLongError):
             raise
     return places
 
@@ -207,15 +207,15 @@ class _Page:
 class _Service:
     """The requests to one service."""
 
-    def __init__(self, visit: http.Visit) -> None:
-        self._visit = visit
-        self._session = visit.session
+    def __init__(self, client: http.Client) -> None:
+        self._visit = client
+        self._session = client.session
 
     async def entity(self, path: str, query: Query) -> Mapping[str, Any]:
         """A JSON object.
 
         Raises:
-            SourceError: as `Visit.json`; ErrorReported for an error document.
+            SourceError: as `Client.json`; ErrorReported for an error document.
         """
         value = (await self._visit.json(path, query=query)).value
         if not isinstance(value, dict):

@@ -20,7 +20,7 @@ from ddtas.data.facts import geo
 from ddtas.data.facts.records import MAX_FIELDS
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.session import Session, SourceReason, beside
-from ddtas.data.wire import http
+from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ async def probe(session: Session) -> SourceFacts:
     Raises:
         SourceError: with a Reason.
     """
-    async with http.visit(session) as visit:
-        tileset = await _read(visit)
+    async with http.client(session) as client:
+        tileset = await _read(client)
         _check(session, tileset)
-        fields = await _fields(visit, tileset)
-        kind = await _kind_of_tile(visit, tileset)
+        fields = await _fields(client, tileset)
+        kind = await _kind_of_tile(client, tileset)
     if not fields:
         session.not_found("fields", "the tileset has no schema of properties that can be read")
     for fact in ("first", "last", "timeResolution"):
@@ -138,12 +138,12 @@ class _Builder:
         return getattr(self._builder, "value", None)  # there is none before the first event
 
 
-async def _read(visit: http.Visit) -> _Tileset:
+async def _read(client: http.Client) -> _Tileset:
     """The tileset, of which no more than one document's bytes are read."""
-    session = visit.session
+    session = client.session
     builder = _Builder()
     parser = ijson.basic_parse_coro(builder, use_float=True)  # refuses what no float or 64-bit integer can hold
-    async with visit.get(accept="application/json") as answer:
+    async with client.get(accept="application/json") as answer:
         if answer.media_type.endswith(("html", "xml")):
             raise _no_tileset(session, printable(answer.media_type, 60))
         start = b""
@@ -202,22 +202,22 @@ def _no_tileset(session: Session, what: str) -> SourceError:
 # --- a tile
 
 
-async def _kind_of_tile(visit: http.Visit, tileset: _Tileset) -> GeometryType:
+async def _kind_of_tile(client: http.Client, tileset: _Tileset) -> GeometryType:
     """Check that there is a tile where the tileset says there is one, and what it holds.
 
     Raises:
         SourceError: it is not there, or no tile.
     """
-    session = visit.session
+    session = client.session
     address = _tile(tileset)
     if address is None:
         return GeometryType.MESH
     head = b""
     try:
-        async with visit.get(address, accept="*/*", headers={"Range": f"bytes=0-{_HEAD_BYTES - 1}"}) as answer:
+        async with client.get(address, accept="*/*", headers={"Range": f"bytes=0-{_HEAD_BYTES - 1}"}) as answer:
             while len(head) < _HEAD_BYTES and (chunk := await answer.read()):
                 head += chunk
-    except http.NotFoundError:
+    except answers.NotFoundError:
         raise session.error(
             SourceReason.MALFORMED_DATA, "is a tileset with a link to a tile that is not there: ask the data supplier"
         ) from None
@@ -249,14 +249,14 @@ def _tile(tileset: _Tileset) -> str | None:
 # --- properties
 
 
-async def _fields(visit: http.Visit, tileset: _Tileset) -> tuple[MeasuredField, ...]:
+async def _fields(client: http.Client, tileset: _Tileset) -> tuple[MeasuredField, ...]:
     """The properties of the features, by the tileset's schema (1.1) or its list of their ranges (1.0)."""
     schema = tileset.value.get("schema")
     link = tileset.value.get("schemaUri")
     address = beside(tileset.url, link) if schema is None and isinstance(link, str) else None
     if address:
         try:
-            schema = (await visit.json(address)).value
+            schema = (await client.json(address)).value
         except SourceError:  # the tileset itself was read all the same
             schema = None
     found: dict[str, FieldType] = {}

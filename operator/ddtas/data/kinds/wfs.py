@@ -95,8 +95,8 @@ async def probe(session: Session) -> SourceFacts:
         SourceError: with a Reason. EntityNotFound when the capabilities do not have the feature type, ErrorReported
             for an exception report (OGC 06-121r3), UnexpectedContent for other services and versions.
     """
-    async with http.visit(session) as visit:
-        service = _Service(visit)
+    async with http.client(session) as client:
+        service = _Service(client)
         capabilities = await service.capabilities()
         kind = _feature_type(session, capabilities)
         schema = _Schema.read(await service.document("DescribeFeatureType", typename=kind.name), kind.name)
@@ -173,12 +173,12 @@ def _ends(session: Session, newest: Axis | None, oldest: Moment | None) -> tuple
 class _Service:
     """The requests to one service."""
 
-    def __init__(self, visit: http.Visit) -> None:
-        endpoint = visit.resolve(None)
+    def __init__(self, client: http.Client) -> None:
+        endpoint = client.resolve(None)
         kept = [(key, value) for key, value in endpoint.query.items() if key.lower() not in _OURS]
         self._url = str(endpoint.with_query(kept))
-        self._visit = visit
-        self._session = visit.session
+        self._visit = client
+        self._session = client.session
         self._version = "2.0.0"
 
     async def capabilities(self) -> Element:
@@ -203,7 +203,7 @@ class _Service:
         """The root of an answer that is read whole.
 
         Raises:
-            SourceError: as `Visit.xml`; ErrorReported for an exception report.
+            SourceError: as `Client.xml`; ErrorReported for an exception report.
         """
         root: Element = (await self._visit.xml(self._url, query=self._query(request, parameters))).value
         if _local(root.tag) in ("ExceptionReport", "ServiceExceptionReport"):

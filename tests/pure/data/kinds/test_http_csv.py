@@ -20,7 +20,7 @@ from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.session import Limits, Session, Target
-from ddtas.data.wire.http import Answer
+from ddtas.data.wire.answers import Answer
 from ddtas.errors import SourceError
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})

@@ -22,8 +22,8 @@ from probes_kit import LIMITS, LOOPBACK, SECRET, json_response, redirect, respon
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.session import Limits, Session, Target
-from ddtas.data.wire import credentials
-from ddtas.data.wire.http import visit
+from ddtas.data.wire import tls
+from ddtas.data.wire.http import client
 from ddtas.errors import SourceError
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make certificates")
@@ -36,7 +36,7 @@ GOOD = json_response({"ok": True})
 async def read(to: Target, *links: str, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> Session:
     """Ask for the endpoint and then each link, as JSON."""
     session = Session(to, limits, policy)
-    async with visit(session) as visiting:
+    async with client(session) as visiting:
         for link in (None, *links):
             assert (await visiting.json(link)).value == {"ok": True}
     return session
@@ -539,7 +539,7 @@ def test_a_key_is_never_in_a_file(pki: Pki, key: str, monkeypatch: pytest.Monkey
     before = os.listdir("/proc/self/fd")
     secret = pki.client("client") | {"tls.key": pki.text(f"{key}.key")}
     with contextlib.suppress(SourceError):
-        credentials.tls(Session(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
+        tls.context(Session(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
     assert [stat.S_ISFIFO(mode) for mode in seen] == [True, True]
     assert os.listdir("/proc/self/fd") == before
 
@@ -547,7 +547,7 @@ def test_a_key_is_never_in_a_file(pki: Pki, key: str, monkeypatch: pytest.Monkey
 def test_a_key_that_does_not_fit_into_a_pipe_is_refused(pki: Pki) -> None:
     secret = pki.client("client") | {"tls.key": pki.text("client.key") + "#" * (1 << 20)}
     with pytest.raises(SourceError, match=r"tls\.key"):
-        credentials.tls(Session(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
+        tls.context(Session(target("https://x.example/", "MutualTLS", secret), LIMITS, LOOPBACK))
 
 
 # --- ca.crt, with each scheme

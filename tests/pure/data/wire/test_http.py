@@ -28,7 +28,8 @@ from probes_kit import (
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.session import Limits, Session, Target
-from ddtas.data.wire.http import NotFoundError, TooLongError, Visit, visit
+from ddtas.data.wire.answers import NotFoundError, TooLongError
+from ddtas.data.wire.http import Client, client
 from ddtas.errors import SourceError
 
 ONLY_127_0_0_1 = AddressPolicy(allowed=(ip_network("127.0.0.1/32"),))
@@ -37,10 +38,12 @@ XML = "Content-Type: application/xml"
 
 
 @contextlib.asynccontextmanager
-async def visiting(to: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK) -> AsyncIterator[Visit]:
+async def visiting(
+    to: str | Target, limits: Limits = LIMITS, policy: AddressPolicy = LOOPBACK
+) -> AsyncIterator[Client]:
     async with (
         asyncio.timeout(30),
-        visit(Session(to if isinstance(to, Target) else target(to), limits, policy)) as visited,
+        client(Session(to if isinstance(to, Target) else target(to), limits, policy)) as visited,
     ):
         yield visited
 

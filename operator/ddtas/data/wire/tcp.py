@@ -9,13 +9,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import http
+from ddtas.data.wire.sockets import CONNECT_SECONDS, NO_CONNECTION, permitted
+from ddtas.data.wire.tls import REFUSED_CERTIFICATE
 from ddtas.errors import SourceError
 
-REFUSED_CERTIFICATE = (
-    "breaks off before it answers, as servers do that want another client certificate: correct tls.crt and tls.key of "
-    "the Secret named in credentials, and its scheme (MutualTLS)"
-)
 _SHUTDOWN_SECONDS = 1.0  # for the end of TLS, which nobody waits for
 _BUFFER_BYTES = 16 * 1024  # that a stream holds before it stops taking more from its server, twice over
 
@@ -134,16 +131,16 @@ async def connect(
         ssl.SSLError: TLS cannot be agreed on.
     """
     session.count_request()
-    address = await http.permitted(session, host, port)
+    address = await permitted(session, host, port)
     try:
         # An address is not looked up again.
         secure: dict[str, Any] = (
             {"ssl": tls, "server_hostname": host, "ssl_shutdown_timeout": _SHUTDOWN_SECONDS} if tls else {}
         )
-        async with asyncio.timeout(http.CONNECT_SECONDS):
+        async with asyncio.timeout(CONNECT_SECONDS):
             return await asyncio.open_connection(address, port, limit=_BUFFER_BYTES, **secure)
     except TimeoutError:
-        raise session.error(SourceReason.UNREACHABLE, http.NO_CONNECTION) from None
+        raise session.error(SourceReason.UNREACHABLE, NO_CONNECTION) from None
     except ssl.SSLError:
         raise  # an OSError too, with more to say
     except OSError as error:
@@ -153,8 +150,3 @@ async def connect(
             f"takes {kind}: is the server up, are the scheme and the port right, and does a firewall or NetworkPolicy "
             "let the operator out?",
         ) from None
-
-
-def mutual(session: Session) -> bool:
-    """Whether the operator shows a client certificate."""
-    return session.target.auth is not None and session.target.auth.scheme == "MutualTLS"
