@@ -6,6 +6,9 @@ finds its Jobs again instead of starting them twice.
 
 import re
 
+NamespacedName = tuple[str, str]
+"""Namespace and name of an object; the namespace of a cluster-scoped one is ""."""
+
 GROUP = "ddtas.nl"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"

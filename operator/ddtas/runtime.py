@@ -14,7 +14,7 @@ from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.facts import NOBODY
 from ddtas.cluster.memory.informer import Informer
 from ddtas.cluster.memory.ownership import Seal
-from ddtas.cluster.memory.world import Collection, Name, World
+from ddtas.cluster.memory.world import Collection, World
 from ddtas.cluster.remote.clusters import Clusters, Looks
 from ddtas.cluster.rest.access import open_client
 from ddtas.cluster.rest.bounds import LEASE
@@ -28,6 +28,7 @@ from ddtas.data.network import Network, Surroundings, ordered
 from ddtas.data.session import Limits, Session
 from ddtas.endpoints import HttpServer
 from ddtas.errors import ClusterError
+from ddtas.names import NamespacedName
 from ddtas.plan.capabilities import requirements
 from ddtas.plan.capabilities.requirements import Fact
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
@@ -245,10 +246,10 @@ class Operator:
         self._collections[resource.kind].bury((namespace, name), version)
         self._concerns(resource.kind, (namespace, name))
 
-    def _concerns(self, kind: str, key: Name) -> None:
+    def _concerns(self, kind: str, key: NamespacedName) -> None:
         """Queue an object, and those that depend on it."""
         self._queue.add(ObjectKey(kind, *key))  # type: ignore[arg-type]
-        users: list[Name] = []
+        users: list[NamespacedName] = []
         if kind == APP_LISTING.kind:
             users = self._world.users_of_listing(key[1])
             for platform in self._world.platforms.names():  # each says which apps could run on it
@@ -272,7 +273,7 @@ class Operator:
         for user in users:
             self._queue.add(ObjectKey("Installation", *user))
 
-    def _on_served(self, platform: Name) -> None:
+    def _on_served(self, platform: NamespacedName) -> None:
         self._queue.add(ObjectKey("MunicipalityPlatform", *platform), urgent=False)
 
     # ---- news of children, credentials and data sources ----
@@ -286,7 +287,7 @@ class Operator:
         if owner is not None:
             self._on_installation(owner)
 
-    def _on_installation(self, owner: Name) -> None:
+    def _on_installation(self, owner: NamespacedName) -> None:
         if owner != NOBODY:
             self._queue.add(ObjectKey("Installation", *owner))
 
@@ -297,7 +298,7 @@ class Operator:
         self._world.remove_secret((namespace, name))
         self._on_credentials((namespace, name))
 
-    def _on_credentials(self, secret: Name) -> None:
+    def _on_credentials(self, secret: NamespacedName) -> None:
         namespace, name = secret
         for platform in self._world.platforms.readable():
             if platform.metadata.namespace == namespace and name in platform.spec.secret_names():
@@ -354,7 +355,7 @@ async def _insist(request: Callable[[], Awaitable[T]]) -> T:
             pause = min(15.0, pause * 2)
 
 
-def _nothing(_: ResourceType, __: str | None) -> tuple[Name, ...]:
+def _nothing(_: ResourceType, __: str | None) -> tuple[NamespacedName, ...]:
     """What is made by others is heard of by watches alone."""
     return ()
 

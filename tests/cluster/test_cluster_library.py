@@ -31,10 +31,10 @@ from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
 from ddtas.plan.children.diff import desired_digest
 from ddtas.plan.children.manifests import Desired, Owner, Renderer, Wiring
 from ddtas.plan.children.network_policy import Reached, Traffic
+from ddtas.plan.products import Ref
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.snapshot import Secret
-from ddtas.plan.twins.products import Ref
 
 CONFIG_MAP, POD = KINDS["ConfigMap"], KINDS["Pod"]
 

@@ -9,10 +9,10 @@ from builders import REACHABLE, City, JsonObject, installation_body, listing_bod
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.memory.world import World
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.remote.identity import namespace_of
 from ddtas.plan.snapshot import Snapshot, SourceObservation
 from ddtas.plan.twins.dependencies import graph
-from ddtas.plan.twins.products import Product, Ref
 
 FIELDS = [{"name": "date", "type": "date"}, {"name": "level_m", "type": "number", "unit": "m"}]
 LEVELS = SourceFacts(

@@ -18,13 +18,12 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import periods, space, units
 from ddtas.errors import DdtasError, InvalidObject, KubeconfigError, ResultError, printable
-from ddtas.plan import quantity
+from ddtas.plan import products, quantity
 from ddtas.plan.matching import checks
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote import kubeconfig
 from ddtas.plan.revision import digest
 from ddtas.plan.runs import evidence, recalibration, schedule
-from ddtas.plan.twins import products
 from ddtas.plan.versions import choice as versions_
 from ddtas.plan.versions import parameters
 from ddtas.schema.types import Quantity

@@ -17,7 +17,7 @@ from ddtas.data.measured import SourceFacts
 from ddtas.data.network import Surroundings
 from ddtas.errors import TemplateError
 from ddtas.plan import quantity
-from ddtas.plan.twins.products import Product, Ref
+from ddtas.plan.products import Product, Ref
 from ddtas.settings import StorePolicy
 
 _LONGEST_NAME = 253

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
-from ddtas.cluster.memory.world import Name
+from ddtas.names import NamespacedName
 from ddtas.plan.capabilities import requirements
-from ddtas.plan.capabilities.requirements import Check
+from ddtas.plan.capabilities.requirements import CapabilityCheck
 from ddtas.plan.decision.catalogue import (
     MOST_LISTINGS,
     capabilities_finding,
@@ -22,9 +22,9 @@ from ddtas.plan.decision.catalogue import (
 )
 from ddtas.plan.decision.rules import review_refusal
 from ddtas.plan.findings import Finding
+from ddtas.plan.products import Product
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.status.sources import steady_facts
-from ddtas.plan.twins.products import Product
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer
 from ddtas.reconcile.pacing import by_turns, settled
@@ -70,9 +70,9 @@ class Catalogues:
         self._context = context
         self._observer = observer
         # By platform: what it was computed from, when, and what came of it.
-        self._remembered: dict[Name, tuple[object, float, Catalogue]] = {}
+        self._remembered: dict[NamespacedName, tuple[object, float, Catalogue]] = {}
 
-    def forget(self, platform: Name) -> None:
+    def forget(self, platform: NamespacedName) -> None:
         """Forget a platform that is gone."""
         self._remembered.pop(platform, None)
 
@@ -105,7 +105,7 @@ class Catalogues:
 
     async def _compute(self, there: Surroundings, listings: list[AppListing], tenants: list[Installation]) -> Catalogue:
         fits: list[ListingFit] = []
-        checks: dict[str, tuple[Check, ...]] = {}
+        checks: dict[str, tuple[CapabilityCheck, ...]] = {}
         platform = there.platform
         for listing in listings:
             version = installable(listing)

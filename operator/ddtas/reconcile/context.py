@@ -8,11 +8,12 @@ from typing import Literal, NamedTuple
 from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.ownership import Seal
-from ddtas.cluster.memory.world import Name, World
+from ddtas.cluster.memory.world import World
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.client import Client
 from ddtas.data.network import Surroundings
+from ddtas.names import NamespacedName
 from ddtas.probes.scheduler import ProbeScheduler
 from ddtas.settings import Settings
 
@@ -67,7 +68,7 @@ class Context:
     now: Callable[[], datetime] = _utc_now
     on_published: Callable[[], None] = lambda: None
     surroundings: Callable[[], Surroundings] = Surroundings
-    on_served: Callable[[Name], None] = lambda platform: None
+    on_served: Callable[[NamespacedName], None] = lambda platform: None
 
     @property
     def home(self) -> Place:

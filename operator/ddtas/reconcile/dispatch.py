@@ -4,12 +4,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ddtas import metrics
-from ddtas.cluster.memory.world import Name
 from ddtas.cluster.rest.resources import APP_LISTING, INSTALLATION, PLATFORM
 from ddtas.cluster.write import report
 from ddtas.confined.turns import Later
 from ddtas.data.meaning import questions
 from ddtas.errors import ClusterError
+from ddtas.names import NamespacedName
 from ddtas.reconcile.context import Context, ObjectKey
 from ddtas.reconcile.installation import Installations
 from ddtas.reconcile.listing import Listings
@@ -28,7 +28,7 @@ class Reconciler:
         renderings = Renderings(context.settings.require_image_digests)
         observer = Observer(context, sources, renderings)
         self._publisher = publisher
-        self._work: dict[str, Callable[[Name], Awaitable[float | None]]] = {
+        self._work: dict[str, Callable[[NamespacedName], Awaitable[float | None]]] = {
             APP_LISTING.kind: Listings(context, publisher).reconcile,
             PLATFORM.kind: Platforms(context, publisher, sources, observer).reconcile,
             INSTALLATION.kind: Installations(context, publisher, observer, renderings).reconcile,

@@ -6,13 +6,14 @@ from ddtas import metrics, names
 from ddtas.api.installation import Installation, Removal
 from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.cluster.memory.world import Name, Unreadable
+from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.resources import APP_LISTING, INSTALLATION, PLATFORM
 from ddtas.cluster.write import events, report
 from ddtas.cluster.write.apply import apply
 from ddtas.cluster.write.events import News
 from ddtas.errors import ClusterError, NotFound
+from ddtas.names import NamespacedName
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.plan import Plan
 from ddtas.plan.decision.preview import Preview, preview
@@ -45,7 +46,7 @@ class Installations:
         self._removals = Removals(context, publisher)
         self._remote = RemoteWork(context, publisher, self._bring)
 
-    async def reconcile(self, key: Name) -> float | None:
+    async def reconcile(self, key: NamespacedName) -> float | None:
         """Bring one closer to what its spec asks for.
 
         Returns:

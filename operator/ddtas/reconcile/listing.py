@@ -1,7 +1,8 @@
 """One AppListing, once: may it be installed?"""
 
-from ddtas.cluster.memory.world import Name, Unreadable
+from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.rest.resources import APP_LISTING
+from ddtas.names import NamespacedName
 from ddtas.plan.status.listing import listing_status
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.publish import Publisher
@@ -14,7 +15,7 @@ class Listings:
         self._context = context
         self._publisher = publisher
 
-    async def reconcile(self, key: Name) -> float | None:
+    async def reconcile(self, key: NamespacedName) -> float | None:
         """Bring the status of one up to date; an event will come when there is more to do."""
         listing = self._context.world.listings.get(key)
         if listing is None or listing.metadata.deletion_timestamp:

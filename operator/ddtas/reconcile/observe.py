@@ -10,9 +10,9 @@ from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.write.apply import ownership
 from ddtas.data.network import Surroundings
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.snapshot import Snapshot, SourceObservation
 from ddtas.plan.twins import dependencies
-from ddtas.plan.twins.products import Product, Ref
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.rendering import Renderings
 from ddtas.reconcile.sources import Sources

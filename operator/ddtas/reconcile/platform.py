@@ -3,8 +3,9 @@
 import asyncio
 
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
-from ddtas.cluster.memory.world import Name, Unreadable
+from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.rest.resources import PLATFORM
+from ddtas.names import NamespacedName
 from ddtas.plan.remote.identity import judge
 from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.catalogue import REFRESH_SECONDS, Catalogues, Surroundings
@@ -28,7 +29,7 @@ class Platforms:
         self._observer = observer
         self._catalogues = Catalogues(context, observer)
 
-    async def reconcile(self, key: Name) -> float | None:
+    async def reconcile(self, key: NamespacedName) -> float | None:
         """Bring the probes, the connection and the status of one up to date.
 
         Returns:
@@ -61,7 +62,7 @@ class Platforms:
             self._approve(key)
         return REFRESH_SECONDS
 
-    def _forget(self, key: Name) -> float | None:
+    def _forget(self, key: NamespacedName) -> float | None:
         self._sources.forget(key)
         self._catalogues.forget(key)
         users = self._context.world.users_of_platform(key)
@@ -70,7 +71,7 @@ class Platforms:
         self._context.clusters.forget(key)
         return None
 
-    def _approve(self, key: Name) -> None:
+    def _approve(self, key: NamespacedName) -> None:
         """Nothing is done on a cluster before its identity has been written down."""
         written = self._context.world.platforms.get(key)
         if isinstance(written, MunicipalityPlatform) and written.status.cluster is not None:

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from ddtas import names
 from ddtas.api.installation import Installation
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.cluster.memory.world import Name, Unreadable
+from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.cluster.remote.place import Place
+from ddtas.names import NamespacedName
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote.identity import judge
 from ddtas.reconcile.context import Context
@@ -62,7 +63,9 @@ class RemoteWork:
             return await self._bring(installation, place)
 
 
-def why_not(clusters: Clusters, key: Name, platform: MunicipalityPlatform | Unreadable | None) -> tuple[Reason, str]:
+def why_not(
+    clusters: Clusters, key: NamespacedName, platform: MunicipalityPlatform | Unreadable | None
+) -> tuple[Reason, str]:
     """Why nothing can be done on a platform's cluster; CLUSTER_CONNECTING where that will show in a moment."""
     if platform is None:
         return Reason.PLATFORM_NOT_FOUND, f"MunicipalityPlatform {key[1]} is gone, and with it the kubeconfig"

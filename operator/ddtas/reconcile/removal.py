@@ -7,18 +7,19 @@ from ddtas.api.base import Metadata
 from ddtas.api.installation import Installation, Removal
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.api.volumes import VolumePolicy
-from ddtas.cluster.memory.world import Name, Unreadable
+from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.resources import INSTALLATION
 from ddtas.cluster.write import events
 from ddtas.cluster.write.apply import remove_all
 from ddtas.errors import ClusterError
+from ddtas.names import NamespacedName
 from ddtas.plan.children import volumes
+from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote.identity import blocked_removal
 from ddtas.plan.status.installation import awaited_status
 from ddtas.plan.twins import dependencies
-from ddtas.plan.twins.products import Ref
 from ddtas.reconcile.context import Context, ObjectKey
 from ddtas.reconcile.publish import Publisher
 from ddtas.reconcile.remote import BUSY_SECONDS, why_not
@@ -36,9 +37,9 @@ class Removals:
         self._context = context
         self._publisher = publisher
         # What Installations that are gone left behind, as it was told.
-        self._left: dict[Name, list[str]] = {}
+        self._left: dict[NamespacedName, list[str]] = {}
 
-    async def tell_left(self, key: Name) -> None:
+    async def tell_left(self, key: NamespacedName) -> None:
         """Of an Installation that is gone: say once which volumes it left behind."""
         kept = volumes.kept(self._context.children.there(key))
         if kept != self._left.get(key, []):
@@ -47,7 +48,7 @@ class Removals:
         if not kept:
             self.forget_left(key)
 
-    def forget_left(self, key: Name) -> None:
+    def forget_left(self, key: NamespacedName) -> None:
         """Of an Installation that is there: what a namesake left behind is its own now."""
         self._left.pop(key, None)
 
@@ -110,7 +111,7 @@ class Removals:
         await self._publisher.hold(installation, Reason.REMOVING, text)
         return _REMOVING_SECONDS
 
-    async def _blocked(self, installation: Installation | Unreadable, key: Name) -> None:
+    async def _blocked(self, installation: Installation | Unreadable, key: NamespacedName) -> None:
         """The cluster cannot be worked on: say so, or let go where a person has said that it is gone for good."""
         metadata, platform = installation.metadata, self._context.world.platforms.get(key)
         reason, message = why_not(self._context.clusters, key, platform)

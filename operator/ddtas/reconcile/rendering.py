@@ -4,9 +4,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from ddtas.api.installation import Installation
-from ddtas.cluster.memory.world import Name
 from ddtas.confined.turns import Party
 from ddtas.errors import TemplateError
+from ddtas.names import NamespacedName
 from ddtas.plan.children.admission import admit
 from ddtas.plan.decision.plan import RenderRequest
 from ddtas.plan.snapshot import Manifest
@@ -32,9 +32,9 @@ class Renderings:
             pinned: refuse images without a digest.
         """
         self._pinned = pinned
-        self._rendered: OrderedDict[Name, dict[str, Rendered]] = OrderedDict()
+        self._rendered: OrderedDict[NamespacedName, dict[str, Rendered]] = OrderedDict()
 
-    def of(self, owner: Name) -> dict[str, Rendered]:
+    def of(self, owner: NamespacedName) -> dict[str, Rendered]:
         """What was rendered for an Installation, by revision."""
         return self._rendered.get(owner, {})
 

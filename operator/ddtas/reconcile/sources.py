@@ -4,12 +4,12 @@ from base64 import b64decode
 
 from ddtas import names
 from ddtas.api.platform import DataSource, DataSourceStatus, MunicipalityPlatform
-from ddtas.cluster.memory.world import Name
 from ddtas.data.session import Target
+from ddtas.names import NamespacedName
+from ddtas.plan.products import Product
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.snapshot import Secret, SourceObservation
-from ddtas.plan.twins.products import Product
 from ddtas.probes.scheduler import Observation, SourceKey
 from ddtas.reconcile.context import Context
 
@@ -20,14 +20,14 @@ class Sources:
     def __init__(self, context: Context) -> None:
         self._context = context
         # By platform: the digests of its sources, for one generation of it.
-        self._digests: dict[Name, tuple[str, int, dict[str, str]]] = {}
+        self._digests: dict[NamespacedName, tuple[str, int, dict[str, str]]] = {}
 
     def retain(self, platform: MunicipalityPlatform, products: dict[str, Product]) -> None:
         """End the probes of sources that a platform has no more."""
         namespace, name = platform.metadata.namespace, platform.metadata.name
         self._context.probes.retain(namespace, name, {s.name for s in probed(platform, products)})
 
-    def forget(self, platform: Name) -> None:
+    def forget(self, platform: NamespacedName) -> None:
         """End the probes of a platform that is gone."""
         self._context.probes.forget(*platform)
         self._digests.pop(platform, None)

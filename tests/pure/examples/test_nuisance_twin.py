@@ -23,9 +23,9 @@ from ddtas.api.listing import AppListing
 from ddtas.api.workload import Run
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.matching.conformance import conformance
+from ddtas.plan.products import Ref, of_version
 from ddtas.plan.runs.evidence import RunResult, parse_result
 from ddtas.plan.snapshot import SourceObservation
-from ddtas.plan.twins.products import Ref, of_version
 from flood_twin.contract import Config, Window
 from flood_twin.data import DataError, Record, parse
 from nuisance_twin import web

@@ -9,9 +9,9 @@ from sys import intern
 from typing import Any
 
 from ddtas.cluster.memory import facts
-from ddtas.cluster.memory.world import Name
 from ddtas.cluster.rest import answers
 from ddtas.cluster.rest.resources import ResourceType
+from ddtas.names import NamespacedName
 from ddtas.plan.snapshot import Child, Key
 
 JsonObject = dict[str, Any]
@@ -34,15 +34,15 @@ class Children:
                 beside them.
         """
         self._home = home
-        self._children: defaultdict[Name, dict[Key, Child]] = defaultdict(dict)
-        self._owner_of: dict[tuple[str, str, str], Name] = {}  # by kind, namespace and name
+        self._children: defaultdict[NamespacedName, dict[Key, Child]] = defaultdict(dict)
+        self._owner_of: dict[tuple[str, str, str], NamespacedName] = {}  # by kind, namespace and name
         # For each child that the API server stores otherwise than it was sent (a mutating webhook, an unusual
         # quantity): the digest of what it made of it. Asked for again, it would come out the same again.
         self._accepted: dict[str, tuple[str, str]] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()  # uid → version at which it was gone
         self._data = 0  # characters of records
 
-    def put(self, resource: ResourceType, body: JsonObject) -> tuple[Name, ...]:
+    def put(self, resource: ResourceType, body: JsonObject) -> tuple[NamespacedName, ...]:
         """Take in a child; returns the Installations that it concerns: whose it is by its label, and whose it was.
 
         Raises:
@@ -66,7 +66,7 @@ class Children:
             self._data += len(child.data) - (len(known.data) if known is not None else 0)
         return (owner,) if former == owner else (owner, former)
 
-    def remove(self, kind: str, namespace: str, name: str, version: str = "") -> Name | None:
+    def remove(self, kind: str, namespace: str, name: str, version: str = "") -> NamespacedName | None:
         """Forget a child, which was gone at that version; returns the Installation that it belonged to."""
         place = (kind, namespace, name)
         owner, gone = self._owner_of.get(place), answers.number(version)
@@ -92,12 +92,12 @@ class Children:
             self._data -= len(child.data)
         return child
 
-    def held(self, resource: ResourceType, namespace: str | None) -> list[Name]:
+    def held(self, resource: ResourceType, namespace: str | None) -> list[NamespacedName]:
         """Namespaces and names of the children of a kind (in a namespace, or everywhere)."""
         kind = resource.kind
         return [(place, name) for what, place, name in self._owner_of if what == kind and namespace in (None, place)]
 
-    def there(self, owner: Name) -> dict[Key, Child]:
+    def there(self, owner: NamespacedName) -> dict[Key, Child]:
         """All objects with the label of an Installation, whoever made them: see `cluster.ownership`."""
         return {key: self._as_accepted(child) for key, child in self._children.get(owner, {}).items()}
 
@@ -106,11 +106,11 @@ class Children:
         asked, got = self._accepted.get(child.uid, ("", ""))
         return replace(child, applied=asked) if asked and child.applied == got else child
 
-    def owners(self) -> list[Name]:
+    def owners(self) -> list[NamespacedName]:
         """The Installations that something carries the label of, also those that are gone."""
         return list(self._children)
 
-    def child(self, owner: Name, key: Key) -> Child | None:
+    def child(self, owner: NamespacedName, key: Key) -> Child | None:
         """One child of an Installation."""
         return self._children.get(owner, {}).get(key)
 

@@ -21,14 +21,14 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.rest import answers
 from ddtas.data.contract import CREDENTIAL_KEYS
 from ddtas.errors import InvalidObject, KubeconfigError
+from ddtas.names import NamespacedName
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.remote import kubeconfig
 from ddtas.plan.snapshot import Secret
 from ddtas.plan.twins import dependencies
 from ddtas.plan.twins.dependencies import HOME, Interface, apart, cluster_of
-from ddtas.plan.twins.products import Product, Ref
 
 JsonObject = dict[str, Any]
-Name = tuple[str, str]  # (namespace, name); the namespace of a cluster-scoped object is ""
 
 R = TypeVar("R", bound=Resource)
 
@@ -81,9 +81,9 @@ def _metadata(body: JsonObject) -> Metadata:
 class Collection(Generic[R]):
     """All objects of one of the three kinds."""
 
-    def __init__(self, model: type[R], on_change: Callable[[Name], None] = lambda key: None) -> None:
+    def __init__(self, model: type[R], on_change: Callable[[NamespacedName], None] = lambda key: None) -> None:
         self._model = model
-        self._objects: dict[Name, R | Unreadable] = {}
+        self._objects: dict[NamespacedName, R | Unreadable] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()  # uids, which never come back
         self._on_change = on_change  # called with the name of what came, changed or went
 
@@ -122,7 +122,7 @@ class Collection(Generic[R]):
             log.exception("a %s cannot be read", self._model.__name__)
             return Unreadable(body, f"it cannot be read ({type(error).__name__})")
 
-    def bury(self, key: Name, version: str) -> None:
+    def bury(self, key: NamespacedName, version: str) -> None:
         """Forget an object that was gone for good at that version."""
         known, gone = self._objects.get(key), answers.number(version)
         if known is not None:
@@ -133,12 +133,12 @@ class Collection(Generic[R]):
                 self._gone.popitem(last=False)
         self.remove(key)
 
-    def remove(self, key: Name) -> None:
+    def remove(self, key: NamespacedName) -> None:
         """Forget an object."""
         self._objects.pop(key, None)
         self._on_change(key)
 
-    def get(self, key: Name) -> R | Unreadable | None:
+    def get(self, key: NamespacedName) -> R | Unreadable | None:
         """The object, or what stands for one that cannot be read."""
         return self._objects.get(key)
 
@@ -146,12 +146,12 @@ class Collection(Generic[R]):
         """All objects that fit their model."""
         return (o for o in self._objects.values() if not isinstance(o, Unreadable))
 
-    def find(self, key: Name) -> R | None:
+    def find(self, key: NamespacedName) -> R | None:
         """The object, if there is one that fits its model."""
         known = self._objects.get(key)
         return None if isinstance(known, Unreadable) else known
 
-    def names(self) -> list[Name]:
+    def names(self) -> list[NamespacedName]:
         """The names of all objects."""
         return list(self._objects)
 
@@ -163,16 +163,16 @@ class World:
         self._interfaces: dict[Ref, Interface] = {}
         self._linked: defaultdict[str, set[Ref]] = defaultdict(set)  # those that have one, by namespace
         self._news: dict[Ref, Interface | None] = {}
-        self._listed: dict[Name, tuple[str, int]] = {}  # uid and generation of each listing
+        self._listed: dict[NamespacedName, tuple[str, int]] = {}  # uid and generation of each listing
         self.listings = Collection(AppListing, self._renew_users)
-        self._clusters: dict[Name, str | None] = {}  # where the workloads of each platform are
-        self._moved: set[Name] = set()  # platforms of which that is news
+        self._clusters: dict[NamespacedName, str | None] = {}  # where the workloads of each platform are
+        self._moved: set[NamespacedName] = set()  # platforms of which that is news
         self.platforms = Collection(MunicipalityPlatform, self._renew_tenants)
         self.installations = Collection(Installation, self._renew)
         self.kubernetes_version = "0.0"
-        self._secrets: dict[Name, Secret] = {}
+        self._secrets: dict[NamespacedName, Secret] = {}
 
-    def put_secret(self, body: JsonObject) -> Name:
+    def put_secret(self, body: JsonObject) -> NamespacedName:
         """Take in a credentials Secret."""
         found, data = answers.identity(body), body.get("data")
         texts = {k: v for k, v in data.items() if isinstance(v, str)} if isinstance(data, dict) else {}
@@ -181,7 +181,7 @@ class World:
         redaction.known.put(*key, _credentials(self._secrets[key]))
         return key
 
-    def remove_secret(self, key: Name) -> None:
+    def remove_secret(self, key: NamespacedName) -> None:
         """Forget a credentials Secret."""
         self._secrets.pop(key, None)
         redaction.known.remove(*key)
@@ -190,7 +190,7 @@ class World:
         """The credentials Secrets of a namespace, by name."""
         return {name: secret for (where, name), secret in self._secrets.items() if where == namespace}
 
-    def users_of_platform(self, key: Name) -> list[Name]:
+    def users_of_platform(self, key: NamespacedName) -> list[NamespacedName]:
         """The Installations on a platform."""
         namespace, name = key
         return [
@@ -199,7 +199,7 @@ class World:
             if i.metadata.namespace == namespace and i.spec.platform == name
         ]
 
-    def users_of_listing(self, name: str) -> list[Name]:
+    def users_of_listing(self, name: str) -> list[NamespacedName]:
         """The Installations of a listing, in all namespaces."""
         return [
             (i.metadata.namespace, i.metadata.name) for i in self.installations.readable() if i.spec.listing == name
@@ -217,7 +217,7 @@ class World:
         places = {platform[0] for platform in interface.platforms} if interface is not None else set()
         return dependencies.consumers(ref, (i for place in places for i in self._linked_in(place)))
 
-    def apart(self, ref: Ref) -> tuple[Name, ...]:
+    def apart(self, ref: Ref) -> tuple[NamespacedName, ...]:
         """The platforms that an Installation offers products to although they are in another cluster."""
         mine = self._interfaces.get(ref)
         if mine is None:
@@ -237,14 +237,14 @@ class World:
                 found.add(platform[0] if cluster == HOME else cluster.rpartition("/")[2])
         return tuple(sorted(found))
 
-    def take_news(self) -> tuple[set[Name], set[Name]]:
+    def take_news(self) -> tuple[set[NamespacedName], set[NamespacedName]]:
         """Who has something to decide anew, since the last time.
 
         Returns:
             The Installations that feed one that has changed, or did; and the platforms that its products go to.
         """
-        upstreams: set[Name] = set()
-        platforms: set[Name] = set()
+        upstreams: set[NamespacedName] = set()
+        platforms: set[NamespacedName] = set()
         for ref, old in self._news.items():
             new = self._interfaces.get(ref)
             for interface in (old, new) if old != new else ():
@@ -256,9 +256,9 @@ class World:
         self._news, self._moved = {}, set()
         return upstreams, self._downstream(platforms)
 
-    def _downstream(self, platforms: Iterable[Name]) -> set[Name]:
+    def _downstream(self, platforms: Iterable[NamespacedName]) -> set[NamespacedName]:
         """These platforms, and those that products of Installations there go to: as far as a cycle can reach."""
-        found: set[Name] = set()
+        found: set[NamespacedName] = set()
         todo = list(platforms)
         while todo:
             platform = todo.pop()
@@ -270,14 +270,14 @@ class World:
                     todo += self._users(ref, self._interfaces[ref])
         return found
 
-    def _users(self, ref: Ref, interface: Interface) -> set[Name]:
+    def _users(self, ref: Ref, interface: Interface) -> set[NamespacedName]:
         """The platforms that may use an Installation's products: its own, and those that accept what it offers.
 
         Whoever only offers, to hundreds of platforms, gives none of them anything to do.
         """
         return {p for p in interface.platforms if p == interface.home or self._accepts(p, ref)}
 
-    def _accepts(self, key: Name, ref: Ref) -> bool:
+    def _accepts(self, key: NamespacedName, ref: Ref) -> bool:
         platform = self.platforms.find(key)
         return platform is not None and any((a.namespace, a.installation) == ref for a in platform.spec.accepts)
 
@@ -285,7 +285,7 @@ class World:
         found = (self.installations.find(ref) for ref in self._linked.get(namespace, ()))
         return (i for i in found if i is not None)
 
-    def _renew(self, key: Name) -> None:
+    def _renew(self, key: NamespacedName) -> None:
         """Keep up with what an Installation is for others."""
         ref, installation = Ref(*key), self.installations.find(key)
         new = None
@@ -313,7 +313,7 @@ class World:
         found = self._clusters.get((metadata.namespace, installation.spec.platform), HOME)
         return None if found == HOME and names.FINALIZER in metadata.finalizers else found
 
-    def _renew_tenants(self, key: Name) -> None:
+    def _renew_tenants(self, key: NamespacedName) -> None:
         """Keep up with where a platform's workloads are."""
         platform = self.platforms.find(key)
         old = {k: self._clusters[k] for k in (key,) if k in self._clusters}
@@ -326,7 +326,7 @@ class World:
         for user in self.users_of_platform(key):
             self._renew(user)
 
-    def _renew_users(self, listing: Name) -> None:
+    def _renew_users(self, listing: NamespacedName) -> None:
         """A listing has many users, and most news of it is of its status, which is nothing to them."""
         found = self.listings.find(listing)
         now = (found.metadata.uid, found.metadata.generation) if found is not None else None

@@ -21,13 +21,13 @@ from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.platform import KubeconfigSecret, MunicipalityPlatform
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.informer import Informer
-from ddtas.cluster.memory.world import Name
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import CHILDREN, NAMESPACE, ResourceType
 from ddtas.cluster.rest.transport import Gate
 from ddtas.cluster.survey.capabilities import survey
 from ddtas.errors import ClusterError, KubeconfigError, NotFound
+from ddtas.names import NamespacedName
 from ddtas.plan.capabilities.measured import Found
 from ddtas.plan.capabilities.requirements import Fact
 from ddtas.plan.reasons import Reason
@@ -67,8 +67,8 @@ class _Hooks:
         on_child: something is otherwise with the children of that Installation.
     """
 
-    on_change: Callable[[Name], None]
-    on_child: Callable[[Name], None]
+    on_change: Callable[[NamespacedName], None]
+    on_child: Callable[[NamespacedName], None]
 
 
 class _HomeError(Exception):
@@ -100,7 +100,12 @@ class _Connection:
     """One cluster, by one kubeconfig."""
 
     def __init__(
-        self, key: Name, platform_uid: str, access: kubeconfig.Access, opened: tuple[Client, Gate], looks: Looks
+        self,
+        key: NamespacedName,
+        platform_uid: str,
+        access: kubeconfig.Access,
+        opened: tuple[Client, Gate],
+        looks: Looks,
     ) -> None:
         self._key = key
         self._platform_uid = platform_uid
@@ -386,8 +391,8 @@ class Clusters:
     def __init__(
         self,
         opener: Opener,
-        on_change: Callable[[Name], None],
-        on_child: Callable[[Name], None],
+        on_change: Callable[[NamespacedName], None],
+        on_child: Callable[[NamespacedName], None],
         looks: Looks,
     ) -> None:
         """Connect to nothing yet.
@@ -401,7 +406,7 @@ class Clusters:
         self._open = opener
         self._hooks = _Hooks(on_change, on_child)
         self._looks = looks
-        self._known: dict[Name, _Known] = {}
+        self._known: dict[NamespacedName, _Known] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def ensure(self, platform: MunicipalityPlatform, secrets: Mapping[str, Secret]) -> ClusterObservation | None:
@@ -421,7 +426,7 @@ class Clusters:
             known = self._known[key] = self._connect(platform, content, mark)
         return known.observation
 
-    def __contains__(self, key: Name) -> bool:
+    def __contains__(self, key: NamespacedName) -> bool:
         """Whether something is known of a platform's cluster."""
         return key in self._known
 
@@ -446,18 +451,20 @@ class Clusters:
         task = asyncio.create_task(connection.run(self._hooks), name=f"cluster of {key[0]}/{key[1]}")
         return _Known(mark, connection, task)
 
-    def approve(self, key: Name, identity: str) -> None:
+    def approve(self, key: NamespacedName, identity: str) -> None:
         """The platform's status remembers that identity: work may be done there."""
         known = self._known.get(key)
         if known is not None and known.connection is not None:
             known.connection.approve(identity)
 
-    def observation(self, key: Name) -> ClusterObservation:
+    def observation(self, key: NamespacedName) -> ClusterObservation:
         """What is known of a platform's cluster."""
         known = self._known.get(key)
         return known.observation if known is not None else CONNECTING
 
-    def capabilities(self, key: Name, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
+    def capabilities(
+        self, key: NamespacedName, remembered: MeasuredCapabilities | None = None
+    ) -> MeasuredCapabilities | None:
         """The capabilities of a platform's cluster; `remembered` while it was not looked at."""
         known = self._known.get(key)
         connection = known.connection if known is not None else None
@@ -470,13 +477,13 @@ class Clusters:
             if known.connection is not None:
                 known.connection.look(facts)
 
-    def place(self, key: Name) -> Place | None:
+    def place(self, key: NamespacedName) -> Place | None:
         """Where the workloads of a platform are worked on; None while that cannot or must not be."""
         known = self._known.get(key)
         return known.connection.place if known is not None and known.connection is not None else None
 
     @contextmanager
-    def slot(self, key: Name) -> Iterator[bool]:
+    def slot(self, key: NamespacedName) -> Iterator[bool]:
         """Whether there is room to work on that cluster now: one that is slow takes no more than its share."""
         known = self._known.get(key)
         connection = known.connection if known is not None else None
@@ -489,7 +496,7 @@ class Clusters:
         finally:
             connection.working -= 1
 
-    def forget(self, key: Name) -> None:
+    def forget(self, key: NamespacedName) -> None:
         """End the connection of a platform, if there is one."""
         known = self._known.pop(key, None)
         if known is not None and known.task is not None:

@@ -13,13 +13,13 @@ from ddtas.api.installation import Installation
 from ddtas.cluster.memory.facts import child as child_of
 from ddtas.cluster.memory.fields import marked
 from ddtas.cluster.memory.ownership import Ownership, Seal
-from ddtas.cluster.memory.world import Name
 from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.answers import identity
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import BY_KIND, CHILDREN, INSTALLATION, SECRET, ResourceType
 from ddtas.cluster.write.report import GONE_SECONDS, Outdated
 from ddtas.errors import ClusterError, Conflict, NotFound
+from ddtas.names import NamespacedName
 from ddtas.plan.children.diff import Send, diff
 from ddtas.plan.children.volumes import CLAIM, refused_growth
 from ddtas.plan.decision.plan import PRUNABLE, Plan
@@ -48,7 +48,7 @@ class _Site:
     """Whose children, and where they are."""
 
     place: Place
-    owner: Name
+    owner: NamespacedName
     ownership: Ownership
 
     @property

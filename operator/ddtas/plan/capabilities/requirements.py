@@ -111,7 +111,7 @@ def _devices(version: Version) -> Iterator[DeviceNeed]:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CapabilityCheck:
     """One thing that a version needs.
 
     Attributes:
@@ -150,7 +150,7 @@ class _Case:
 
     def check(
         self, what: str, fact: Fact, declared: tuple[Verdict, str], measured: tuple[Verdict, str] | None
-    ) -> Check:
+    ) -> CapabilityCheck:
         """A check; `measured` is None where the look could not tell, or was not made yet."""
         pending = False
         if measured is None:
@@ -161,7 +161,7 @@ class _Case:
             why = measured[1]
         else:
             why = declared[1] if declared[0] is NOT_MET else ""
-        return Check(what, declared[0], measured[0], why, pending)
+        return CapabilityCheck(what, declared[0], measured[0], why, pending)
 
 
 _SILENT = (UNKNOWN, "")
@@ -172,7 +172,7 @@ def _said(holds: bool | None, otherwise: str) -> tuple[Verdict, str]:
     return _SILENT if holds is None else (MET, "") if holds else (NOT_MET, otherwise)
 
 
-def _architecture(case: _Case, wanted: Sequence[str]) -> Check:
+def _architecture(case: _Case, wanted: Sequence[str]) -> CapabilityCheck:
     declared, measured = case.capabilities.architectures, case.measured.architectures
     return case.check(
         f"nodes of {' or '.join(wanted)}",
@@ -187,7 +187,7 @@ def _architecture(case: _Case, wanted: Sequence[str]) -> Check:
     )
 
 
-def _storage(case: _Case, mode: AccessMode) -> Check:
+def _storage(case: _Case, mode: AccessMode) -> CapabilityCheck:
     """A StorageClass does not say how its volumes may be mounted: that is declared, of classes that are there."""
     declared, measured = case.capabilities.storage_classes, case.measured.storage_classes
     named = [c.name for c in declared or () if mode in c.access_modes]
@@ -210,7 +210,7 @@ def _storage(case: _Case, mode: AccessMode) -> Check:
     )
 
 
-def _exposure(case: _Case, wanted: Sequence[Exposure]) -> Check:
+def _exposure(case: _Case, wanted: Sequence[Exposure]) -> CapabilityCheck:
     """One way is enough: that which holds best."""
     found = [_way_in(case, way) for way in wanted]
     what = f"{' or '.join(wanted)} classes" if len(wanted) > 1 else found[0].needs
@@ -218,11 +218,11 @@ def _exposure(case: _Case, wanted: Sequence[Exposure]) -> Check:
         best = [c for c in found if c.verdict is verdict]
         if best:
             pending = any(c.pending for c in best) and verdict is UNKNOWN
-            return Check(what, best[0].declared, best[0].measured, best[0].why, pending)
-    return Check(what, found[0].declared, found[0].measured, "; ".join(c.why for c in found))
+            return CapabilityCheck(what, best[0].declared, best[0].measured, best[0].why, pending)
+    return CapabilityCheck(what, found[0].declared, found[0].measured, "; ".join(c.why for c in found))
 
 
-def _way_in(case: _Case, way: Exposure) -> Check:
+def _way_in(case: _Case, way: Exposure) -> CapabilityCheck:
     fact, field, declared, measured = {
         Exposure.INGRESS: (
             Fact.INGRESS_CLASSES,
@@ -252,7 +252,7 @@ def _way_in(case: _Case, way: Exposure) -> Check:
     )
 
 
-def _pod_security(case: _Case, wanted: PodSecurityLevel) -> Check:
+def _pod_security(case: _Case, wanted: PodSecurityLevel) -> CapabilityCheck:
     declared, measured = case.capabilities.pod_security, case.measured.pod_security
     return case.check(
         f"a namespace that enforces Pod Security {wanted}",
@@ -262,7 +262,7 @@ def _pod_security(case: _Case, wanted: PodSecurityLevel) -> Check:
     )
 
 
-def _device(case: _Case, need: DeviceNeed) -> Check:
+def _device(case: _Case, need: DeviceNeed) -> CapabilityCheck:
     def compare(devices: Iterable[tuple[str, int, int]], where: str) -> tuple[Verdict, str]:
         on_one, together = next(((o, t) for name, o, t in devices if name == need.name), (0, 0))
         if not on_one:
@@ -343,7 +343,7 @@ _SAME = {
 }
 
 
-def _quota(case: _Case, version: Version) -> Iterator[Check]:
+def _quota(case: _Case, version: Version) -> Iterator[CapabilityCheck]:
     quotas = case.measured.quotas
     if quotas is None:
         yield case.check("room in the quota of its namespace", Fact.QUOTAS, _SILENT, None)
@@ -360,12 +360,12 @@ def _quota(case: _Case, version: Version) -> Iterator[Check]:
                 bytes_ = "memory" in item.resource or "storage" in item.resource
                 what = f"{written(asked[0], bytes_=bytes_)} {item.resource} {asked[1]}"
                 short = written(asked[0] - hard, bytes_=bytes_)
-                yield Check(
+                yield CapabilityCheck(
                     what, measured=NOT_MET, why=f"ResourceQuota {quota.name} allows {item.amount}: {short} too little"
                 )
 
 
-def _limits(case: _Case, version: Version) -> Iterator[Check]:
+def _limits(case: _Case, version: Version) -> Iterator[CapabilityCheck]:
     ranges = case.measured.limit_ranges
     if ranges is None:
         yield case.check("room in the limits of its namespace", Fact.LIMIT_RANGES, _SILENT, None)
@@ -383,19 +383,21 @@ def _limits(case: _Case, version: Version) -> Iterator[Check]:
                 said, limit = most.get(name, ("", None))
                 if limit is not None and value > limit:
                     what = f"{written(value, bytes_=name == 'memory')} {name} for {who}"
-                    yield Check(what, measured=NOT_MET, why=f"LimitRange {limit_range.name} allows a container {said}")
+                    yield CapabilityCheck(
+                        what, measured=NOT_MET, why=f"LimitRange {limit_range.name} allows a container {said}"
+                    )
 
 
 # ---- all of them ----
 
 
-def _kubernetes(needed: str, has: str) -> Check:
+def _kubernetes(needed: str, has: str) -> CapabilityCheck:
     what = f"Kubernetes {needed}"
     if not has:
-        return Check(what, why="its version is not known yet")
+        return CapabilityCheck(what, why="its version is not known yet")
     if _minor(has) < _minor(needed):
-        return Check(what, measured=NOT_MET, why=f"the cluster has {has}")
-    return Check(what, measured=MET)
+        return CapabilityCheck(what, measured=NOT_MET, why=f"the cluster has {has}")
+    return CapabilityCheck(what, measured=MET)
 
 
 def _minor(version: str) -> tuple[int, int]:
@@ -405,7 +407,7 @@ def _minor(version: str) -> tuple[int, int]:
 
 def checks(
     version: Version, capabilities: Capabilities | None, measured: MeasuredCapabilities, kubernetes_version: str
-) -> tuple[Check, ...]:
+) -> tuple[CapabilityCheck, ...]:
     """All that a version needs, each with its verdicts; nothing where it asks for nothing.
 
     Args:
@@ -415,7 +417,7 @@ def checks(
         kubernetes_version: of the cluster; "" while that is not known.
     """
     required, wanted = version.platform_requirements, needs(version)
-    found: list[Check] = []
+    found: list[CapabilityCheck] = []
     if required is not None and required.minimum_kubernetes_version is not None:
         found.append(_kubernetes(required.minimum_kubernetes_version, kubernetes_version))
     if not wanted.facts:
@@ -434,16 +436,16 @@ def checks(
     return tuple(found)
 
 
-def lacking(found: Iterable[Check]) -> tuple[str, ...]:
+def lacking(found: Iterable[CapabilityCheck]) -> tuple[str, ...]:
     """What the cluster lacks, one line each."""
     return tuple(str(c) for c in found if c.verdict is NOT_MET)
 
 
-def doubtful(found: Iterable[Check]) -> tuple[str, ...]:
+def doubtful(found: Iterable[CapabilityCheck]) -> tuple[str, ...]:
     """What nobody could tell, one line each."""
     return tuple(str(c) for c in found if c.verdict is UNKNOWN)
 
 
-def pending(found: Iterable[Check]) -> bool:
+def pending(found: Iterable[CapabilityCheck]) -> bool:
     """Whether a look at the cluster may still tell what is not known."""
     return any(c.pending and c.verdict is UNKNOWN for c in found)

@@ -20,8 +20,8 @@ from ddtas.errors import TemplateError
 
 SHOWN_VIOLATIONS = 3
 
-# Says what is wrong with a value; the second argument is where it is.
-Check = Callable[[object, str], Iterator[str]]
+# What is allowed in one place: says how a value violates it; the second argument is where that is.
+Allowed = Callable[[object, str], Iterator[str]]
 
 
 def admit(
@@ -67,7 +67,7 @@ def _identity(item: Mapping[str, Any]) -> tuple[str, str]:
     return str(item.get("kind") or "object"), str(name or "without a name")
 
 
-def _violations(item: Mapping[str, Any], kinds: Mapping[tuple[str, str], Check]) -> list[str]:
+def _violations(item: Mapping[str, Any], kinds: Mapping[tuple[str, str], Allowed]) -> list[str]:
     check = kinds.get((str(item.get("apiVersion")), str(item.get("kind"))))
     if check is None:
         allowed = ", ".join(f"{kind} ({version})" for version, kind in kinds)
@@ -98,7 +98,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 63 else text[:62] + "…"
 
 
-def _fields(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def _fields(required: Mapping[str, Allowed], optional: Mapping[str, Allowed] | None = None) -> Allowed:
     """A mapping with these fields and no other."""
     known = {**required, **(optional or {})}
 
@@ -119,7 +119,7 @@ def _fields(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
     return check
 
 
-def _list(of: Check) -> Check:
+def _list(of: Allowed) -> Allowed:
     def check(value: object, path: str) -> Iterator[str]:
         if not isinstance(value, list):
             yield f"{path} must be a list"
@@ -130,7 +130,7 @@ def _list(of: Check) -> Check:
     return check
 
 
-def _map(key: Callable[[str], bool], value: Check, advice: str) -> Check:
+def _map(key: Callable[[str], bool], value: Allowed, advice: str) -> Allowed:
     """A mapping with free keys, of which `key` says whether they are allowed."""
 
     def check(mapping: object, path: str) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _map(key: Callable[[str], bool], value: Check, advice: str) -> Check:
     return check
 
 
-def _value(valid: Callable[[Any], bool], what: str) -> Check:
+def _value(valid: Callable[[Any], bool], what: str) -> Allowed:
     def check(value: object, path: str) -> Iterator[str]:
         if not valid(value):
             yield f"{path} must be {what}"
@@ -154,13 +154,13 @@ def _value(valid: Callable[[Any], bool], what: str) -> Check:
     return check
 
 
-def _one_of(*allowed: object) -> Check:
+def _one_of(*allowed: object) -> Allowed:
     """One of these values. True is not 1 here, as it is in Python."""
     names = " or ".join(str(item).lower() if isinstance(item, bool) else f"{item}" for item in allowed)
     return _value(lambda value: any(value == item and type(value) is type(item) for item in allowed), names)
 
 
-def _integer(low: int, high: int) -> Check:
+def _integer(low: int, high: int) -> Allowed:
     return _value(lambda value: type(value) is int and low <= value <= high, f"a whole number from {low} to {high}")
 
 
@@ -193,7 +193,7 @@ _DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _ANNOTATIONS = frozenset(f"prometheus.io/{name}" for name in ("scrape", "port", "path", "scheme"))
 
 
-def _kinds(prefix: str, namespace: str, pinned: bool) -> dict[tuple[str, str], Check]:
+def _kinds(prefix: str, namespace: str, pinned: bool) -> dict[tuple[str, str], Allowed]:
     """All that is allowed: for each (apiVersion, kind), its fields."""
     own = _value(
         lambda value: (
@@ -210,7 +210,7 @@ def _kinds(prefix: str, namespace: str, pinned: bool) -> dict[tuple[str, str], C
     )
     metadata = _fields({"name": own}, {"labels": labels, "annotations": annotations, "namespace": _one_of(namespace)})
     selector = _fields({"app": own})
-    head: dict[str, Check] = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata}
+    head: dict[str, Allowed] = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata}
     pod = _fields(
         {
             "metadata": _fields({"labels": selector}, {"annotations": annotations}),
@@ -245,7 +245,7 @@ def _kinds(prefix: str, namespace: str, pinned: bool) -> dict[tuple[str, str], C
     }
 
 
-def _service(selector: Check) -> Check:
+def _service(selector: Allowed) -> Allowed:
     port = _fields(
         {"port": _PORT},
         {"name": _TEXT, "targetPort": _PORT_OR_NAME, "protocol": _one_of("TCP", "UDP"), "appProtocol": _TEXT},
@@ -256,7 +256,7 @@ def _service(selector: Check) -> Check:
     )
 
 
-def _pod(own: Check, image: Check) -> Check:
+def _pod(own: Allowed, image: Allowed) -> Allowed:
     volume = _fields(
         {"name": _TEXT},
         {
@@ -299,7 +299,7 @@ def _pod(own: Check, image: Check) -> Check:
     )
 
 
-def _container(own: Check, security: Mapping[str, Check], image: Check) -> Check:
+def _container(own: Allowed, security: Mapping[str, Allowed], image: Allowed) -> Allowed:
     reference = {"name": own}
     env = _fields(
         {"name": _TEXT},
@@ -353,7 +353,7 @@ def _container(own: Check, security: Mapping[str, Check], image: Check) -> Check
     )
 
 
-def _probe() -> Check:
+def _probe() -> Allowed:
     http = _fields({"port": _PORT_OR_NAME}, {"path": _TEXT, "scheme": _one_of("HTTP", "HTTPS")})
     return _fields(
         {},

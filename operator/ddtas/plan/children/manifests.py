@@ -22,11 +22,11 @@ from ddtas.api.workload import Component, Container, ResourceList, Task
 from ddtas.data.contract import DataKind
 from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL
 from ddtas.plan.children.network_policy import Traffic, policy
+from ddtas.plan.products import Ref, of_version
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
 from ddtas.plan.snapshot import Key, Manifest, Secret
-from ddtas.plan.twins.products import Ref, of_version
 
 _PRE_STOP_SECONDS = 5
 # The group that a volume's files belong to, whatever the user of the image.

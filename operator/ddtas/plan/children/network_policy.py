@@ -14,7 +14,7 @@ from ddtas import names
 from ddtas.api.listing import Version
 from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
 from ddtas.data.network import Network, Surroundings, merged, ordered, service_namespace
-from ddtas.plan.twins.products import Ref
+from ddtas.plan.products import Ref
 
 Peer = dict[str, Any]
 

@@ -123,7 +123,7 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     return answer(Verdict.NOT_MET if lacking or stalled else Verdict.UNKNOWN, missing)
 
 
-def capabilities_finding(found: Mapping[str, tuple[requirements.Check, ...]]) -> Finding | None:
+def capabilities_finding(found: Mapping[str, tuple[requirements.CapabilityCheck, ...]]) -> Finding | None:
     """Whether a platform's cluster has what listings ask of it; None where none of them asks for anything.
 
     Args:

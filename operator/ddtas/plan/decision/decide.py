@@ -39,6 +39,7 @@ from ddtas.plan.findings import (
 )
 from ddtas.plan.matching.binding import bounded
 from ddtas.plan.matching.checks import Circumstances
+from ddtas.plan.products import Ref, port_of, readdressed
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.revision import BoundSource, RevisionInputs, digest
 from ddtas.plan.runs import evidence, monitoring, recalibration
@@ -48,7 +49,6 @@ from ddtas.plan.runs.recalibration import Cause
 from ddtas.plan.snapshot import Child, DeploymentFacts, JobFacts, Key, PodFacts, Snapshot, SourceObservation
 from ddtas.plan.turns import Turns, in_turns
 from ddtas.plan.twins import upstreams
-from ddtas.plan.twins.products import Ref, moved, port_of
 from ddtas.plan.versions import choice, parameters, past
 from ddtas.schema.types import Window
 
@@ -216,7 +216,9 @@ class _Revision:
         """
         status = self.snapshot.installation.status
         if self.kept and status.serving_revision == self.id:
-            return tuple(moved(p, self.renderer.owner.name, self.renderer.owner.namespace) for p in status.products)
+            return tuple(
+                readdressed(p, self.renderer.owner.name, self.renderer.owner.namespace) for p in status.products
+            )
         return self.renderer.products(self.snapshot.me)
 
     def services_switched(self) -> bool:

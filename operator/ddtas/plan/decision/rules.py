@@ -162,7 +162,7 @@ def _platform_suits(case: _Case) -> Refusal | None:
     return None
 
 
-def _capabilities(case: _Case) -> tuple[requirements.Check, ...]:
+def _capabilities(case: _Case) -> tuple[requirements.CapabilityCheck, ...]:
     snapshot = case.snapshot
     return requirements.checks(
         case.version, case.platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version

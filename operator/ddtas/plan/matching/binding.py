@@ -14,7 +14,7 @@ from ddtas.api.installation_status import Binding, Check, NearMiss
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
 from ddtas.plan.matching import checks
-from ddtas.plan.matching.checks import Circumstances, Outcome
+from ddtas.plan.matching.checks import Circumstances, Comparison
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.turns import Turns, in_turns
@@ -49,17 +49,17 @@ def match(
     return _shown(checks.all_of(requirement, source, observation, circumstances))
 
 
-def _shown(outcomes: Iterable[Outcome]) -> tuple[Check, ...]:
-    return tuple(Check(name=o.name, declared=o.declared, measured=o.measured, message=o.say()) for o in outcomes)
+def _shown(comparisons: Iterable[Comparison]) -> tuple[Check, ...]:
+    return tuple(Check(name=o.name, declared=o.declared, measured=o.measured, message=o.say()) for o in comparisons)
 
 
-def verdict(outcomes: Iterable[Outcome | Check]) -> Verdict:
+def verdict(comparisons: Iterable[Comparison | Check]) -> Verdict:
     """The verdict of a source as a whole."""
     result = MET
-    for outcome in outcomes:
-        if outcome.declared is NOT_MET or outcome.measured is NOT_MET:
+    for comparison in comparisons:
+        if comparison.declared is NOT_MET or comparison.measured is NOT_MET:
             return NOT_MET
-        if outcome.declared is not MET and outcome.measured is not MET:
+        if comparison.declared is not MET and comparison.measured is not MET:
             result = UNKNOWN
     return result
 
@@ -67,24 +67,24 @@ def verdict(outcomes: Iterable[Outcome | Check]) -> Verdict:
 class _Candidate:
     """A source, and how near it comes.
 
-    The outcomes of its checks are not kept: of five hundred candidates five are shown, and it is keeping the others
+    The comparisons of its checks are not kept: of five hundred candidates five are shown, and it is keeping the others
     that takes the time (garbage collection).
     """
 
     __slots__ = ("_ask", "distance", "source", "verdict")
 
-    def __init__(self, source: DataSource, ask: Callable[[], list[Outcome]]) -> None:
+    def __init__(self, source: DataSource, ask: Callable[[], list[Comparison]]) -> None:
         self.source = source
         self._ask = ask
-        outcomes = ask()
-        self.verdict = verdict(outcomes)
+        comparisons = ask()
+        self.verdict = verdict(comparisons)
         # What it is about; what fails, by how much it takes to mend it; what is not known; the name, to be stable.
         foreign = failed = unknown = 0
-        for outcome in outcomes:
-            if outcome.fails:
-                foreign += outcome.distance == checks.OTHER_DATA
-                failed += outcome.distance
-            elif not outcome.holds:
+        for comparison in comparisons:
+            if comparison.fails:
+                foreign += comparison.distance == checks.OTHER_DATA
+                failed += comparison.distance
+            elif not comparison.holds:
                 unknown += 1
         self.distance = (foreign, failed, unknown, source.name)
 

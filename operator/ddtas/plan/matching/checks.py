@@ -50,8 +50,8 @@ _MOST_NAMES = 120  # characters of the names of fields in a message
 _SLOW = 2  # times the bound on latency, before a measured one counts against a source: networks have their moods
 
 
-class Outcome(NamedTuple):
-    """The outcome of one check, its message not yet written: most are never read."""
+class Comparison(NamedTuple):
+    """One check of a requirement against a source, its message not yet written: most are never read."""
 
     name: str
     declared: Verdict
@@ -108,23 +108,23 @@ def _days(start: str, end: str, before: int) -> Window:
     return Window(start=first.isoformat(), end=end)
 
 
-def reachable(observation: SourceObservation | None) -> Outcome:
+def reachable(observation: SourceObservation | None) -> Comparison:
     """A contract does not make a source readable: without a look at it, it is not bound."""
     if observation is None:
-        return Outcome("reachable", UNKNOWN, UNKNOWN, lambda: "not looked at yet", OTHER_DATA)
+        return Comparison("reachable", UNKNOWN, UNKNOWN, lambda: "not looked at yet", OTHER_DATA)
     if observation.reason == Reason.INSIDE_CLUSTER:
         # The one exception: nobody can look at it from here, and the twin that makes it says that it serves it.
-        return Outcome("reachable", MET, UNKNOWN, lambda: observation.message)
+        return Comparison("reachable", MET, UNKNOWN, lambda: observation.message)
     if observation.state != "Reachable":
         # The source may be just what is needed: it could not be told. The decision names the probe's fault itself.
         text = f"{observation.reason}: {observation.message}"[:500]
-        return Outcome("reachable", UNKNOWN, UNKNOWN, lambda: text, OTHER_DATA)
-    return Outcome("reachable", MET, MET, lambda: "read")
+        return Comparison("reachable", UNKNOWN, UNKNOWN, lambda: text, OTHER_DATA)
+    return Comparison("reachable", MET, MET, lambda: "read")
 
 
-def _kind(requirement: DataRequirement, source: DataSource, facts: SourceFacts | None) -> Outcome:
+def _kind(requirement: DataRequirement, source: DataSource, facts: SourceFacts | None) -> Comparison:
     fits = source.kind in requirement.kinds
-    return Outcome(
+    return Comparison(
         "kind",
         _of(fits),
         _of(fits if facts is not None else None),
@@ -133,30 +133,30 @@ def _kind(requirement: DataRequirement, source: DataSource, facts: SourceFacts |
     )
 
 
-def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tuple[str, object]]) -> Outcome:
+def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tuple[str, object]]) -> Comparison:
     """A check of what only a person can declare; `say` gives what is wanted, and what the source says."""
 
     def message() -> str:
         wanted, found = say()
         return _needs(wanted, f"the source says {found or 'nothing'}", None)
 
-    return Outcome(name, _of(holds), UNKNOWN, message, distance)
+    return Comparison(name, _of(holds), UNKNOWN, message, distance)
 
 
-def _identity(r: DataRequirement, source: DataSource) -> list[Outcome]:
+def _identity(r: DataRequirement, source: DataSource) -> list[Comparison]:
     """What the data is about."""
-    outcomes = []
+    comparisons = []
     if r.theme is not None:
         holds = None if source.theme is None else source.theme == r.theme
-        outcomes.append(_declared("theme", holds, OTHER_DATA, lambda: (str(r.theme), source.theme)))
+        comparisons.append(_declared("theme", holds, OTHER_DATA, lambda: (str(r.theme), source.theme)))
     if r.entity is not None:
         entity = source.contract.entity
         holds = None if entity is None else entity == r.entity
-        outcomes.append(_declared("entity", holds, OTHER_DATA, lambda: (str(r.entity), entity)))
-    return outcomes
+        comparisons.append(_declared("entity", holds, OTHER_DATA, lambda: (str(r.entity), entity)))
+    return comparisons
 
 
-def _declarations(r: DataRequirement, source: DataSource) -> Iterator[Outcome]:
+def _declarations(r: DataRequirement, source: DataSource) -> Iterator[Comparison]:
     if r.contract_version is not None:
         version = source.contract.version
         wanted = f"contract {r.contract_version}"
@@ -219,7 +219,7 @@ class Fields(NamedTuple):
         return cls({f.name: f for f in contract.fields}, measured)
 
 
-def field(wanted: RequiredField | ContractField, there: Fields) -> Outcome:
+def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
     """A field by name, type and unit.
 
     Args:
@@ -255,7 +255,7 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Outcome:
             in_data = f"the data holds {_typed(found.type, found.unit, wanted.unit if found.unit else None)} values"
         return _needs(f"{wanted.name} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
 
-    return Outcome(f"field {wanted.name}", promised, measured, say, distance)
+    return Comparison(f"field {wanted.name}", promised, measured, say, distance)
 
 
 def _named(fields: Mapping[str, object]) -> str:
@@ -282,10 +282,10 @@ def _typed(kind: FieldType, unit: str | None, wanted: str | None) -> str:
     return f"{kind} in {unit} ({how})"
 
 
-def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Outcome:
+def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Comparison:
     """The type of the geometries."""
     found = facts.geometry_type if facts else None
-    return Outcome(
+    return Comparison(
         "geometry type",
         _of(None if declared is None else declared in wanted),
         _of(None if found is None else found in wanted),
@@ -305,7 +305,7 @@ def _found(value: object | None, facts: SourceFacts | None, fact: str) -> str:
     return f"the data gives no answer ({why})" if why else "the data gives no answer"
 
 
-def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Outcome:
+def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Comparison:
     """The coordinate reference system: one of those that the data can be had in must be one of those wanted."""
     found = facts.crs if facts else ()
 
@@ -313,7 +313,7 @@ def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None
         pairs = [space.same_crs(a, b) for a in wanted for b in names]
         return True if True in pairs else None if not pairs or None in pairs else False
 
-    return Outcome(
+    return Comparison(
         "crs",
         _of(any_of((declared,) if declared else ())),
         _of(any_of(found)),
@@ -327,7 +327,7 @@ def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None
 
 def coverage(
     area: Area | Extent | None, percent: int, declared: Extent | None, facts: SourceFacts | None, where: str
-) -> Outcome:
+) -> Comparison:
     """The part of an area that is covered."""
     found = facts.extent if facts else None
 
@@ -349,7 +349,7 @@ def coverage(
         in_data = f"the data has {measured:.0f}%" if measured is not None else _found(None, facts, "extent")
         return _needs(f"{percent}% of {where}", by_contract, in_data)
 
-    return Outcome(
+    return Comparison(
         "coverage",
         _of(None if promised is None else promised >= percent),
         _of(None if measured is None else measured >= percent),
@@ -357,7 +357,7 @@ def coverage(
     )
 
 
-def period(days: Window, declared: Window | None, facts: SourceFacts | None) -> Outcome:
+def period(days: Window, declared: Window | None, facts: SourceFacts | None) -> Comparison:
     """The days from the first to the last that are needed."""
     first, last = (facts.first, facts.last) if facts else (None, None)
     promised = _of(_covers(declared.start, declared.end, days) if declared else None)
@@ -370,7 +370,7 @@ def period(days: Window, declared: Window | None, facts: SourceFacts | None) -> 
             in_data = f"the data runs {first[:10]}…{last[:10] if last else '(end not read)'}"
         return _needs(str(days), by_contract, in_data)
 
-    return Outcome("period", promised, measured, say)
+    return Comparison("period", promised, measured, say)
 
 
 def _covers(first: str | None, last: str | None, days: Window) -> bool | None:
@@ -381,10 +381,10 @@ def _covers(first: str | None, last: str | None, days: Window) -> bool | None:
     return None if first is None or last is None else True
 
 
-def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None) -> Outcome:
+def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None) -> Comparison:
     """The step between records."""
     found = facts.time_resolution if facts else None
-    return Outcome(
+    return Comparison(
         "time resolution",
         _of(None if declared is None else periods.same(declared, wanted)),
         _of(None if found is None else periods.same(found, wanted)),
@@ -396,14 +396,14 @@ def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None
     )
 
 
-def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, looked_at: datetime) -> Outcome:
+def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, looked_at: datetime) -> Comparison:
     """The age of the newest record when the data was looked at: what came since is not known."""
     most = periods.span(wanted)
     promise = periods.span(declared) if declared else None
     due = expiry(wanted, facts)
     measured = _of(None if due is None else looked_at <= due)
     last = facts.last if facts else None
-    return Outcome(
+    return Comparison(
         "freshness",
         _of(None if promise is None or most is None else promise <= most),
         measured,
@@ -425,11 +425,11 @@ def expiry(wanted: str, facts: SourceFacts | None) -> datetime | None:
         return None
 
 
-def records(wanted: int, declared: int | None, facts: SourceFacts | None) -> Outcome:
+def records(wanted: int, declared: int | None, facts: SourceFacts | None) -> Comparison:
     """The number of records, at least."""
     found = facts.records if facts else None
     measured = _of(None if found is None else found >= wanted)
-    return Outcome(
+    return Comparison(
         "records",
         _of(None if declared is None else declared >= wanted),
         measured,
@@ -441,11 +441,11 @@ def records(wanted: int, declared: int | None, facts: SourceFacts | None) -> Out
     )
 
 
-def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Outcome:
+def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Comparison:
     """The size in bytes, at the most."""
     found = facts.size_bytes if facts else None
     measured = _of(None if found is None else found <= wanted)
-    return Outcome(
+    return Comparison(
         "size",
         _of(None if declared is None else declared <= wanted),
         measured,
@@ -457,12 +457,12 @@ def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Outcom
     )
 
 
-def quality(rule: QualityRule, source: DataSource, facts: SourceFacts | None) -> Outcome:
+def quality(rule: QualityRule, source: DataSource, facts: SourceFacts | None) -> Comparison:
     """A rule about the quality of the data."""
     found, fact = _quality(rule, facts)
     measured = _of(None if found is None else rule.operator.holds(found, float(rule.value)))
     about = f"{rule.metric}{f' of {rule.field}' if rule.field else ''}"
-    return Outcome(
+    return Comparison(
         f"quality {rule.name}",
         _of(_promised(rule, source)),
         measured,
@@ -514,7 +514,7 @@ def _promised(rule: QualityRule, source: DataSource) -> bool | None:
     return None
 
 
-def level(wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts | None) -> Outcome:
+def level(wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts | None) -> Comparison:
     """A service level: what is promised, and of latency and frequency also what was measured."""
     promise = next((p for p in source.service_levels if p.property == wanted.property), None)
     bound = float(wanted.value)
@@ -524,7 +524,7 @@ def level(wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts |
         declared = _of(None if value is None else wanted.operator.holds(value, bound))
         other = ", in a unit that cannot be compared" if value is None else ""
         found = f"the source promises {promise.value} {promise.unit}{other}"
-    return Outcome(
+    return Comparison(
         f"service level {wanted.property}",
         declared,
         _measured_level(wanted, facts),
@@ -549,7 +549,7 @@ def _measured_level(wanted: RequiredServiceLevel, facts: SourceFacts | None) -> 
     return UNKNOWN
 
 
-def upstream(bound: Threshold, observation: SourceObservation | None) -> Outcome:
+def upstream(bound: Threshold, observation: SourceObservation | None) -> Comparison:
     """A metric of the validation of the twin that the data is a product of. No contract can promise that."""
     metrics = observation.metrics if observation is not None else None
     value = metrics.get(bound.metric) if metrics is not None else None
@@ -565,7 +565,7 @@ def upstream(bound: Threshold, observation: SourceObservation | None) -> Outcome
             found = f"the validation of what serves there has {value:.6g}"
         return _needs(f"{bound.metric} {bound.operator.symbol} {bound.value} of the twin that makes it", found, None)
 
-    return Outcome(f"upstream {bound.metric}", UNKNOWN, measured, say, THE_DATA)
+    return Comparison(f"upstream {bound.metric}", UNKNOWN, measured, say, THE_DATA)
 
 
 def all_of(
@@ -575,7 +575,7 @@ def all_of(
     circumstances: Circumstances,
     *,
     chosen: bool = True,
-) -> list[Outcome]:
+) -> list[Comparison]:
     """Every check that a requirement asks for, in a fixed order.
 
     Of a source that is about something else, what it is about is all, unless somebody chose it.
@@ -585,31 +585,31 @@ def all_of(
         return about
     facts = observation.facts if observation is not None and observation.state == "Reachable" else None
     contract = source.contract
-    outcomes = [_kind(r, source, facts), reachable(observation), *about, *_declarations(r, source)]
+    comparisons = [_kind(r, source, facts), reachable(observation), *about, *_declarations(r, source)]
     if r.fields:
         there = Fields.of(contract, facts)
-        outcomes += [field(f, there) for f in r.fields]
+        comparisons += [field(f, there) for f in r.fields]
     if r.geometry_types is not None:
-        outcomes.append(geometry(r.geometry_types, contract.geometry_type, facts))
+        comparisons.append(geometry(r.geometry_types, contract.geometry_type, facts))
     if r.crs is not None:
-        outcomes.append(crs(r.crs, contract.crs, facts))
+        comparisons.append(crs(r.crs, contract.crs, facts))
     if r.coverage is not None:
         own = r.coverage.extent is None
         area: Area | Extent | None = circumstances.area if own else r.coverage.extent
         where = "the municipality" if own else "the extent that the app is made for"
-        outcomes.append(coverage(area, r.coverage.minimum_percent, contract.extent, facts, where))
+        comparisons.append(coverage(area, r.coverage.minimum_percent, contract.extent, facts, where))
     if r.history is not False:
-        outcomes.append(period(needed_days(r, circumstances.windows), contract.temporal_extent, facts))
+        comparisons.append(period(needed_days(r, circumstances.windows), contract.temporal_extent, facts))
     if r.time_resolution is not None:
-        outcomes.append(time_resolution(r.time_resolution, contract.time_resolution, facts))
+        comparisons.append(time_resolution(r.time_resolution, contract.time_resolution, facts))
     if r.freshness is not None:
         looked_at = (observation.looked_at if observation else None) or circumstances.now
-        outcomes.append(freshness(r.freshness, contract.freshness, facts, looked_at))
+        comparisons.append(freshness(r.freshness, contract.freshness, facts, looked_at))
     if r.minimum_records is not None:
-        outcomes.append(records(r.minimum_records, contract.records, facts))
+        comparisons.append(records(r.minimum_records, contract.records, facts))
     if r.maximum_size_bytes is not None:
-        outcomes.append(size(r.maximum_size_bytes, contract.size_bytes, facts))
-    outcomes += [quality(rule, source, facts) for rule in r.quality]
-    outcomes += [level(wanted, source, facts) for wanted in r.service_levels]
-    outcomes += [upstream(bound, observation) for bound in r.upstream_metrics]
-    return outcomes
+        comparisons.append(size(r.maximum_size_bytes, contract.size_bytes, facts))
+    comparisons += [quality(rule, source, facts) for rule in r.quality]
+    comparisons += [level(wanted, source, facts) for wanted in r.service_levels]
+    comparisons += [upstream(bound, observation) for bound in r.upstream_metrics]
+    return comparisons

@@ -10,7 +10,7 @@ from ddtas.api.base import Verdict
 from ddtas.api.platform import DataSource
 from ddtas.data.measured import SourceFacts
 from ddtas.plan.matching import checks
-from ddtas.plan.matching.checks import Outcome
+from ddtas.plan.matching.checks import Comparison
 
 # The extent that was found may be smaller than the promised one: points seldom lie in its corners.
 _EXTENT_PERCENT = 50
@@ -37,39 +37,39 @@ def conformance(source: DataSource, facts: SourceFacts, looked_at: datetime) -> 
         facts: what was found.
         looked_at: when.
     """
-    outcomes = _outcomes(source, facts, looked_at)
-    measured = {o.measured for o in outcomes}
-    faults = tuple(o.say().removeprefix("needs ") for o in outcomes if o.measured is Verdict.NOT_MET)[:_MAX_FAULTS]
+    comparisons = _comparisons(source, facts, looked_at)
+    measured = {o.measured for o in comparisons}
+    faults = tuple(o.say().removeprefix("needs ") for o in comparisons if o.measured is Verdict.NOT_MET)[:_MAX_FAULTS]
     verdict = Verdict.NOT_MET if faults else Verdict.MET if Verdict.MET in measured else Verdict.UNKNOWN
     return Conformance(verdict, faults)
 
 
-def _outcomes(source: DataSource, facts: SourceFacts, looked_at: datetime) -> list[Outcome]:
+def _comparisons(source: DataSource, facts: SourceFacts, looked_at: datetime) -> list[Comparison]:
     contract = source.contract
     there = checks.Fields.of(contract, facts)
-    outcomes = [checks.field(f, there) for f in contract.fields]
+    comparisons = [checks.field(f, there) for f in contract.fields]
     if contract.geometry_type is not None:
-        outcomes.append(checks.geometry((contract.geometry_type,), contract.geometry_type, facts))
+        comparisons.append(checks.geometry((contract.geometry_type,), contract.geometry_type, facts))
     if contract.crs is not None:
-        outcomes.append(checks.crs((contract.crs,), contract.crs, facts))
+        comparisons.append(checks.crs((contract.crs,), contract.crs, facts))
     if contract.extent is not None:
         where = "the promised extent"
-        outcomes.append(checks.coverage(contract.extent, _EXTENT_PERCENT, contract.extent, facts, where))
+        comparisons.append(checks.coverage(contract.extent, _EXTENT_PERCENT, contract.extent, facts, where))
     if contract.temporal_extent is not None:
-        outcomes.append(checks.period(contract.temporal_extent, contract.temporal_extent, facts))
+        comparisons.append(checks.period(contract.temporal_extent, contract.temporal_extent, facts))
     if contract.time_resolution is not None:
-        outcomes.append(checks.time_resolution(contract.time_resolution, contract.time_resolution, facts))
+        comparisons.append(checks.time_resolution(contract.time_resolution, contract.time_resolution, facts))
     if contract.freshness is not None:
-        outcomes.append(checks.freshness(contract.freshness, contract.freshness, facts, looked_at))
+        comparisons.append(checks.freshness(contract.freshness, contract.freshness, facts, looked_at))
     if contract.records is not None:
-        outcomes.append(checks.records(contract.records, contract.records, facts))
-    outcomes += [checks.quality(rule, source, facts) for rule in contract.quality]
-    outcomes += [_complete(f.name, facts) for f in contract.fields if f.required]
-    return outcomes
+        comparisons.append(checks.records(contract.records, contract.records, facts))
+    comparisons += [checks.quality(rule, source, facts) for rule in contract.quality]
+    comparisons += [_complete(f.name, facts) for f in contract.fields if f.required]
+    return comparisons
 
 
-def _complete(name: str, facts: SourceFacts) -> Outcome:
+def _complete(name: str, facts: SourceFacts) -> Comparison:
     """A field that the contract calls required has no empty value."""
     found = next((f for f in facts.fields if f.name == name), None)
     verdict = Verdict.UNKNOWN if found is None else Verdict.NOT_MET if found.empty else Verdict.MET
-    return Outcome(f"required {name}", Verdict.MET, verdict, lambda: f"needs {name} in each record; some have none")
+    return Comparison(f"required {name}", Verdict.MET, verdict, lambda: f"needs {name} in each record; some have none")

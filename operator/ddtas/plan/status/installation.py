@@ -12,11 +12,11 @@ from ddtas.plan.children.volumes import CLAIM, mine
 from ddtas.plan.decision.plan import Frozen, Plan
 from ddtas.plan.decision.preview import Preview
 from ddtas.plan.findings import STAGES, Finding, Stage
+from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import Snapshot
 from ddtas.plan.status.changes import ChangeSet
 from ddtas.plan.status.conditions import conditions, kstatus
-from ddtas.plan.twins.products import Ref
 
 
 def _summary(

@@ -16,11 +16,11 @@ from ddtas.api.platform import (
 )
 from ddtas.data.meaning import space
 from ddtas.plan.findings import Finding
+from ddtas.plan.products import Product
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.status.conditions import conditions, kstatus
 from ddtas.plan.status.sources import bounded, product_statuses, renewed, source_status
-from ddtas.plan.twins.products import Product
 
 
 def platform_status(

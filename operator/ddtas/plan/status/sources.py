@@ -11,9 +11,9 @@ from ddtas.api.platform import (
 from ddtas.data.measured import SourceFacts
 from ddtas.plan import clock
 from ddtas.plan.matching.conformance import conformance
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
-from ddtas.plan.twins.products import Product, Ref
 from ddtas.plan.twins.upstreams import known
 
 # Facts that move on with each record, and when they are written although nothing else changed.

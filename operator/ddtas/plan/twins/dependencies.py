@@ -12,10 +12,10 @@ from ddtas.api.installation import Installation, Offer
 from ddtas.api.installation_status import Upstream
 from ddtas.api.listing import Version
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.plan.twins.products import Product, Reach, Ref, of_installation
+from ddtas.names import NamespacedName
+from ddtas.plan.products import Product, Reach, Ref, of_installation
 
 Edges = Mapping[Ref, frozenset[Ref]]
-Name = tuple[str, str]  # (namespace, name)
 
 HOME = ""
 
@@ -54,7 +54,7 @@ class Interface:
         cluster: where it is; see `cluster_of`.
     """
 
-    home: Name
+    home: NamespacedName
     offers: tuple[Offer, ...]
     products: tuple[Product, ...]
     upstreams: frozenset[Ref]
@@ -63,7 +63,7 @@ class Interface:
     cluster: str | None = HOME
 
     @property
-    def platforms(self) -> frozenset[Name]:
+    def platforms(self) -> frozenset[NamespacedName]:
         """All platforms that may use its products, if they accept."""
         offered = {(r.namespace, r.platform) for offer in self.offers for r in offer.to}
         return frozenset(offered | {self.home}) if self.products else frozenset()
@@ -128,7 +128,7 @@ def _reach(cluster: str | None, there: Interface) -> Reach:
     return "Here" if cluster == HOME else "Inside"
 
 
-def _offered(offers: Iterable[Offer], product: str, to: Name) -> bool:
+def _offered(offers: Iterable[Offer], product: str, to: NamespacedName) -> bool:
     return any(o.product == product and to in {(r.namespace, r.platform) for r in o.to} for o in offers)
 
 

@@ -12,12 +12,12 @@ from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
 from ddtas.api.requirements import DataRequirement
 from ddtas.plan.matching.binding import Bound, bind
 from ddtas.plan.matching.checks import Circumstances
+from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import BoundSource
 from ddtas.plan.snapshot import Snapshot, SourceObservation
 from ddtas.plan.turns import Turns, in_turns
 from ddtas.plan.twins import dependencies
-from ddtas.plan.twins.products import Product, Ref
 
 # The reasons with which a product is what is wanted, although it is not bound.
 _WANTED = frozenset({Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER, Reason.DATA_SOURCE_UNREACHABLE, Reason.PROBING})

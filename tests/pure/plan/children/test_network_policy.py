@@ -15,8 +15,8 @@ from ddtas.api.traffic import Call, PermittedCall
 from ddtas.data.network import Surroundings
 from ddtas.plan.children.network_policy import Reached, Traffic, policy
 from ddtas.plan.decision.decide import decide
+from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Reason
-from ddtas.plan.twins.products import Ref
 
 SELECTOR = {names.LABEL_INSTALLATION: "flood", names.LABEL_REVISION: "0123456789"}
 VERSION = Version.model_validate(listing_body()["spec"]["versions"][0])

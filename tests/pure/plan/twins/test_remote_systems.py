@@ -13,10 +13,10 @@ from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.plan.decision.catalogue import fit
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.rules import Accepted, accept
+from ddtas.plan.products import Ref, readdressed
 from ddtas.plan.reasons import Reason
 from ddtas.plan.status.platform import platform_status
 from ddtas.plan.twins.dependencies import HOME, apart, cluster_of
-from ddtas.plan.twins.products import Ref, moved
 from ddtas.reconcile.sources import probed
 
 FLOOD = "flood-forecast"
@@ -289,7 +289,7 @@ def test_what_a_kept_revision_published_moves_along(pair: tuple[System, Twin, Tw
 def test_where_nothing_moves_what_was_published_stays_as_it_is(pair: tuple[System, Twin, Twin]) -> None:
     _, up, _ = pair
     (published,) = up.snapshot().installation.status.products
-    assert moved(published, up.installation["metadata"]["name"], "twins") == published
+    assert readdressed(published, up.installation["metadata"]["name"], "twins") == published
 
 
 # ---- on other platforms ----

@@ -13,12 +13,12 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.decision.catalogue import fit
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.rules import Accepted, accept
+from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import JobFacts
 from ddtas.plan.status.installation import awaited_status
 from ddtas.plan.status.platform import platform_status
 from ddtas.plan.twins.dependencies import holding
-from ddtas.plan.twins.products import Ref
 
 FLOOD = "flood-forecast"  # the product as a data source
 

@@ -141,7 +141,7 @@ def port_of(endpoint: str) -> int | None:
         return None
 
 
-def moved(product: ProductStatus, installation: str, namespace: str) -> ProductStatus:
+def readdressed(product: ProductStatus, installation: str, namespace: str) -> ProductStatus:
     """What an Installation published, at its address in the namespace where the workloads are now.
 
     Its Secret has the name that it always has: another one that stands in the status may be somebody else's.
