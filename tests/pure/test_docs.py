@@ -233,12 +233,38 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(there), target
 
 
-@pytest.mark.parametrize("path", sorted((DOCS / "decisions").glob("*.md")), ids=lambda path: path.stem)
-def test_a_decision_is_short_and_has_its_parts(path: Path) -> None:
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+
+
+def status_of(text: str) -> str:
+    """What the line below a decision's title says: accepted, perhaps with what replaced it."""
+    found = re.match(r"# .*\n\nStatus: (.*)\.\n", text)
+    assert found, "the line after the title must be `Status: Accepted.`, or say what replaced it"
+    return found[1]
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_is_one_page_and_has_its_parts(path: Path) -> None:
     text = path.read_text()
     assert re.match(rf"# {path.name[:4]}\. ", text)
-    assert re.findall(r"^## (.*)$", text, re.M) == ["Context", "Decision", "Consequences"]
-    assert len(text.splitlines()) <= 30
+    assert status_of(text).startswith(("Accepted", "Replaced"))
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    assert headings == ["Context", "Decision", "Alternatives", "Consequences"], (
+        "Alternatives: what was weighed, and why not"
+    )
+    assert len(text.splitlines()) <= 45
+
+
+def test_the_index_has_each_decision() -> None:
+    """A missing row is shown as it must be written."""
+    index = [line for line in page("decisions/README.md").splitlines() if line.startswith("| [")]
+    wanted = [
+        f"| [{path.name[:4]}]({path.name}) | {title[1]} | {status_of(path.read_text())} |"
+        for path in DECISIONS
+        if (title := re.match(r"# \d{4}\. (.*)", path.read_text()))
+    ]
+    assert [row for row in wanted if row not in index] == []
+    assert sorted(set(index)) == sorted(wanted)
 
 
 def test_each_attack_is_told_and_each_that_is_told_is_tried() -> None:
