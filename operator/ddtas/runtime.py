@@ -116,6 +116,7 @@ class Operator:
             ),
             settings.workers,
             party=lambda key: key.namespace,
+            is_further=self._is_on_its_way,
         )
         self._informers = [
             Informer(client, resource, namespace, selector, on_object, on_gone, held)
@@ -272,6 +273,14 @@ class Operator:
             users = users.union(self._world.users_of_platform(platform))
         for user in users:
             self._queue.add(ObjectKey("Installation", *user))
+
+    def _is_on_its_way(self, key: ObjectKey) -> bool:
+        """Whether an Installation has begun, and is not Ready yet."""
+        installation = self._world.installations.find((key.namespace, key.name)) if key.kind == "Installation" else None
+        if installation is None:
+            return False
+        conditions = {c.type: c.status for c in installation.status.conditions}
+        return conditions.get("Provisioned") == "True" and conditions.get("Ready") != "True"
 
     def _on_served(self, platform: NamespacedName) -> None:
         self._queue.add(ObjectKey("MunicipalityPlatform", *platform), urgent=False)

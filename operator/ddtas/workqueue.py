@@ -1,4 +1,4 @@
-"""A work queue of keys: de-duplicated, one in flight a key, two ranks, fair between parties, back-off after a failure.
+"""A work queue of keys: de-duplicated, one in flight a key, ranked, fair between parties, back-off after a failure.
 
 A key that is added while it is being worked on comes up again afterwards. A waiting key holds no worker. Keys belong to
 parties (the objects of one city are one): they take turns, and each has a share of the workers, never all. Work that
@@ -10,6 +10,7 @@ import logging
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from enum import IntEnum
 from typing import Generic, TypeVar
 
 from ddtas.errors import ClusterError, DdtasError, trail
@@ -23,7 +24,15 @@ MAX_BACKOFF_SECONDS = 60.0
 PATIENCE_SECONDS = 2.0  # work that takes longer waits for an answer, and makes room for other work
 MOST_PATIENT = 16  # times the workers: work in flight, that which takes long included
 PATIENT_OF_ONE = 4  # of one party, beyond its share of the workers
-URGENT_IN_A_ROW = 8  # then what was only to be looked at has a turn, so that it comes up at all
+PASSED_OVER_AT_MOST = 8  # times in a row; then a lower rank has a turn, so that it comes up at all
+
+
+class Rank(IntEnum):
+    """Who goes first."""
+
+    FURTHER = 0  # what is on its way already: a crowd that arrives is served one after the other, and not all at last
+    EDITED = 1  # what a person changed
+    ROUTINE = 2  # what only comes up because the operator started, at its time, or as one of many users of a listing
 
 
 class _Line(Generic[K]):
@@ -34,6 +43,9 @@ class _Line(Generic[K]):
 
     def __len__(self) -> int:
         return sum(map(len, self._keys.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
 
     def has(self, party: Hashable, key: K) -> bool:
         return key in self._keys.get(party, ())
@@ -73,6 +85,7 @@ class WorkQueue(Generic[K]):
         work: Callable[[K], Awaitable[float | None]],
         workers: int,
         party: Callable[[K], Hashable] = lambda key: key,
+        is_further: Callable[[K], bool] = lambda key: False,
     ) -> None:
         """Make a queue that works on nothing yet.
 
@@ -81,15 +94,15 @@ class WorkQueue(Generic[K]):
             workers: keys worked on at once; half of them (at least one) of one party. Work that takes long no longer
                 counts, up to four of one party and sixteen times as many as workers in all.
             party: that a key belongs to.
+            is_further: whether a key that is urgent is on its way already, and goes before those that only begin.
         """
         self._work = work
         self._count = workers
         self._share = max(1, workers // 2)
         self._party = party
-        # What a user changed is served before what is only looked at because the operator started.
-        self._urgent: _Line[K] = _Line()
-        self._routine: _Line[K] = _Line()
-        self._in_a_row = 0
+        self._is_further = is_further
+        self._lines: dict[Rank, _Line[K]] = {rank: _Line() for rank in Rank}
+        self._passed_over = dict.fromkeys(Rank, 0)  # how often in a row, while something waited there
         self._in_flight: dict[K, asyncio.Task[None]] = {}
         self._quick: set[K] = set()  # of those, the ones that have not taken long yet
         self._parties: Counter[Hashable] = Counter()  # how many each party has in flight, and how many of them quick
@@ -102,7 +115,7 @@ class WorkQueue(Generic[K]):
 
     def __len__(self) -> int:
         """Keys that wait for a worker."""
-        return len(self._urgent) + len(self._routine)
+        return sum(map(len, self._lines.values()))
 
     def add(self, key: K, *, urgent: bool = True) -> None:
         """Have a key worked on soon. Cancels any wait that it was in."""
@@ -112,12 +125,19 @@ class WorkQueue(Generic[K]):
         party = self._party(key)
         if key in self._in_flight:
             self._again[key] = urgent or self._again.get(key, False)
-        elif urgent:
-            self._routine.discard(party, key)  # it moves up
-            self._urgent.add(party, key)
-        elif not self._urgent.has(party, key):
-            self._routine.add(party, key)
+        else:
+            rank = Rank.ROUTINE if not urgent else Rank.FURTHER if self._is_further(key) else Rank.EDITED
+            self._put(party, key, rank)
         self._wake()
+
+    def _put(self, party: Hashable, key: K, rank: Rank) -> None:
+        """Have a key wait in the line of a rank; it moves up, and never down."""
+        waits_in = next((r for r, line in self._lines.items() if line.has(party, key)), None)
+        if waits_in is not None and waits_in <= rank:
+            return
+        if waits_in is not None:
+            self._lines[waits_in].discard(party, key)
+        self._lines[rank].add(party, key)
 
     def start(self) -> None:
         """Begin to work."""
@@ -155,13 +175,13 @@ class WorkQueue(Generic[K]):
             self._in_flight[key] = asyncio.create_task(self._run(key), name=f"work on {key}")
 
     def _next(self) -> K | None:
-        lines = [self._urgent, self._routine]
-        if self._in_a_row >= URGENT_IN_A_ROW:
-            lines.reverse()
-        for line in lines:
-            key = line.pop(self._has_room)
+        """The next key: of the highest rank, but for one that was passed over too often."""
+        for rank in sorted(Rank, key=lambda rank: (self._passed_over[rank] < PASSED_OVER_AT_MOST, rank)):
+            key = self._lines[rank].pop(self._has_room)
             if key is not None:
-                self._in_a_row = self._in_a_row + 1 if line is self._urgent else 0
+                self._passed_over[rank] = 0
+                for lower in (r for r in Rank if r > rank and self._lines[r]):
+                    self._passed_over[lower] += 1
                 return key
         return None
 

@@ -42,10 +42,8 @@ _REVISION = (
     "apply services web",
 )
 _STEPS = ("Calibrating", "Validating", "RollingOut")
-_TOLD = (*_STEPS, "Provisioned", "Calibrated", "Validated", "Serving")
-_PLATFORM = ("Probing", "SourcesReachable", "SourcesConformant")
-_STATUSES = tuple(f"apply installations/status {reason}" for reason in ("Provisioning", *_STEPS, "Serving"))
-_FIRST = "apply installations/status Probing"
+_TOLD = ("Calibrating", "Calibrated", "Serving")
+_STATUSES = tuple(f"apply installations/status {reason}" for reason in (*_STEPS, "Serving"))
 _OLD = (
     "delete configmaps config",
     "delete configmaps calibrated",
@@ -61,11 +59,9 @@ WRITES: dict[str, tuple[str, ...]] = {
         "apply installations",
         "apply persistentvolumeclaims web.data",
         *_REVISION,
-        _FIRST,
         *_STATUSES,
-        "apply municipalityplatforms/status Probing",
         "apply municipalityplatforms/status SourcesReachable",
-        *(f"create Event {reason}" for reason in (*_PLATFORM, "Accepted", "VersionPinned", "DataBound", *_TOLD)),
+        *(f"create Event {reason}" for reason in ("VersionPinned", *_TOLD)),
     ),
     "Upgrade": (
         *_REVISION,
@@ -86,11 +82,7 @@ WRITES: dict[str, tuple[str, ...]] = {
 # Whether these are made depends on haste: what two statuses would say is written as one where both come at once.
 FLEETING = (
     "Event UpToDate",
-    "status Probing",
-    "status Provisioning",
     "status RollingOut",
-    "Event Probing",
-    "Event RollingOut",
 )
 
 

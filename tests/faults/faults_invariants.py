@@ -14,7 +14,8 @@ from ddtas import names
 UNTOLD = "nobody was told"
 RUNS = ("calibrate", "validate")
 # Steps that take long enough for a person to wonder what is going on.
-WORK = ("Calibrating", "Validating", "RollingOut")
+WORK = ("Probing", "Calibrating", "Validating", "RollingOut")
+MILESTONES = ("Calibrated", "Serving")
 
 
 def violations(
@@ -95,10 +96,22 @@ def transitions(states: Sequence[JsonObject]) -> list[tuple[str, str]]:
             if now == was or condition["reason"] == "NotServing":
                 continue
             if condition["status"] == "True":
-                found.append((condition["type"], condition["message"][:1000]))
-            elif condition["status"] == "False" or condition["reason"] in WORK:
+                wrong = was is not None and was[0] == "False" and was[1] != "NotServing"
+                if wrong or (condition["type"] in MILESTONES and condition["reason"] != "KeepsServing"):
+                    found.append((condition["type"], _message(condition, conditions)))
+                continue
+            again = condition["reason"] in WORK and was is not None and was[0] == "True"
+            if condition["status"] == "False" or condition["reason"] == "Calibrating" or again:
                 found.append((condition["reason"], condition["message"][:1000]))
     return found
+
+
+def _message(condition: JsonObject, conditions: Sequence[JsonObject]) -> str:
+    """That it serves is told with what its validation showed."""
+    validated = next((c for c in conditions if c["type"] == "Validated" and c["status"] == "True"), None)
+    if condition["type"] != "Serving" or validated is None:
+        return str(condition["message"][:1000])
+    return f"{condition['message']}; {validated['message']}"[:1000]
 
 
 def _told(states: Sequence[JsonObject], told: Sequence[JsonObject]) -> Iterator[str]:

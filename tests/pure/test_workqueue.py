@@ -21,13 +21,18 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
 class Bench:
     """A queue whose work is held until the test lets it go on."""
 
-    def __init__(self, workers: int = 1, party: Callable[[str], Hashable] = lambda key: key) -> None:
+    def __init__(
+        self,
+        workers: int = 1,
+        party: Callable[[str], Hashable] = lambda key: key,
+        is_further: Callable[[str], bool] = lambda key: False,
+    ) -> None:
         self.started: list[str] = []
         self.active = 0
         self.most_active = 0
         self.gates: dict[str, asyncio.Event] = {}
         self.answers: dict[str, Callable[[], float | None]] = {}
-        self.queue: WorkQueue[str] = WorkQueue(self.work, workers, party)
+        self.queue: WorkQueue[str] = WorkQueue(self.work, workers, party, is_further)
 
     async def work(self, key: str) -> float | None:
         self.started.append(key)
@@ -551,6 +556,50 @@ async def test_there_is_a_bound_on_what_waits(monkeypatch: pytest.MonkeyPatch) -
     await run(bench, body)
 
 
+async def test_what_is_further_along_goes_first() -> None:
+    bench = Bench(is_further=lambda key: key.startswith("f"))
+    for key in ("new-1", "new-2", "f-1", "f-2"):
+        bench.queue.add(key)
+
+    async def body() -> None:
+        await steps()
+        assert bench.started == ["f-1", "f-2", "new-1", "new-2"]
+
+    await run(bench, body)
+
+
+async def test_what_only_begins_has_a_turn_while_others_go_on() -> None:
+    bench = Bench(is_further=lambda key: key.startswith("f"))
+    bench.queue.add("r", urgent=False)
+    bench.queue.add("new")
+    for number in range(30):
+        bench.queue.add(f"f{number}")
+
+    async def body() -> None:
+        await steps(200)
+        assert bench.started.index("new") == workqueue.PASSED_OVER_AT_MOST
+        assert bench.started.index("r") <= 2 * workqueue.PASSED_OVER_AT_MOST
+        assert len(bench.started) == 32
+
+    await run(bench, body)
+
+
+async def test_a_key_moves_up_once_it_is_further_along() -> None:
+    further: set[str] = set()
+    bench = Bench(is_further=further.__contains__)
+    for key in "abc":
+        bench.queue.add(key)
+    further.add("c")
+    bench.queue.add("c")
+    bench.queue.add("c", urgent=False)
+
+    async def body() -> None:
+        await steps()
+        assert bench.started == ["c", "a", "b"]
+
+    await run(bench, body)
+
+
 async def test_urgent_keys_do_not_keep_the_others_away_for_ever() -> None:
     bench = Bench()
     bench.queue.add("r", urgent=False)
@@ -559,7 +608,7 @@ async def test_urgent_keys_do_not_keep_the_others_away_for_ever() -> None:
 
     async def body() -> None:
         await steps(200)
-        assert bench.started.index("r") == workqueue.URGENT_IN_A_ROW
+        assert bench.started.index("r") == workqueue.PASSED_OVER_AT_MOST
         assert len(bench.started) == 31
 
     await run(bench, body)

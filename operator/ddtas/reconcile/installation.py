@@ -23,7 +23,7 @@ from ddtas.plan.status.changes import ChangeSet
 from ddtas.plan.status.installation import installation_status
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer
-from ddtas.reconcile.pacing import by_turns, settled
+from ddtas.reconcile.pacing import Grace, by_turns, settled
 from ddtas.reconcile.publish import Publisher
 from ddtas.reconcile.remote import RemoteWork
 from ddtas.reconcile.removal import Removals
@@ -33,6 +33,8 @@ from ddtas.reconcile.rendering import Renderings
 _NAME_TAKEN_AGAIN_SECONDS = 15.0
 # What a read found and no watch has brought yet.
 _UNHEARD_SECONDS = 0.5
+# Objects, the run or the components, the Services, and one to see that there is no more.
+_MOST_PASSES = 4
 
 
 class Installations:
@@ -43,6 +45,7 @@ class Installations:
         self._publisher = publisher
         self._observer = observer
         self._renderings = renderings
+        self._grace = Grace()
         self._removals = Removals(context, publisher)
         self._remote = RemoteWork(context, publisher, self._bring)
 
@@ -54,6 +57,7 @@ class Installations:
         """
         installation = self._context.world.installations.get(key)
         if installation is None:
+            self._grace.end(key)
             await self._removals.tell_left(key)
             return None
         self._removals.forget_left(key)
@@ -76,18 +80,27 @@ class Installations:
         return await self._bring(installation, self._context.home)
 
     async def _bring(self, installation: Installation, place: Place) -> float | None:
-        """Decide, apply, publish."""
-        snapshot, plan, shown = await self._decide(installation, place)
-        changes = ChangeSet()
-        if not plan.suspended:
-            changes = await apply(self._context.client, place, snapshot, plan, self._context.seal)
+        """Decide and apply, until nothing more can be done without news from outside; then publish that."""
+        key = (installation.metadata.namespace, installation.metadata.name)
+        for _ in range(_MOST_PASSES):
+            snapshot, plan, shown = await self._decide(installation, place)
+            changes = ChangeSet()
+            if not plan.suspended:
+                changes = await apply(self._context.client, place, snapshot, plan, self._context.seal)
+            if self._context.world.installations.get(key) is not installation:
+                break  # it was edited meanwhile: publishing finds that out
+            if not _goes_on(plan, changes):
+                break
+        if _only_probing(installation, plan) and (seconds := self._grace.left(key)):
+            return seconds
+        self._grace.end(key)
         status = installation_status(snapshot, plan, changes, shown)
         trigger = _begins(installation.status, status)
         more = _more_news(installation, status)
         if await self._publisher.publish(INSTALLATION.kind, installation, status, more) and trigger:
             metrics.RECALIBRATIONS.labels(trigger).inc()
         if status.serving_version != installation.status.serving_version:
-            self._context.on_served((installation.metadata.namespace, installation.spec.platform))
+            self._context.on_served((key[0], installation.spec.platform))
         failed = [fault for fault in changes.faults if fault.reason is Reason.APPLY_FAILED]
         if failed:
             raise ClusterError(0, failed[0].message, max(fault.retry_after for fault in failed))
@@ -127,6 +140,23 @@ class Installations:
             except NotFound:
                 return  # the first one that is missing is what is said
             raise report.Outdated(_UNHEARD_SECONDS)
+
+
+def _goes_on(plan: Plan, changes: ChangeSet) -> bool:
+    """Whether what was applied may be all that the plan waits for.
+
+    The decision is asked again then, as after a crash right here: the status that it reads is still the old one.
+    """
+    if changes.faults or not (changes.created or changes.changed):
+        return False
+    waits_for = next((f.reason for f in plan.findings if f.status != "True"), None)
+    return waits_for in (Reason.PROVISIONING, Reason.ROLLING_OUT)
+
+
+def _only_probing(installation: Installation, plan: Plan) -> bool:
+    """Whether all that there is to say of a new Installation is that its data sources are being probed."""
+    waits_for = next((f.reason for f in plan.findings if f.status != "True"), None)
+    return not installation.status.conditions and waits_for is Reason.PROBING and plan.frozen is None
 
 
 async def _planned(snapshot: Snapshot) -> tuple[Plan, Preview | None]:

@@ -11,7 +11,7 @@ from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.catalogue import REFRESH_SECONDS, Catalogues, Surroundings
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer
-from ddtas.reconcile.pacing import settled
+from ddtas.reconcile.pacing import Grace, settled
 from ddtas.reconcile.publish import Publisher
 from ddtas.reconcile.sources import Sources
 
@@ -27,6 +27,7 @@ class Platforms:
         self._publisher = publisher
         self._sources = sources
         self._observer = observer
+        self._grace = Grace()
         self._catalogues = Catalogues(context, observer)
 
     async def reconcile(self, key: NamespacedName) -> float | None:
@@ -57,12 +58,16 @@ class Platforms:
             found = there.observations
             return platform_status(platform, found, digests, catalogue.fits, now, cluster, products, capabilities)
 
+        if _only_probing(there) and cluster is None and (seconds := self._grace.left(key)):
+            return seconds
+        self._grace.end(key)
         await self._publisher.publish(PLATFORM.kind, platform, await settled(key[0], status))
         if cluster is not None and cluster[0].status == "True":
             self._approve(key)
         return REFRESH_SECONDS
 
     def _forget(self, key: NamespacedName) -> float | None:
+        self._grace.end(key)
         self._sources.forget(key)
         self._catalogues.forget(key)
         users = self._context.world.users_of_platform(key)
@@ -76,3 +81,9 @@ class Platforms:
         written = self._context.world.platforms.get(key)
         if isinstance(written, MunicipalityPlatform) and written.status.cluster is not None:
             self._context.clusters.approve(key, written.status.cluster.identity)
+
+
+def _only_probing(there: Surroundings) -> bool:
+    """Whether all that there is to say of a new platform is that its data sources are being probed."""
+    own = {source.name for source in there.platform.spec.data_sources}
+    return bool(own - there.observations.keys()) and not there.platform.status.conditions

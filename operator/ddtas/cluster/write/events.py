@@ -17,15 +17,14 @@ from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import EVENT, ResourceType
 from ddtas.errors import ClusterError, Conflict
 from ddtas.names import API_VERSION, MANAGED_BY
-from ddtas.plan.findings import UP_TO_DATE
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.revision import digest
+from ddtas.plan.status.transitions import announced
 
 log = logging.getLogger(__name__)
 
 JsonObject = dict[str, Any]
 
-_KSTATUS = frozenset({"Ready", "Reconciling", "Stalled"})
 # How long a status waits for its Events, in all and for one request; and the pauses between two attempts.
 _TOGETHER_SECONDS = 20.0
 _ATTEMPT_SECONDS = 5.0
@@ -63,20 +62,6 @@ def news(type_: Literal["Normal", "Warning"], reason: str, message: str, metadat
     return News(type_, reason, message, digest([metadata.uid, type_, reason, message, *map(str, marks)])[:16])
 
 
-# Steps that take long enough for a person to wonder what is going on.
-_WORK = frozenset({Reason.PROBING, Reason.CALIBRATING, Reason.VALIDATING, Reason.ROLLING_OUT})
-
-
-def _worth_telling(old: Condition | None, new: Condition) -> bool:
-    if new.type in _KSTATUS or new.reason in (Reason.NOT_SERVING, Reason.VERSION_FAILED):  # said of another step
-        return False
-    if new.status == "Unknown" and new.reason not in _WORK:
-        return False
-    if new.type == UP_TO_DATE and new.status == "True" and (old is None or old.status == "Unknown"):
-        return False  # nothing has become newer
-    return old is None or (old.status, old.reason) != (new.status, new.reason)
-
-
 def _as_asked(condition: Condition) -> bool:
     """Nobody has to do anything about it, although it is not True: a newer version, where the spec keeps to another."""
     return Reason.named(condition.reason).course is Course.DONE
@@ -84,11 +69,7 @@ def _as_asked(condition: Condition) -> bool:
 
 def transitions(metadata: Metadata, old: Sequence[Condition], new: Sequence[Condition]) -> Iterator[News]:
     """What of new conditions is worth an Event."""
-    before = {c.type: c for c in old}
-    for step, condition in enumerate(new):
-        was = before.get(condition.type)
-        if not _worth_telling(was, condition):
-            continue
+    for step, condition, was in announced(old, new):
         message = redaction.known.hide(condition.message, metadata.namespace)
         told = [metadata.uid, condition.type, condition.status, condition.reason, message]
         since = [was.status, was.reason, str(was.last_transition_time), was.observed_generation] if was else []
