@@ -1,5 +1,6 @@
 """What one object, one answer or one moment does to the operator as a process: nothing to the others."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cluster_apps as apps
+import pytest
 import yaml
 from cluster_city import City
 from cluster_kit import KINDS, eventually
@@ -41,15 +43,31 @@ def test_a_job_with_a_condition_without_a_time_stops_nobody(city: City) -> None:
     assert operator.terminate() == 0
 
 
-def test_an_installation_with_far_too_many_values_is_alone_in_that(city: City) -> None:
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        pytest.param("[" + ",".join(["[]"] * 150_000) + "]", "more than 100000 values", id="values"),
+        pytest.param("[" * 300 + "]" * 300, "nested more than", id="300 levels"),
+        pytest.param("[" * 4000 + "]" * 4000, "nested more than", id="4000 levels"),
+    ],
+)
+def test_an_installation_that_is_far_too_large_is_alone_in_that(
+    city: City, tmp_path: Path, value: str, why: str
+) -> None:
     operator = city.start()
     flood = city.everything()
-    body = apps.installation(city.namespace, "large", city.app, parameters={"a": [[]] * 150_000})
-    city.cluster.apply(body)
+    body = json.dumps(apps.installation(city.namespace, "large", city.app, parameters={"a": 0}))
+    (tmp_path / "large.json").write_text(body.replace('"a": 0', f'"a": {value}'))
+    made = city.cluster.kubectl(
+        "create", "--raw", INSTALLATION.path(city.namespace), "-f", str(tmp_path / "large.json")
+    )
+    assert '"uid"' in made, made[-500:]
 
     def refused() -> bool:
-        found = city.cluster.get(INSTALLATION, city.namespace, "large").get("status", {}).get("conditions", [])
-        return any(c["reason"] == "SpecInvalid" and "more than" in c["message"] for c in found)
+        conditions = city.cluster.kubectl(
+            "get", "installation", "large", "-n", city.namespace, "-o", "jsonpath={.status.conditions}"
+        )
+        return any(c["reason"] == "SpecInvalid" and why in c["message"] for c in json.loads(conditions or "[]"))
 
     eventually("word that it cannot be read", refused)
     flood.served()

@@ -2,11 +2,13 @@
 
 Parsed, JSON takes up to forty times its size, and what takes that much also takes the event loop. So the values in a
 text are counted first; the count is that of commas and opening brackets, which is too high where they are in texts.
+What is nested too deeply for the parser is treated like what has too many values.
 """
 
 import asyncio
-import json
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from ddtas.errors import Garbled, TooLarge, printable
 
@@ -17,11 +19,14 @@ VERSION_BYTES = ERROR_BYTES = 64 * 1024
 PAGE_BYTES = 2 * 1024 * 1024
 OBJECT_BYTES = 12 * 1024 * 1024
 
-# In one answer or event. So many take 30 ms to parse and 12 MiB at worst (distinct keys, numbers). The largest platform
+# In one answer or event. So many take 15 ms to parse and 12 MiB at worst (distinct keys, numbers). The largest platform
 # (500 sources) has some 90,000; an object that has more than this is not read.
 MOST_VALUES = 100_000
 # The API server keeps no object that has more: two bytes are a value at least. It takes a second, in turns.
 _MOST_SCANNED = 1_000_000
+# Levels of arrays and objects: what the parser takes. Of an object of Kubernetes, some thirty.
+MOST_LEVELS = 200
+_TOO_DEEP = "recursion limit"  # what the parser says then
 # Beside what is left of an object that is not read: why.
 FAULT = "ddtas.nl/fault"
 
@@ -52,31 +57,30 @@ async def parse(raw: bytes | bytearray, *, outline: bool = True) -> Any:
 
     Raises:
         Garbled: it is no JSON.
-        TooLarge: it has too many values, and `outline` is false.
+        TooLarge: it has too many values or levels, and `outline` is false.
     """
     try:
         if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES:
+            many = f"more than {MOST_VALUES} values"
             if not outline:
-                raise TooLarge(0, f"an answer has more than {MOST_VALUES} values")
-            count, kept = await _scanned(raw)
-            if count > MOST_VALUES:
-                return kept
-        return json.loads(raw, parse_int=_integer, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise Garbled(0, f"an answer is no JSON ({type(error).__name__})") from None
+                raise TooLarge(0, f"an answer has {many}")
+            scan = await _scanned(raw)
+            if scan.count > MOST_VALUES:
+                return scan.kept(f"it has {many}, which is more than is read")
+        return from_json(bytes(raw), allow_inf_nan=False, cache_strings="none")
+    except ValueError as error:
+        if _TOO_DEEP not in str(error):
+            raise Garbled(0, f"an answer is no JSON ({type(error).__name__})") from None
+    if not outline:
+        raise TooLarge(0, f"an answer is nested more than {MOST_LEVELS} levels deep")
+    try:
+        scan = await _scanned(raw)
+    except ValueError:
+        raise Garbled(0, "an answer is no JSON") from None
+    return scan.kept(f"it is nested more than {MOST_LEVELS} levels deep, which is deeper than is read")
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError
-    return int(digits)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-async def _scanned(raw: bytes | bytearray) -> tuple[int, JsonObject]:
+async def _scanned(raw: bytes | bytearray) -> "_Scan":
     """How many values a text has, and what is kept of it; others get a turn meanwhile."""
     import ijson  # late: such a text is rare
 
@@ -86,12 +90,12 @@ async def _scanned(raw: bytes | bytearray) -> tuple[int, JsonObject]:
         for start in range(0, len(raw), _CHUNK_BYTES):
             parser.send(bytes(raw[start : start + _CHUNK_BYTES]))
             if scan.count > (MOST_VALUES if scan.done else _MOST_SCANNED):
-                return scan.count, scan.kept()
+                return scan
             await asyncio.sleep(0)
         parser.close()
     except ijson.JSONError as error:
         raise ValueError from error
-    return scan.count, scan.kept()
+    return scan
 
 
 class _Scan:
@@ -134,9 +138,8 @@ class _Scan:
             self._texts[path] = value
             self.done |= path[-2:] == ("metadata", "uid") and path[0] != "items"
 
-    def kept(self) -> JsonObject:
-        """A text like the one that was read, with nothing in it but that."""
-        fault = f"it has more than {MOST_VALUES} values, which is more than is read"
+    def kept(self, fault: str) -> JsonObject:
+        """A text like the one that was read, with nothing in it but that, and why."""
         found: JsonObject = {}
         for path, value in self._texts.items():
             *outer, last = path

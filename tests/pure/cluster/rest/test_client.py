@@ -314,6 +314,27 @@ async def test_an_object_with_too_many_values_is_left_out_and_its_neighbours_are
     assert other["object"] == thing("z")
 
 
+@pytest.mark.parametrize("levels", [answers.MOST_LEVELS, 900, 9_000])
+async def test_an_object_that_is_nested_too_deeply_is_left_out_and_its_neighbours_are_read(levels: int) -> None:
+    there = [thing("a"), thing("deep", spec="HERE"), thing("z")]
+    nested = b"[" * levels + b"]" * levels
+
+    async def answer(request: web.Request) -> web.Response:
+        at, size = int(request.query.get("continue", "0")), int(request.query["limit"])
+        more = str(at + size) if at + size < len(there) else ""
+        body = json.dumps(page(*there[at : at + size], token=more)).encode()
+        return web.Response(body=body.replace(b'"HERE"', nested), content_type="application/json")
+
+    async with client_of(answer) as client:
+        found = {body["metadata"]["name"]: body for body in await listed(client)}
+    assert found == {
+        "a": thing("a"),
+        "deep": {"metadata": thing("deep")["metadata"], answers.FAULT: found["deep"][answers.FAULT]},
+        "z": thing("z"),
+    }
+    assert f"nested more than {answers.MOST_LEVELS} levels" in found["deep"][answers.FAULT]
+
+
 async def test_a_city_that_lists_for_ever_is_left() -> None:
     asked: list[str] = []
 
