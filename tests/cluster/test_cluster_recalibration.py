@@ -65,10 +65,10 @@ def test_drift_that_a_monitoring_run_reports(city: City) -> None:
     operator = city.start()
     flood = city.everything(apps.version(monitoring=monitoring))
     old = flood.served()["status"]["revision"]
-    assert flood.told("Recalibrating")["message"].startswith(f"Drift: flood-{old}-monitor-")
+    assert flood.told("Recalibrating")["message"].startswith(f"ModelDrift: flood-{old}-monitor-")
     status = served_anew(city, flood, old)
     assert status["recalibration"]["reason"].endswith("NSE is 0.2, must be > 0.40")
-    assert 'ddtas_recalibrations_total{trigger="Drift"}' in operator.get("/metrics")[1]
+    assert 'ddtas_recalibrations_total{trigger="ModelDrift"}' in operator.get("/metrics")[1]
     phases = [j["metadata"]["labels"][names.LABEL_PHASE] for j in flood.children(JOB, revision=status["revision"])]
     assert phases.count("calibrate") == phases.count("validate") == 1
 
@@ -120,8 +120,8 @@ def test_edits_by_hand_are_only_reported_where_that_is_the_policy(city: City) ->
     city.cluster.delete(KINDS["NetworkPolicy"], city.namespace, policy)
     flood.wait_for("Ready", "False", "Drifted")
     told = [
-        {"kind": "Deployment", "name": name, "found": "Edited"},
-        {"kind": "NetworkPolicy", "name": policy, "found": "Missing"},
+        {"kind": "Deployment", "name": name, "change": "Edited"},
+        {"kind": "NetworkPolicy", "name": policy, "change": "Missing"},
     ]
     city.cluster.wait("both", lambda: flood.body()["status"].get("drift") == told, city.namespace)
     city.settled()

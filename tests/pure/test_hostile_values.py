@@ -205,7 +205,7 @@ def test_whatever_sources_say(stage: str, place: Place, data: st.DataObject) -> 
             return
     city.observations = {
         "river-gauge": SourceObservation(
-            "Reachable", "Read", "", found, looked_at=data.draw(st.sampled_from((None, *MOMENTS)))
+            "Reachable", "Read", "", found, probed_at=data.draw(st.sampled_from((None, *MOMENTS)))
         )
     }
     hold(city)

@@ -78,7 +78,7 @@ class Trigger(StrEnum):
     SCHEDULE = "Schedule"
     AGE = "Age"
     SCHEMA = "Schema"
-    DRIFT = "Drift"
+    MODEL_DRIFT = "ModelDrift"
     REQUEST = "Request"
     DATA_CONTRACT = "DataContract"
     CITY_PARAMETER = "CityParameter"
@@ -145,7 +145,7 @@ class InventoryItem(ObjectName):
 class DriftedItem(ObjectName):
     """An object that somebody changed by hand, and that is left so."""
 
-    found: Literal["Edited", "Missing"]
+    change: Literal["Edited", "Missing"]
     """Edited: fields differ. Missing: the object was deleted."""
 
 

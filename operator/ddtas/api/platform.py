@@ -232,7 +232,7 @@ class DataSourceStatus(Model):
     """Why, in words for a person. Absent: there is nothing to say."""
     since: Timestamp
     """Since when `state` is what it is."""
-    looked_at: Timestamp | None = None
+    probed_at: Timestamp | None = None
     """When the facts were measured; facts that change with each record are renewed at most once an hour. Absent:
     not measured yet."""
     conformant: Verdict | None = None

@@ -142,7 +142,7 @@ class SourceObservation:
     message: str
     facts: SourceFacts | None = None
     # When the facts were found; None counts as just now.
-    looked_at: datetime | None = None
+    probed_at: datetime | None = None
     # Of a data product: what validation showed of the twin that makes it. None with any other source.
     metrics: Mapping[str, float] | None = None
     # Whether it was made with the credentials that there are now; None where that is not known, as after a restart.

@@ -54,7 +54,7 @@ class Observation:
         message: what is wrong and what to do next; what was left out of the facts; or None.
         facts: of the last successful probe, as long as the source counts as Reachable.
         since: since when state and reason are what they are.
-        looked_at: when it was read last.
+        probed_at: when it was read last.
         target: what was read; in memory only.
     """
 
@@ -64,7 +64,7 @@ class Observation:
     message: str | None
     facts: SourceFacts | None
     since: datetime
-    looked_at: datetime
+    probed_at: datetime
     # What was read, and with which credentials; None of what was known before a restart.
     target: Target | None = field(default=None, repr=False)
 

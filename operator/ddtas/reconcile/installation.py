@@ -182,7 +182,7 @@ def _more_news(installation: Installation, status: InstallationStatus) -> list[N
         text = f"{trigger}: {status.recalibration.reason}"
         more.append(events.news("Normal", "Recalibrating", text, metadata, *before))
     if status.drift and status.drift != old.drift:
-        items = ", ".join(f"{item.kind} {item.name} ({item.found.lower()})" for item in status.drift[:10])
+        items = ", ".join(f"{item.kind} {item.name} ({item.change.lower()})" for item in status.drift[:10])
         text = f"changed by hand, and left so: {items}"
         more.append(events.news("Warning", "Drifted", text, metadata, metadata.generation))
     return more

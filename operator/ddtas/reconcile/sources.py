@@ -60,7 +60,7 @@ class Sources:
             if seen is not None:
                 current = seen.target == target if seen.target is not None else None
                 found[source.name] = SourceObservation(
-                    seen.state, seen.reason, seen.message or "", seen.facts, seen.looked_at, current=current
+                    seen.state, seen.reason, seen.message or "", seen.facts, seen.probed_at, current=current
                 )
         return found
 
@@ -112,5 +112,5 @@ def _seed(known: DataSourceStatus | None) -> Observation | None:
     """
     if known is None or known.probe is None or known.reason == Reason.CREDENTIALS_MISSING:
         return None
-    looked_at = known.looked_at or known.since
-    return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, looked_at)
+    probed_at = known.probed_at or known.since
+    return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, probed_at)

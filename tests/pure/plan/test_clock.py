@@ -216,7 +216,9 @@ def test_whatever_the_clock_did_evidence_is_renewed_in_time_and_not_more_often(
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda d: d.replace(tzinfo=NOW.tzinfo))
 
 
-@given(MOMENTS, MOMENTS, st.none() | MOMENTS, st.sampled_from(["Schedule", "Age", "Drift", "Schema", None]), MOMENTS)
+@given(
+    MOMENTS, MOMENTS, st.none() | MOMENTS, st.sampled_from(["Schedule", "Age", "ModelDrift", "Schema", None]), MOMENTS
+)
 def test_a_cause_names_a_round_that_was_not(
     ended: datetime, now: datetime, begun: datetime | None, trigger: str | None, of: datetime
 ) -> None:

@@ -585,8 +585,8 @@ async def test_after_a_restart_what_was_known_stands_and_looks_are_spread(bench:
     assert bench.scheduler.observation(LEVELS, "d1") is known
     assert [await bench.after(74), await bench.after(1)] == [0, 1]
     seen = bench.scheduler.observation(LEVELS, "d1")
-    looked_at = START + timedelta(seconds=75)
-    assert seen == replace(known, looked_at=looked_at, target=target())  # `since` stays
+    probed_at = START + timedelta(seconds=75)
+    assert seen == replace(known, probed_at=probed_at, target=target())  # `since` stays
     assert bench.changes == [LEVELS], "with which credentials it was read is news"
     bench.result = DOWN
     await bench.after(300)

@@ -65,10 +65,10 @@ def diff(
         kind, name = wanted.key
         # A run or record that is gone is made again: it is work to be done, and holds nobody's wish.
         if not correct and child is None and wanted.key in inventory and not wanted.once:
-            drifted.append(DriftedItem(kind=kind, name=name, found="Missing"))
+            drifted.append(DriftedItem(kind=kind, name=name, change="Missing"))
         # What was asked for last is still what is wanted: it is the object that changed.
         elif not correct and child is not None and child.asked == asked:
-            drifted.append(DriftedItem(kind=kind, name=name, found="Edited"))
+            drifted.append(DriftedItem(kind=kind, name=name, change="Edited"))
         else:
             sends.append(Send(wanted, asked, exists=child is not None))
     removes = tuple(key for key in prune if key in there)

@@ -396,12 +396,12 @@ def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None
     )
 
 
-def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, looked_at: datetime) -> Comparison:
+def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, probed_at: datetime) -> Comparison:
     """The age of the newest record when the data was looked at: what came since is not known."""
     most = periods.span(wanted)
     promise = periods.span(declared) if declared else None
     due = expiry(wanted, facts)
-    measured = _of(None if due is None else looked_at <= due)
+    measured = _of(None if due is None else probed_at <= due)
     last = facts.last if facts else None
     return Comparison(
         "freshness",
@@ -603,8 +603,8 @@ def all_of(
     if r.time_resolution is not None:
         comparisons.append(time_resolution(r.time_resolution, contract.time_resolution, facts))
     if r.freshness is not None:
-        looked_at = (observation.looked_at if observation else None) or circumstances.now
-        comparisons.append(freshness(r.freshness, contract.freshness, facts, looked_at))
+        probed_at = (observation.probed_at if observation else None) or circumstances.now
+        comparisons.append(freshness(r.freshness, contract.freshness, facts, probed_at))
     if r.minimum_records is not None:
         comparisons.append(records(r.minimum_records, contract.records, facts))
     if r.maximum_size_bytes is not None:

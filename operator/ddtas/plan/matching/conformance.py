@@ -29,22 +29,22 @@ class Conformance(NamedTuple):
     faults: tuple[str, ...]
 
 
-def conformance(source: DataSource, facts: SourceFacts, looked_at: datetime) -> Conformance:
+def conformance(source: DataSource, facts: SourceFacts, probed_at: datetime) -> Conformance:
     """Compare a contract with the data.
 
     Args:
         source: with its contract.
         facts: what was found.
-        looked_at: when.
+        probed_at: when.
     """
-    comparisons = _comparisons(source, facts, looked_at)
+    comparisons = _comparisons(source, facts, probed_at)
     measured = {o.measured for o in comparisons}
     faults = tuple(o.say().removeprefix("needs ") for o in comparisons if o.measured is Verdict.NOT_MET)[:_MAX_FAULTS]
     verdict = Verdict.NOT_MET if faults else Verdict.MET if Verdict.MET in measured else Verdict.UNKNOWN
     return Conformance(verdict, faults)
 
 
-def _comparisons(source: DataSource, facts: SourceFacts, looked_at: datetime) -> list[Comparison]:
+def _comparisons(source: DataSource, facts: SourceFacts, probed_at: datetime) -> list[Comparison]:
     contract = source.contract
     there = checks.Fields.of(contract, facts)
     comparisons = [checks.field(f, there) for f in contract.fields]
@@ -60,7 +60,7 @@ def _comparisons(source: DataSource, facts: SourceFacts, looked_at: datetime) ->
     if contract.time_resolution is not None:
         comparisons.append(checks.time_resolution(contract.time_resolution, contract.time_resolution, facts))
     if contract.freshness is not None:
-        comparisons.append(checks.freshness(contract.freshness, contract.freshness, facts, looked_at))
+        comparisons.append(checks.freshness(contract.freshness, contract.freshness, facts, probed_at))
     if contract.records is not None:
         comparisons.append(checks.records(contract.records, contract.records, facts))
     comparisons += [checks.quality(rule, source, facts) for rule in contract.quality]

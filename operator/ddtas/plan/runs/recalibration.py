@@ -196,7 +196,7 @@ def _of_data(attempt: Attempt, since: datetime, now: datetime) -> Cause | None:
     monitoring, known = attempt.monitoring, attempt.known
     if monitoring is not None and drifted(monitoring) and _newer(monitoring, attempt, since, now):
         reason = f"{monitoring.job}: {monitoring.message}"[:500]
-        return Cause(Trigger.DRIFT, reason, _next(Trigger.DRIFT, monitoring.job, attempt.in_force))
+        return Cause(Trigger.MODEL_DRIFT, reason, _next(Trigger.MODEL_DRIFT, monitoring.job, attempt.in_force))
     before = known.measured if known is not None else None
     if attempt.measured is not None and before is not None and attempt.measured != before:
         text = "the fields that were measured in the data are not those that it was calibrated on"
@@ -206,7 +206,7 @@ def _of_data(attempt: Attempt, since: datetime, now: datetime) -> Cause | None:
 
 def _newer(monitoring: Evidence, attempt: Attempt, since: datetime, now: datetime) -> bool:
     """Whether a monitoring run reports of what the newest attempt has not answered."""
-    if _called_for_by(attempt.in_force) == f"{Trigger.DRIFT}/{monitoring.job}":
+    if _called_for_by(attempt.in_force) == f"{Trigger.MODEL_DRIFT}/{monitoring.job}":
         return False
     if attempt.known is not None and attempt.known.monitoring == monitoring:
         return True  # of that very attempt's revision

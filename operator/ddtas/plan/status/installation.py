@@ -41,7 +41,7 @@ def _summary(
 
 def _drifted(findings: Sequence[Finding], drifted: Sequence[DriftedItem]) -> list[Finding]:
     """A step that waits for objects says that it waits for a person, where those are missing and left so."""
-    missing = [f"{item.kind} {item.name}" for item in drifted if item.found == "Missing"]
+    missing = [f"{item.kind} {item.name}" for item in drifted if item.change == "Missing"]
     if not missing:
         return list(findings)
     text = f"missing: {', '.join(missing[:5])}; spec.drift is Report: restore what is missing, or set it to Correct"

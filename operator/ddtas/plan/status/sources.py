@@ -37,8 +37,8 @@ def source_status(
     source: DataSource, seen: SourceObservation | None, probe: str | None, now: datetime
 ) -> DataSourceStatus:
     facts = seen.facts if seen else None
-    looked_at = (seen.looked_at if seen else None) or now
-    found = conformance(source, facts, looked_at) if facts is not None else None
+    probed_at = (seen.probed_at if seen else None) or now
+    found = conformance(source, facts, probed_at) if facts is not None else None
     return DataSourceStatus(
         name=source.name,
         probe=probe,
@@ -46,7 +46,7 @@ def source_status(
         reason=seen.reason if seen else Reason.PROBING,
         message=seen.message if seen and seen.message else None,
         since=now.replace(microsecond=0),
-        looked_at=looked_at.replace(microsecond=0) if seen else None,
+        probed_at=probed_at.replace(microsecond=0) if seen else None,
         conformant=found.verdict if found else None,
         faults=found.faults if found else (),
         facts=facts,
@@ -105,14 +105,14 @@ def _stands(was: DataSourceStatus, status: DataSourceStatus, now: datetime) -> b
 
     A live source has a new record, and another latency, at each look. That alone is written once an hour.
     """
-    old = was.looked_at is not None and clock.elapsed(was.looked_at, now, _RENEWED_AFTER)
-    if old and status.looked_at != was.looked_at:
+    old = was.probed_at is not None and clock.elapsed(was.probed_at, now, _RENEWED_AFTER)
+    if old and status.probed_at != was.probed_at:
         return False
     return _steady(was) == _steady(status)
 
 
 def _steady(status: DataSourceStatus) -> DataSourceStatus:
-    return status.model_copy(update={"since": None, "looked_at": None, "facts": steady_facts(status.facts)})
+    return status.model_copy(update={"since": None, "probed_at": None, "facts": steady_facts(status.facts)})
 
 
 def steady_facts(facts: SourceFacts | None) -> SourceFacts | None:

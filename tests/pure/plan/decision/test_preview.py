@@ -197,8 +197,8 @@ def test_edits_by_hand_are_only_reported() -> None:
     assert config not in city.children
     told = city.installation["status"]["drift"]
     assert told == [
-        {"kind": "ConfigMap", "name": config[1], "found": "Missing"},
-        {"kind": "Deployment", "name": web(city)[1], "found": "Edited"},
+        {"kind": "ConfigMap", "name": config[1], "change": "Missing"},
+        {"kind": "Deployment", "name": web(city)[1], "change": "Edited"},
     ]
     ready = city.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "Drifted")
@@ -221,7 +221,7 @@ def test_an_edit_that_takes_nothing_away_leaves_ready_alone() -> None:
     city.tamper(web(city))
     city.settle()
     assert city.condition("Ready")["status"] == "True"
-    assert [d["found"] for d in city.installation["status"]["drift"]] == ["Edited"]
+    assert [d["change"] for d in city.installation["status"]["drift"]] == ["Edited"]
 
 
 def test_news_of_our_own_is_sent_all_the_same() -> None:

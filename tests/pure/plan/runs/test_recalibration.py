@@ -497,8 +497,8 @@ def test_drift_calls_for_a_recalibration() -> None:
     assert plan.revision != first.revision
     assert plan.serving == first.revision
     told = recalibration(city)
-    assert (told["trigger"], told["reason"]) == ("Drift", f"{job}: NSE is 0.2, must be > 0.40")
-    assert told["round"] == f"Drift/{job}#1"
+    assert (told["trigger"], told["reason"]) == ("ModelDrift", f"{job}: NSE is 0.2, must be > 0.40")
+    assert told["round"] == f"ModelDrift/{job}#1"
     city.serving()
     assert city.settle().serving == plan.revision
     assert not [c for c in city.children.values() if c.phase == "monitor" and c.kind == "Job"]

@@ -106,7 +106,7 @@ def test_what_only_moves_on_is_written_once_an_hour() -> None:
     assert facts is not None
     assert facts.records == 1901
     assert renewed.data_sources[0].since == first.data_sources[0].since
-    assert renewed.data_sources[0].looked_at == NOW + timedelta(minutes=60)
+    assert renewed.data_sources[0].probed_at == NOW + timedelta(minutes=60)
 
 
 @pytest.mark.parametrize(

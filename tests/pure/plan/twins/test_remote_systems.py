@@ -391,7 +391,7 @@ def test_a_platform_does_not_wait_for_what_it_never_looks_at(pair: tuple[System,
     shown = status.data_sources[1]
     assert (shown.name, shown.upstream) == (FLOOD, "voorbeeldstad/flood")
     assert (shown.state, shown.reason) == ("Unknown", "InsideCluster")
-    assert (shown.probe, shown.looked_at, shown.conformant) == (None, None, None)
+    assert (shown.probe, shown.probed_at, shown.conformant) == (None, None, None)
     assert (status.sources, status.conformant) == ("1/2", "1/2")
     found = {c.type: (c.status, c.reason, c.message) for c in status.conditions}
     text = f"1 of 2 data sources; inside the city's own cluster, and not looked at from here: {FLOOD}"
