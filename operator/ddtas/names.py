@@ -55,7 +55,7 @@ ANNOTATION_BINDINGS = f"{GROUP}/bindings-digest"
 ANNOTATION_DATA_VERSION = f"{GROUP}/data-version"
 
 # On children that may be changed: digest of what was last asked for. What is there may be otherwise, by hand.
-ANNOTATION_ASKED = f"{GROUP}/asked"
+ANNOTATION_APPLIED = f"{GROUP}/applied-digest"
 
 # On each Job: tells those that the operator made from those that look like it; its key is in the Secret SEAL, beside
 # the Lease.

@@ -208,13 +208,13 @@ def test_children_that_are_changed_in_our_name_are_put_right(city: City, actors:
     editor = actors(Role.EDIT).server
     (deployment,) = flood.children(DEPLOYMENT)
     name, right = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
-    asked = deployment["metadata"]["annotations"][names.ANNOTATION_ASKED]
+    asked = deployment["metadata"]["annotations"][names.ANNOTATION_APPLIED]
     evil = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
             "name": name,
-            "annotations": {names.ANNOTATION_ASKED: asked},
+            "annotations": {names.ANNOTATION_APPLIED: asked},
             "labels": deployment["metadata"]["labels"],
         },
         "spec": {

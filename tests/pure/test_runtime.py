@@ -39,7 +39,7 @@ def _metadata(kind: str) -> dict[str, Any]:
         "generation": 2,
         "creationTimestamp": TIME,
         "labels": labels,
-        "annotations": {names.ANNOTATION_ASKED: "abc", names.ANNOTATION_DATA_VERSION: "1.0.0"},
+        "annotations": {names.ANNOTATION_APPLIED: "abc", names.ANNOTATION_DATA_VERSION: "1.0.0"},
         "ownerReferences": [{"apiVersion": "v1", "kind": "Installation", "name": "flood", "uid": "i-1"}],
         "managedFields": [{"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}],
     }

@@ -8,20 +8,20 @@ An object's owned part has the same digest as the manifest that we applied, unle
 import json
 from typing import Any
 
-from ddtas.names import ANNOTATION_ASKED, FIELD_MANAGER
+from ddtas.names import ANNOTATION_APPLIED, FIELD_MANAGER
 from ddtas.plan.revision import digest
 
 
 def marked(manifest: dict[str, Any], asked: str) -> dict[str, Any]:
     """A manifest with the digest of what it asks for: so an edit by hand can be told from news of ours."""
     metadata = manifest["metadata"]
-    annotations = metadata.get("annotations", {}) | {ANNOTATION_ASKED: asked}
+    annotations = metadata.get("annotations", {}) | {ANNOTATION_APPLIED: asked}
     return manifest | {"metadata": metadata | {"annotations": annotations}}
 
 
 def asked_digest(live: dict[str, Any]) -> str:
     """Digest of what was last asked for, as `marked` wrote it; "" where it did not."""
-    asked = (live["metadata"].get("annotations") or {}).get(ANNOTATION_ASKED)
+    asked = (live["metadata"].get("annotations") or {}).get(ANNOTATION_APPLIED)
     return asked if isinstance(asked, str) else ""
 
 
@@ -45,9 +45,9 @@ def owned_part(live: dict[str, Any]) -> dict[str, Any] | None:
 
 def _unmarked(owned: dict[str, Any]) -> dict[str, Any]:
     metadata = owned.get("metadata", {})
-    if ANNOTATION_ASKED not in metadata.get("annotations", {}):
+    if ANNOTATION_APPLIED not in metadata.get("annotations", {}):
         return owned
-    annotations = {key: value for key, value in metadata["annotations"].items() if key != ANNOTATION_ASKED}
+    annotations = {key: value for key, value in metadata["annotations"].items() if key != ANNOTATION_APPLIED}
     metadata = {key: value for key, value in metadata.items() if key != "annotations"}
     return owned | {"metadata": metadata | ({"annotations": annotations} if annotations else {})}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ddtas.cluster.memory.fields import asked_digest, marked, owned_digest
-from ddtas.names import ANNOTATION_ASKED, FIELD_MANAGER
+from ddtas.names import ANNOTATION_APPLIED, FIELD_MANAGER
 from ddtas.plan.children.diff import desired_digest
 
 Json = dict[str, Any]
@@ -288,8 +288,8 @@ def test_nothing_is_changed_by_looking() -> None:
 def test_the_mark_of_what_was_asked_for_is_no_part_of_it() -> None:
     asked = desired_digest(WANTED)
     sent = marked(WANTED, asked)
-    assert sent["metadata"]["annotations"][ANNOTATION_ASKED] == asked
-    assert ANNOTATION_ASKED not in WANTED["metadata"].get("annotations", {})
+    assert sent["metadata"]["annotations"][ANNOTATION_APPLIED] == asked
+    assert ANNOTATION_APPLIED not in WANTED["metadata"].get("annotations", {})
     body = live()
     annotations = body["metadata"].setdefault("annotations", {})
     owned = next(
@@ -298,6 +298,6 @@ def test_the_mark_of_what_was_asked_for_is_no_part_of_it() -> None:
         if (e["manager"], e["operation"]) == (FIELD_MANAGER, "Apply") and not e.get("subresource")
     )
     fields = owned["f:metadata"].setdefault("f:annotations", {})
-    annotations[ANNOTATION_ASKED], fields[f"f:{ANNOTATION_ASKED}"] = asked, {}
+    annotations[ANNOTATION_APPLIED], fields[f"f:{ANNOTATION_APPLIED}"] = asked, {}
     assert asked_digest(body) == asked
     assert owned_digest(body) == asked
