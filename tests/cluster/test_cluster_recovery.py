@@ -149,7 +149,7 @@ def _looked_at(town: City, case: Case) -> None:
     """What the contract alone refuses is refused before the first look, which then adds to the message."""
     known = town.known(case.name)
     known.wait_for(case.step, "False", case.reason)
-    told = "not looked at yet"
+    told = "not probed yet"
     town.cluster.wait("a look", lambda: told not in condition(known.body(), case.step)["message"])
 
 

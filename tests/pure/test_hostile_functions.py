@@ -18,8 +18,7 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import periods, space, units
 from ddtas.errors import DdtasError, InvalidObject, KubeconfigError, ResultError, printable
-from ddtas.plan import products, quantity
-from ddtas.plan.matching import checks
+from ddtas.plan import products, quantity, version_range
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote import kubeconfig
 from ddtas.plan.revision import digest
@@ -120,7 +119,7 @@ def test_recalibration_at_the_end_of_time() -> None:
 def test_versions() -> None:
     for text in TEXTS:
         for other in ("1.2.0", ">=1.0.0 <2.0.0", text):
-            quietly(checks.within, text, other)
+            quietly(version_range.within, text, other)
             quietly(versions_.in_range, other, text)
             quietly(versions_.precedes, text, other)
 

@@ -5,6 +5,7 @@ A source fits when no check is NotMet on either side and each check is Met on at
 pass, nor as a fail of the source.
 """
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +14,12 @@ from ddtas.api.base import Verdict
 from ddtas.api.installation_status import Binding, Check, NearMiss
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
-from ddtas.plan.matching import checks
-from ddtas.plan.matching.checks import Circumstances, Comparison
+from ddtas.plan.matching.checks import Circumstances, all_of
+from ddtas.plan.matching.comparison import MET, NOT_MET, OTHER_DATA, UNKNOWN, Comparison
+from ddtas.plan.matching.times import expiry
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.turns import Turns, in_turns
-
-MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 
 # Where it is the twin that makes the data which is to be named, and not the data.
 _OF_THE_UPSTREAM = (Reason.UPSTREAM_NOT_SERVING, Reason.OTHER_CLUSTER)
@@ -29,28 +29,11 @@ _MAX_MISSING = 16
 _MOST_CHECKS, _MOST_LINES = 640, 320
 
 
-def match(
-    requirement: DataRequirement,
-    source: DataSource,
-    observation: SourceObservation | None,
-    circumstances: Circumstances,
-) -> tuple[Check, ...]:
-    """Check one requirement against one source, by contract and by what was measured.
-
-    Args:
-        requirement: what the app needs.
-        source: what the city offers.
-        observation: what the probe last knew; None when it has not looked.
-        circumstances: periods, moment and area.
-
-    Returns:
-        All checks, also those that are Met, in a fixed order.
-    """
-    return _shown(checks.all_of(requirement, source, observation, circumstances))
-
-
-def _shown(comparisons: Iterable[Comparison]) -> tuple[Check, ...]:
-    return tuple(Check(name=o.name, declared=o.declared, measured=o.measured, message=o.say()) for o in comparisons)
+def shown(comparisons: Iterable[Comparison]) -> tuple[Check, ...]:
+    """Comparisons as a status shows them."""
+    return tuple(
+        Check(name=c.name, declared=c.declared, measured=c.measured, message=c.describe()) for c in comparisons
+    )
 
 
 def verdict(comparisons: Iterable[Comparison | Check]) -> Verdict:
@@ -67,35 +50,45 @@ def verdict(comparisons: Iterable[Comparison | Check]) -> Verdict:
 class _Candidate:
     """A source, and how near it comes.
 
-    The comparisons of its checks are not kept: of five hundred candidates five are shown, and it is keeping the others
-    that takes the time (garbage collection).
+    Of five hundred candidates five are shown, and only these keep their comparisons: keeping all of them is what takes
+    the time (garbage collection).
     """
 
-    __slots__ = ("_ask", "distance", "source", "verdict")
+    __slots__ = ("_compare", "_comparisons", "distance", "source", "verdict")
 
-    def __init__(self, source: DataSource, ask: Callable[[], list[Comparison]]) -> None:
+    def __init__(self, source: DataSource, compare: Callable[[], list[Comparison]]) -> None:
         self.source = source
-        self._ask = ask
-        comparisons = ask()
+        self._compare = compare
+        comparisons = compare()
+        self._comparisons: list[Comparison] | None = comparisons
         self.verdict = verdict(comparisons)
-        # What it is about; what fails, by how much it takes to mend it; what is not known; the name, to be stable.
+        # What it is about; what fails, by how much it takes to fix it; what is not known; the name, to be stable.
         foreign = failed = unknown = 0
         for comparison in comparisons:
             if comparison.fails:
-                foreign += comparison.distance == checks.OTHER_DATA
+                foreign += comparison.distance == OTHER_DATA
                 failed += comparison.distance
             elif not comparison.holds:
                 unknown += 1
         self.distance = (foreign, failed, unknown, source.name)
 
+    def forget(self) -> None:
+        """Keep no comparisons; they are made again where they are needed all the same."""
+        self._comparisons = None
+
+    def _kept(self) -> list[Comparison]:
+        if self._comparisons is None:
+            self._comparisons = self._compare()
+        return self._comparisons
+
     def checks(self) -> tuple[Check, ...]:
         """All checks, as they are shown."""
-        return _shown(self._ask())
+        return shown(self._kept())
 
     def missing(self) -> tuple[str, ...]:
-        """What stands between the source and a fit, in words: what takes most to mend first."""
-        lacking = sorted((o for o in self._ask() if not o.holds), key=lambda o: (not o.fails, -o.distance))
-        return tuple(o.say() for o in lacking[:_MAX_MISSING])
+        """What stands between the source and a fit, in words: what takes most to fix first."""
+        lacking = sorted((c for c in self._kept() if not c.holds), key=lambda c: (not c.fails, -c.distance))
+        return tuple(c.describe() for c in lacking[:_MAX_MISSING])
 
 
 def bounded(bindings: Sequence[Binding]) -> tuple[Binding, ...]:
@@ -131,25 +124,6 @@ class Bound:
     until: datetime | None = None
 
 
-def _unmet(requirement: DataRequirement, best: _Candidate, observation: SourceObservation | None) -> tuple[Reason, str]:
-    """Why the best candidate is no fit (yet)."""
-    name = f"requirement {requirement.name}"
-    if best.verdict is UNKNOWN and observation is None:
-        return Reason.PROBING, f"{name}: data source {best.source.name} has not been looked at yet"
-    if best.verdict is UNKNOWN and observation is not None and observation.reason in _OF_THE_UPSTREAM:
-        text = f"{name}: data source {best.source.name}: {observation.message}"
-        return Reason.named(observation.reason), text
-    # What is inside a city's own cluster was not read, and no fault is known: its contract lacks something.
-    inside = observation is not None and observation.reason == Reason.INSIDE_CLUSTER
-    if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable" and not inside:
-        why = f"{observation.reason}: {observation.message}"
-        return Reason.DATA_SOURCE_UNREACHABLE, f"{name}: data source {best.source.name} cannot be read: {why}"
-    return (
-        Reason.REQUIREMENT_NOT_MET,
-        f"{name}: no data source fits; nearest is {best.source.name}: {'; '.join(best.missing())}",
-    )
-
-
 @in_turns
 def bind(
     requirement: DataRequirement,
@@ -161,53 +135,87 @@ def bind(
     """Find the source for a requirement.
 
     An explicit choice wins. Exactly one fit binds by itself. Several are a question to the user, never a guess.
+
+    Args:
+        requirement: what the app needs.
+        sources: what the city has.
+        observations: what the probes last knew, by the name of the source; none where no probe has ended yet.
+        circumstances: periods, moment and area.
+        choice: the name of the source that the user chose; None where nobody did.
     """
 
     def candidate(source: DataSource) -> _Candidate:
         seen, chosen = observations.get(source.name), choice is not None
-        return _Candidate(source, lambda: checks.all_of(requirement, source, seen, circumstances, chosen=chosen))
+        return _Candidate(source, lambda: all_of(requirement, source, seen, circumstances, chosen=chosen))
 
-    candidates = []
+    candidates: list[_Candidate] = []
+    nearest: list[_Candidate] = []
     for source in sources:
         if choice is None or source.name == choice:
             candidates.append(candidate(source))
+            insort(nearest, candidates[-1], key=lambda c: c.distance)
+            if len(nearest) > _MAX_NEAR_MISSES:
+                nearest.pop().forget()
             yield
-    candidates.sort(key=lambda c: c.distance)
-    fits = [c for c in candidates if c.verdict is MET]
-    name = f"requirement {requirement.name}"
     if not candidates:
-        message = f"{name}: the platform has no data source" + (f" {choice}" if choice else " at all")
+        which = choice or "at all"
+        message = f"requirement {requirement.name}: the platform has no data source {which}"
         reason = Reason.BINDING_INVALID if choice else Reason.REQUIREMENT_NOT_MET
         return Bound(Binding(requirement=requirement.name, verdict=NOT_MET), reason, message)
-    best = candidates[0]
+    fits = sorted((c for c in candidates if c.verdict is MET), key=lambda c: c.distance)
+    if len(fits) > 1:
+        return _ambiguous(requirement, fits)
     # A source that fits but for a probe that is under way could make the choice ambiguous, so it is waited for.
     pending = [c for c in candidates if c.verdict is UNKNOWN and observations.get(c.source.name) is None]
-    if len(fits) == 1 and not pending:
-        source = fits[0].source
-        binding = Binding(
-            requirement=requirement.name,
-            verdict=MET,
-            data_source=source.name,
-            contract_version=source.contract.version,
-            checks=fits[0].checks(),
-        )
-        until = None
-        if requirement.freshness is not None:
-            until = checks.expiry(requirement.freshness, observations[source.name].facts)
-        return Bound(binding, Reason.BOUND, f"{requirement.name} ← {source.name} ({source.contract.version})", until)
-    if len(fits) > 1:
-        names = ", ".join(c.source.name for c in fits)
-        message = f"{name}: {len(fits)} data sources fit ({names}): choose one in spec.bindings"
-        near = tuple(NearMiss(data_source=c.source.name, missing=("fits",)) for c in fits[:_MAX_NEAR_MISSES])
-        return Bound(
-            Binding(requirement=requirement.name, verdict=UNKNOWN, near_misses=near), Reason.BINDING_AMBIGUOUS, message
-        )
-    shown = pending[0] if fits else best
-    reason, message = _unmet(requirement, shown, observations.get(shown.source.name))
-    near = tuple(
-        NearMiss(data_source=c.source.name, missing=c.missing())
-        for c in candidates[:_MAX_NEAR_MISSES]
-        if c.verdict is not MET
+    if fits and not pending:
+        return _fitting(requirement, fits[0], observations)
+    best = min(pending, key=lambda c: c.distance) if fits else nearest[0]
+    return _unmet(requirement, best, nearest, observations.get(best.source.name))
+
+
+def _fitting(requirement: DataRequirement, fit: _Candidate, observations: Mapping[str, SourceObservation]) -> Bound:
+    name, version = fit.source.name, fit.source.contract.version
+    binding = Binding(
+        requirement=requirement.name, verdict=MET, data_source=name, contract_version=version, checks=fit.checks()
     )
-    binding = Binding(requirement=requirement.name, verdict=shown.verdict, checks=shown.checks(), near_misses=near)
-    return Bound(binding, reason, message)
+    until = None
+    if requirement.freshness is not None:
+        until = expiry(requirement.freshness, observations[name].facts)
+    return Bound(binding, Reason.BOUND, f"{requirement.name} ← {name} ({version})", until)
+
+
+def _ambiguous(requirement: DataRequirement, fits: Sequence[_Candidate]) -> Bound:
+    names = ", ".join(c.source.name for c in fits)
+    near = tuple(NearMiss(data_source=c.source.name, missing=("fits",)) for c in fits[:_MAX_NEAR_MISSES])
+    return Bound(
+        Binding(requirement=requirement.name, verdict=UNKNOWN, near_misses=near),
+        Reason.BINDING_AMBIGUOUS,
+        f"requirement {requirement.name}: {len(fits)} data sources fit ({names}): choose one in spec.bindings",
+    )
+
+
+def _unmet(
+    requirement: DataRequirement,
+    best: _Candidate,
+    nearest: Sequence[_Candidate],
+    observation: SourceObservation | None,
+) -> Bound:
+    """No fit (yet): `best` is the candidate to show, of which `observation` is known."""
+    reason, why = _why_unmet(best, observation)
+    near = tuple(NearMiss(data_source=c.source.name, missing=c.missing()) for c in nearest if c.verdict is not MET)
+    binding = Binding(requirement=requirement.name, verdict=best.verdict, checks=best.checks(), near_misses=near)
+    return Bound(binding, reason, f"requirement {requirement.name}: {why}")
+
+
+def _why_unmet(best: _Candidate, observation: SourceObservation | None) -> tuple[Reason, str]:
+    name = best.source.name
+    if best.verdict is UNKNOWN and observation is None:
+        return Reason.PROBING, f"data source {name} has not been probed yet"
+    if best.verdict is UNKNOWN and observation is not None and observation.reason in _OF_THE_UPSTREAM:
+        return Reason.named(observation.reason), f"data source {name}: {observation.message}"
+    # What is inside a city's own cluster was not read, and no fault is known: its contract lacks something.
+    inside = observation is not None and observation.reason == Reason.INSIDE_CLUSTER
+    if best.verdict is UNKNOWN and observation is not None and observation.state != "Reachable" and not inside:
+        why = f"{observation.reason}: {observation.message}"
+        return Reason.DATA_SOURCE_UNREACHABLE, f"data source {name} cannot be read: {why}"
+    return Reason.REQUIREMENT_NOT_MET, f"no data source fits; nearest is {name}: {'; '.join(best.missing())}"

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ddtas.api.base import Verdict
 from ddtas.api.platform import DataSource
 from ddtas.data.measured import SourceFacts
-from ddtas.plan.matching import checks
-from ddtas.plan.matching.checks import Comparison
+from ddtas.plan.matching import places, quality, times
+from ddtas.plan.matching.comparison import Comparison
+from ddtas.plan.matching.fields import Fields, field
 
 # The extent that was found may be smaller than the promised one: points seldom lie in its corners.
 _EXTENT_PERCENT = 50
@@ -39,31 +40,33 @@ def conformance(source: DataSource, facts: SourceFacts, probed_at: datetime) -> 
     """
     comparisons = _comparisons(source, facts, probed_at)
     measured = {o.measured for o in comparisons}
-    faults = tuple(o.say().removeprefix("needs ") for o in comparisons if o.measured is Verdict.NOT_MET)[:_MAX_FAULTS]
+    faults = tuple(o.describe().removeprefix("needs ") for o in comparisons if o.measured is Verdict.NOT_MET)[
+        :_MAX_FAULTS
+    ]
     verdict = Verdict.NOT_MET if faults else Verdict.MET if Verdict.MET in measured else Verdict.UNKNOWN
     return Conformance(verdict, faults)
 
 
 def _comparisons(source: DataSource, facts: SourceFacts, probed_at: datetime) -> list[Comparison]:
     contract = source.contract
-    there = checks.Fields.of(contract, facts)
-    comparisons = [checks.field(f, there) for f in contract.fields]
+    there = Fields.of(contract, facts)
+    comparisons = [field(f, there) for f in contract.fields]
     if contract.geometry_type is not None:
-        comparisons.append(checks.geometry((contract.geometry_type,), contract.geometry_type, facts))
+        comparisons.append(places.geometry((contract.geometry_type,), contract.geometry_type, facts))
     if contract.crs is not None:
-        comparisons.append(checks.crs((contract.crs,), contract.crs, facts))
+        comparisons.append(places.crs((contract.crs,), contract.crs, facts))
     if contract.extent is not None:
         where = "the promised extent"
-        comparisons.append(checks.coverage(contract.extent, _EXTENT_PERCENT, contract.extent, facts, where))
+        comparisons.append(places.coverage(contract.extent, _EXTENT_PERCENT, contract.extent, facts, where))
     if contract.temporal_extent is not None:
-        comparisons.append(checks.period(contract.temporal_extent, contract.temporal_extent, facts))
+        comparisons.append(times.period(contract.temporal_extent, contract.temporal_extent, facts))
     if contract.time_resolution is not None:
-        comparisons.append(checks.time_resolution(contract.time_resolution, contract.time_resolution, facts))
+        comparisons.append(times.time_resolution(contract.time_resolution, contract.time_resolution, facts))
     if contract.freshness is not None:
-        comparisons.append(checks.freshness(contract.freshness, contract.freshness, facts, probed_at))
+        comparisons.append(times.freshness(contract.freshness, contract.freshness, facts, probed_at))
     if contract.records is not None:
-        comparisons.append(checks.records(contract.records, contract.records, facts))
-    comparisons += [checks.quality(rule, source, facts) for rule in contract.quality]
+        comparisons.append(quality.records(contract.records, contract.records, facts))
+    comparisons += [quality.rule(rule, source, facts) for rule in contract.quality]
     comparisons += [_complete(f.name, facts) for f in contract.fields if f.required]
     return comparisons
 

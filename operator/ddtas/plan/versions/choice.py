@@ -14,9 +14,9 @@ import semver
 from ddtas import names
 from ddtas.api.installation import InstallationSpec
 from ddtas.api.listing import AppListing, Version
-from ddtas.plan.matching.checks import within
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.snapshot import Snapshot
+from ddtas.plan.version_range import within
 from ddtas.plan.versions import past
 
 STABLE = "stable"  # the channel of a version, and of an Installation, that names none

@@ -92,7 +92,7 @@ def test_a_plan_half_way_shows_the_rest() -> None:
 NOT_KNOWN: dict[str, tuple[Any, str, str]] = {
     "no platform yet": (lambda c: setattr(c, "platform", None), "PlatformNotFound", "there is no MunicipalityPlatform"),
     "no listing yet": (lambda c: setattr(c, "listing", None), "ListingNotFound", "there is no AppListing"),
-    "a source that was not looked at": (lambda c: c.observations.clear(), "Probing", "has not been looked at yet"),
+    "a source that was not looked at": (lambda c: c.observations.clear(), "Probing", "has not been probed yet"),
     "no credentials yet": (lambda c: c.secrets.clear(), "CredentialsMissing", "Secret water-board is not there"),
     "refused": (lambda c: c.edit(version="9.9.9"), "VersionNotFound", "has no version 9.9.9"),
 }

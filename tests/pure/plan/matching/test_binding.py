@@ -17,6 +17,7 @@ from builders import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from plan.matching.kit import match
 
 from ddtas.api.base import Verdict
 from ddtas.api.installation import Windows
@@ -24,8 +25,9 @@ from ddtas.api.installation_status import Check
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.plan.matching.binding import bind, match, verdict
-from ddtas.plan.matching.checks import Circumstances, needed_days
+from ddtas.plan.matching.binding import bind, verdict
+from ddtas.plan.matching.checks import Circumstances
+from ddtas.plan.matching.times import needed_days
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.schema.types import Window

@@ -7,6 +7,7 @@ import pytest
 from builders import CALIBRATION_WINDOW, VALIDATION_WINDOW, platform_body
 from hypothesis import given
 from hypothesis import strategies as st
+from plan.matching.kit import match
 
 from ddtas.api.base import Verdict
 from ddtas.api.installation import Windows
@@ -16,9 +17,10 @@ from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import periods, questions, space, units
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
-from ddtas.plan.matching.binding import Bound, bind, match, verdict
-from ddtas.plan.matching.checks import Circumstances, within
+from ddtas.plan.matching.binding import Bound, bind, verdict
+from ddtas.plan.matching.checks import Circumstances
 from ddtas.plan.snapshot import SourceObservation
+from ddtas.plan.version_range import within
 from ddtas.schema.types import Window
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN

@@ -1,0 +1,93 @@
+"""When the data is of: its period, its steps, and how fresh it is."""
+
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from ddtas.api.installation import Windows
+from ddtas.api.requirements import DataRequirement
+from ddtas.data.meaning import periods
+from ddtas.data.measured import SourceFacts
+from ddtas.plan.matching.comparison import MET, Comparison, data_gives, needs, verdict_of
+from ddtas.schema.types import Window
+
+
+def needed_days(requirement: DataRequirement, windows: Windows) -> Window:
+    """The days that the data must cover: both windows, and the warm-up before the first."""
+    start = min(windows.calibration.start, windows.validation.start)
+    end = max(windows.calibration.end, windows.validation.end)
+    return _days(start, end, requirement.warm_up_days or 0)
+
+
+@lru_cache(maxsize=1024)
+def _days(start: str, end: str, before: int) -> Window:
+    earliest = date.fromisoformat(start)
+    first = earliest - min(timedelta(days=before), earliest - date.min)
+    return Window(start=first.isoformat(), end=end)
+
+
+def period(days: Window, declared: Window | None, facts: SourceFacts | None) -> Comparison:
+    """The days from the first to the last that are needed."""
+    first, last = (facts.first, facts.last) if facts else (None, None)
+    promised = verdict_of(_covers(declared.start, declared.end, days) if declared else None)
+    measured = verdict_of(_covers(first, last, days) if facts else None)
+
+    def say() -> str:
+        by_contract = f"the contract promises {declared}" if declared else "the contract gives no period"
+        in_data = None
+        if measured is not MET and first is not None:
+            in_data = f"the data runs {first[:10]}…{last[:10] if last else '(end not read)'}"
+        return needs(str(days), by_contract, in_data)
+
+    return Comparison("period", promised, measured, say)
+
+
+def _covers(first: str | None, last: str | None, days: Window) -> bool | None:
+    if first is not None and first[:10] > days.start:
+        return False
+    if last is not None and last[:10] < days.end:
+        return False
+    return None if first is None or last is None else True
+
+
+def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None) -> Comparison:
+    """The step between records."""
+    found = facts.time_resolution if facts else None
+    return Comparison(
+        "time resolution",
+        verdict_of(None if declared is None else periods.same(declared, wanted)),
+        verdict_of(None if found is None else periods.same(found, wanted)),
+        lambda: needs(
+            f"{periods.rhythm(wanted)} values",
+            f"the contract says {periods.rhythm(declared) if declared else 'nothing'}",
+            data_gives(periods.rhythm(found) if found else None, facts, "timeResolution"),
+        ),
+    )
+
+
+def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, probed_at: datetime) -> Comparison:
+    """The age of the newest record when the data was probed: what came since is not known."""
+    most = periods.span(wanted)
+    promise = periods.span(declared) if declared else None
+    due = expiry(wanted, facts)
+    measured = verdict_of(None if due is None else probed_at <= due)
+    last = facts.last if facts else None
+    return Comparison(
+        "freshness",
+        verdict_of(None if promise is None or most is None else promise <= most),
+        measured,
+        lambda: needs(
+            f"a newest record of at most {wanted} old",
+            f"the contract says {declared or 'nothing'}",
+            None if measured is MET else f"the newest is of {last}" if last else data_gives(None, facts, "last"),
+        ),
+    )
+
+
+def expiry(wanted: str, facts: SourceFacts | None) -> datetime | None:
+    """Until when the newest record is young enough; None where it is not known."""
+    newest = periods.end_of(facts.last) if facts and facts.last else None
+    most = periods.span(wanted)
+    try:
+        return newest + most if newest is not None and most is not None else None
+    except OverflowError:
+        return None
