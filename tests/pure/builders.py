@@ -2,21 +2,24 @@
 
 import copy
 import json
+import marshal
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
+from ddtas.api.base import Resource
 from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import DataSource, MunicipalityPlatform
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.plan.children.diff import diff
+from ddtas.plan.children.diff import desired_digest, diff
+from ddtas.plan.children.manifests import Desired
 from ddtas.plan.children.volumes import CLAIM, imagined
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.plan import Plan
@@ -37,6 +40,7 @@ from ddtas.plan.status.installation import installation_status
 from ddtas.settings import StorePolicy
 
 JsonObject = dict[str, Any]
+R = TypeVar("R", bound=Resource)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -72,6 +76,16 @@ def platform_body() -> JsonObject:
 def installation_body() -> JsonObject:
     """The example's Installation."""
     return example("installation.yaml", "Installation")
+
+
+def parsed(model: type[R], body: JsonObject) -> R:
+    """What the operator makes of an object. What was read before is not read again: models are frozen."""
+    return _parsed(model, marshal.dumps(body, 2))  # in version 2, the same objects are the same bytes
+
+
+@lru_cache(maxsize=200)
+def _parsed(model: type[R], body: bytes) -> R:
+    return model.parse(marshal.loads(body))  # noqa: S302 - our own
 
 
 def version(**changes: Any) -> Version:
@@ -135,6 +149,7 @@ class City:
     capabilities: MeasuredCapabilities = field(default_factory=MeasuredCapabilities)
     now: datetime = NOW
     started: list[str] = field(default_factory=list)  # names of Jobs, each time that one was made
+    sent: dict[str, JsonObject] = field(default_factory=dict)  # by the uid that `_put` gives, what was sent
     _serial: int = 0
 
     # ---- what the operator does ----
@@ -146,9 +161,9 @@ class City:
             now=self.now,
             policy=self.policy,
             kubernetes_version=self.kubernetes_version,
-            installation=Installation.parse(self.installation),
-            listing=AppListing.parse(listing) if isinstance(listing, dict) else listing,
-            platform=MunicipalityPlatform.parse(platform) if isinstance(platform, dict) else platform,
+            installation=parsed(Installation, self.installation),
+            listing=parsed(AppListing, listing) if isinstance(listing, dict) else listing,
+            platform=parsed(MunicipalityPlatform, platform) if isinstance(platform, dict) else platform,
             workload_namespace=self.workload_namespace,
             capabilities=self.capabilities,
             observations=dict(self.observations),
@@ -177,27 +192,50 @@ class City:
     def settle(self) -> Plan:
         """Reconcile until nothing changes any more; fails where it does not come to rest."""
         for _ in range(12):
-            before = (dict(self.children), _without_times(self.installation.get("status")))
+            before = (dict(self.children), without_times(self.installation.get("status")))
             plan = self.reconcile()
-            if before == (self.children, _without_times(self.installation.get("status"))):
+            if before == (self.children, without_times(self.installation.get("status"))):
                 return plan
         raise AssertionError(f"does not come to rest: {plan.findings}")
 
     def _apply(self, plan: Plan) -> ChangeSet:
+        """What must be sent is judged here by whole manifests, and the operator's own comparison must agree."""
         inventory = {(i["kind"], i["name"]) for i in self.installation.get("status", {}).get("inventory", ())}
-        found = diff(plan.desired, plan.prune, self.children, inventory, not plan.report_drift)
-        for send in found.sends:
-            self._put(send.desired.manifest, send.digest, self.children.get(send.desired.key))
-        for key in found.removes:
+        verdicts = {d.key: self._verdict(d, plan.report_drift, inventory) for d in plan.desired}
+        removed = tuple(key for key in plan.prune if key in self.children and key not in verdicts)
+        compared = diff(plan.desired, plan.prune, self.children, inventory, not plan.report_drift)
+        of_operator = {s.desired.key: "Changed" if s.exists else "Created" for s in compared.sends}
+        of_operator |= {(d.kind, d.name): d.found for d in compared.drifted}
+        assert of_operator == {key: verdict for key, verdict in verdicts.items() if verdict}
+        assert compared.removes == removed
+        manifests = {d.key: d.manifest for d in plan.desired}
+        created = tuple(key for key, verdict in verdicts.items() if verdict == "Created")
+        changed = tuple(key for key, verdict in verdicts.items() if verdict == "Changed")
+        for key in (*created, *changed):
+            self._put(manifests[key])
+        for key in removed:
             self.delete(key)
-        created = tuple(s.desired.key for s in found.sends if not s.exists)
-        changed = tuple(s.desired.key for s in found.sends if s.exists)
-        uids = {key: c.uid for key, c in self.children.items() if key in {s.desired.key for s in found.sends}}
-        return ChangeSet(created, changed, found.removes, found.drifted, uids=uids)
+        uids = {key: self.children[key].uid for key in (*created, *changed)}
+        return ChangeSet(created, changed, removed, compared.drifted, uids=uids)
 
-    def _put(self, manifest: JsonObject, digest: str, there: Child | None) -> None:
+    def _verdict(self, wanted: Desired, only_report: bool, inventory: set[Key]) -> str:
+        """What becomes of one object: Created, Changed, or what is only reported; "" where it is as it should be."""
+        child = self.children.get(wanted.key)
+        if child is None:
+            return "Missing" if only_report and wanted.key in inventory and not wanted.once else "Created"
+        if wanted.once or child.deleting:
+            return ""
+        if self.sent.get(child.uid) != _placeless(wanted.manifest):
+            return "Changed"
+        if child.applied == child.asked:
+            return ""
+        return "Edited" if only_report else "Changed"
+
+    def _put(self, manifest: JsonObject) -> None:
         self._serial += 1
         kind, name = manifest["kind"], manifest["metadata"]["name"]
+        there, digest, uid = self.children.get((kind, name)), desired_digest(manifest), f"uid-{self._serial}"
+        self.sent[uid] = _placeless(manifest)
         labels = manifest["metadata"]["labels"]
         facts: Any = there.facts if there is not None else None
         if facts is None and kind == "Job":
@@ -211,7 +249,7 @@ class City:
         self.children[(kind, name)] = Child(
             kind=kind,
             name=name,
-            uid=f"uid-{self._serial}",
+            uid=uid,
             resource_version=self._serial,
             revision=labels.get("ddtas.nl/revision", ""),
             component=labels.get("ddtas.nl/component", ""),
@@ -331,6 +369,11 @@ class City:
         return {c.kind for c in self.children.values() if c.revision == revision}
 
 
+def _placeless(manifest: JsonObject) -> JsonObject:
+    """A manifest without its namespace: where an object is, is a part of its identity."""
+    return manifest | {"metadata": {k: v for k, v in manifest["metadata"].items() if k != "namespace"}}
+
+
 def _as_stored(asked: ClaimFacts, there: ClaimFacts | None) -> ClaimFacts:
     """A claim as it is after an apply: a new one has no volume, and one that had a volume keeps it."""
     if there is None:
@@ -346,7 +389,8 @@ def _as_go_writes(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _without_times(status: JsonObject | None) -> Any:
+def without_times(status: JsonObject | None) -> JsonObject | None:
+    """A status without the moments at which its conditions changed. What is written later does not change it."""
     if status is None:
         return None
     bare = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]

@@ -1,13 +1,14 @@
 """Several Installations on several platforms, in memory: each a City of its own that sees the others' products."""
 
 import copy
+import marshal
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from builders import REACHABLE, City, JsonObject, installation_body, listing_body, platform_body
+from builders import REACHABLE, City, JsonObject, installation_body, listing_body, platform_body, without_times
 
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.cluster.memory.world import World
+from ddtas.cluster.memory.world import Collection, World
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.remote.identity import namespace_of
@@ -108,6 +109,7 @@ class System:
         self.platforms: dict[tuple[str, str], JsonObject] = {}
         self.seen: dict[str, SourceObservation] = {}  # of products that are not seen as LOOKED_AT
         self._version = 1
+        self._told: dict[tuple[str, str, str], tuple[bytes, Any, int]] = {}
 
     def platform(self, namespace: str = "voorbeeldstad", **spec: Any) -> JsonObject:
         """Make a platform, or edit it."""
@@ -144,18 +146,30 @@ class System:
     def publish(self, *twins: Twin) -> None:
         """Let the others see what these are now, as a watch does; and all platforms."""
         for body in self.platforms.values():
-            self._version += 1
-            self.world.platforms.put(body | {"metadata": body["metadata"] | {"resourceVersion": str(self._version)}})
+            self._tell(self.world.platforms, body)
         for twin in twins:
-            self._version += 1
-            version = {"resourceVersion": str(self._version)}
             assert isinstance(twin.listing, dict)
-            self.world.listings.put(twin.listing | {"metadata": twin.listing["metadata"] | version})
-            self.world.installations.put(twin.installation | {"metadata": twin.installation["metadata"] | version})
+            self._tell(self.world.listings, twin.listing)
+            self._tell(self.world.installations, twin.installation)
+
+    def _tell(self, collection: Collection[Any], body: JsonObject) -> None:
+        """A watch has an event of what changed; the API server counts the changes, and those of the spec."""
+        metadata, content = body["metadata"], marshal.dumps(body, 2)
+        key = (body["kind"], metadata.get("namespace", ""), metadata["name"])
+        told, spec, generation = self._told.get(key, (b"", None, 0))
+        if told == content:
+            return
+        self._version += 1
+        generation += spec != body["spec"]
+        self._told[key] = (content, copy.deepcopy(body["spec"]), generation)
+        collection.put(
+            body | {"metadata": metadata | {"resourceVersion": str(self._version), "generation": generation}}
+        )
 
     def remove(self, twin: Twin) -> None:
         """Delete an Installation that nothing holds."""
         del self.twins[twin.ref]
+        del self._told["Installation", twin.ref.namespace, twin.ref.name]
         self.world.installations.remove(twin.ref)
 
     def graph(self, products: dict[str, Product]) -> dict[Ref, frozenset[Ref]]:
@@ -207,7 +221,4 @@ class System:
 
     @staticmethod
     def _state(twin: Twin) -> Any:
-        status = copy.deepcopy(twin.installation.get("status", {}))
-        for condition in status.get("conditions", ()):
-            del condition["lastTransitionTime"]
-        return dict(twin.children), status
+        return dict(twin.children), without_times(twin.installation.get("status"))

@@ -49,7 +49,7 @@ def diff(
 
     Args:
         desired: what should be there.
-        prune: what should not.
+        prune: what should not, unless it is desired.
         there: what is.
         inventory: what was made before: of it, what is not there now was deleted by hand.
         correct: whether changes by hand are put right.
@@ -71,5 +71,7 @@ def diff(
             drifted.append(DriftedItem(kind=kind, name=name, change="Edited"))
         else:
             sends.append(Send(wanted, asked, exists=child is not None))
-    removes = tuple(key for key in prune if key in there)
+    # A Service that goes back to what served is of the revision that is pruned, until it is sent.
+    wanted_keys = {wanted.key for wanted in desired}
+    removes = tuple(key for key in prune if key in there and key not in wanted_keys)
     return Diff(tuple(sends), removes, tuple(sorted(drifted, key=lambda item: (item.kind, item.name))))
