@@ -9,8 +9,8 @@ from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.cluster.remote.place import Place
 from ddtas.names import NamespacedName
-from ddtas.plan.reasons import Reason
-from ddtas.plan.remote.identity import judge
+from ddtas.plan.reasons import Reason, Refusal
+from ddtas.plan.remote.identity import obstacle
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.publish import Publisher
 
@@ -46,10 +46,10 @@ class RemoteWork:
         key = (installation.metadata.namespace, installation.spec.platform)
         place = clusters.place(key)
         if place is None or not isinstance(platform, MunicipalityPlatform):
-            reason, message = why_not(clusters, key, platform)
+            blocked = obstacle_of(clusters, key, platform)
             # News of the cluster brings it here again. Until there is some, what was said before holds.
-            if reason is not Reason.CLUSTER_CONNECTING or not installation.status.conditions:
-                await self._publisher.hold(installation, reason, message)
+            if blocked.reason is not Reason.CLUSTER_CONNECTING or not installation.status.conditions:
+                await self._publisher.hold(installation, blocked.reason, blocked.message)
             return None
         with clusters.slot(key) as free:
             if not free:
@@ -63,16 +63,8 @@ class RemoteWork:
             return await self._bring(installation, place)
 
 
-def why_not(
-    clusters: Clusters, key: NamespacedName, platform: MunicipalityPlatform | Unreadable | None
-) -> tuple[Reason, str]:
-    """Why nothing can be done on a platform's cluster; CLUSTER_CONNECTING where that will show in a moment."""
-    if platform is None:
-        return Reason.PLATFORM_NOT_FOUND, f"MunicipalityPlatform {key[1]} is gone, and with it the kubeconfig"
-    if isinstance(platform, Unreadable):
-        return Reason.PLATFORM_INVALID, f"MunicipalityPlatform {key[1]}: {platform.fault}"
-    if platform.spec.cluster is None:
-        return Reason.KUBECONFIG_MISSING, f"platform {key[1]} names no cluster any more, as it did"
-    finding, _ = judge(platform, clusters.observation(key))
-    reason = Reason.CLUSTER_CONNECTING if finding.status == "True" else finding.reason
-    return reason, f"platform {key[1]}: {finding.message}"
+def obstacle_of(clusters: Clusters, key: NamespacedName, platform: MunicipalityPlatform | Unreadable | None) -> Refusal:
+    """Why nothing can be done on a platform's cluster."""
+    readable = platform if isinstance(platform, MunicipalityPlatform) else None
+    fault = platform.fault if isinstance(platform, Unreadable) else None
+    return obstacle(key[1], readable, fault, clusters.observation(key))

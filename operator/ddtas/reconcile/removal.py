@@ -1,33 +1,37 @@
-"""Installations that are deleted: whom they wait for, what is removed, and what stays."""
+"""Installations that are deleted, or gone: carries out what `plan/decision/removal.py` decides."""
 
 import logging
+from collections.abc import Iterable
 
 from ddtas import names
 from ddtas.api.base import Metadata
-from ddtas.api.installation import Installation, Removal
-from ddtas.api.platform import MunicipalityPlatform
-from ddtas.api.volumes import VolumePolicy
+from ddtas.api.installation import Installation
 from ddtas.cluster.memory.world import Unreadable
-from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.resources import INSTALLATION
 from ddtas.cluster.write import events
 from ddtas.cluster.write.apply import remove_all
 from ddtas.errors import ClusterError
 from ddtas.names import NamespacedName
 from ddtas.plan.children import volumes
+from ddtas.plan.decision.removal import (
+    Deleted,
+    Notice,
+    RemovalPlan,
+    after_removal,
+    kept_notices,
+    plan_removal,
+    refused_removal,
+)
 from ddtas.plan.products import Ref
-from ddtas.plan.reasons import Reason
-from ddtas.plan.remote.identity import blocked_removal
 from ddtas.plan.status.installation import awaited_status
 from ddtas.plan.twins import dependencies
-from ddtas.reconcile.context import Context, ObjectKey
+from ddtas.reconcile.context import Context
 from ddtas.reconcile.publish import Publisher
-from ddtas.reconcile.remote import BUSY_SECONDS, why_not
+from ddtas.reconcile.remote import BUSY_SECONDS, obstacle_of
 
 log = logging.getLogger(__name__)
 
-# When objects that are being removed on a city's cluster are listed again.
-_REMOVING_SECONDS = 2.0
+Known = Installation | Unreadable
 
 
 class Removals:
@@ -36,14 +40,14 @@ class Removals:
     def __init__(self, context: Context, publisher: Publisher) -> None:
         self._context = context
         self._publisher = publisher
-        # What Installations that are gone left behind, as it was told.
+        # The claims that Installations that are gone left behind, as an Event said.
         self._left: dict[NamespacedName, list[str]] = {}
 
     async def tell_left(self, key: NamespacedName) -> None:
         """Of an Installation that is gone: say once which volumes it left behind."""
         kept = volumes.kept(self._context.children.there(key))
         if kept != self._left.get(key, []):
-            await self._tell_kept(kept, Metadata(namespace=key[0], name=key[1]), "")
+            await self._tell(Metadata(namespace=key[0], name=key[1]), kept_notices(kept))
             self._left[key] = kept
         if not kept:
             self.forget_left(key)
@@ -52,101 +56,86 @@ class Removals:
         """Of an Installation that is there: what a namesake left behind is its own now."""
         self._left.pop(key, None)
 
-    async def remove(self, installation: Installation | Unreadable) -> float | None:
-        """Of one that is being deleted: keep it while others use its products, then remove what is elsewhere."""
-        metadata = installation.metadata
-        if await self._is_awaited(installation):
-            return None
-        known = self._context.world.installations.get((metadata.namespace, metadata.name))
-        if known is not None and names.FINALIZER in known.metadata.finalizers:  # it may have one less by now
-            return await self._remove_remote(known)
-        return None  # the children are owned: the garbage collector removes them
+    async def remove(self, installation: Known) -> float | None:
+        """Of one that is being deleted: do what is to be done next.
 
-    async def _is_awaited(self, installation: Installation | Unreadable) -> bool:
-        """Whether a deleted Installation stays, as its spec says, because others use its products; if so, say so."""
-        metadata = installation.metadata
-        if names.FINALIZER_CONSUMERS not in metadata.finalizers:
-            return False
-        held: tuple[Ref, ...] = ()
-        if isinstance(installation, Installation) and installation.spec.removal is Removal.WAIT:
-            held = dependencies.holding(Ref.of(installation), self._context.world.consumers, self._is_leaving)
-        if held and isinstance(installation, Installation):
-            status = awaited_status(installation, held, self._context.now())
-            await self._publisher.publish(INSTALLATION.kind, installation, status)
-            return True
-        await self._publisher.set_finalizer(metadata, names.FINALIZER_CONSUMERS, False)
-        return False
+        Returns:
+            Seconds after which to reconcile it again; None where an event will come.
+        """
+        deleted = self._observe(installation)
+        plan = plan_removal(deleted)
+        left = await self._carry_out(plan, installation)
+        if plan.remove and left is not None:
+            return await self._remove_remote(deleted, plan.volumes, left)
+        return plan.again_after
+
+    def _observe(self, installation: Known) -> Deleted:
+        metadata, world = installation.metadata, self._context.world
+        spec = installation.spec if isinstance(installation, Installation) else None
+        named = installation.platform if isinstance(installation, Unreadable) else installation.spec.platform
+        key = (metadata.namespace, named)
+        platform = world.platforms.get(key)
+        marked = (metadata, platform.metadata) if platform is not None else (metadata,)
+        waits, clusters = names.FINALIZER_CONSUMERS in metadata.finalizers, self._context.clusters
+        return Deleted(
+            metadata,
+            spec,
+            named,
+            consumers=dependencies.holding(Ref(*_name(metadata)), world.consumers, self._is_leaving) if waits else (),
+            obstacle=obstacle_of(clusters, key, platform) if clusters.place(key) is None else None,
+            abandoned=any(one.annotations.get(names.ANNOTATION_ABANDON) == "true" for one in marked),
+        )
 
     def _is_leaving(self, ref: Ref) -> bool:
         installation = self._context.world.installations.find(ref)
         return installation is None or installation.metadata.deletion_timestamp is not None
 
-    async def _remove_remote(self, installation: Installation | Unreadable) -> float | None:
+    async def _carry_out(self, plan: RemovalPlan, installation: Known) -> Known | None:
+        """Say what is to be said, and release what is to be released; the Installation as it is then."""
+        metadata = installation.metadata
+        await self._tell(metadata, plan.notices)
+        for finalizer in plan.release:
+            known = self._context.world.installations.get(_name(metadata))
+            if known is None:
+                return None
+            await self._publisher.set_finalizer(known.metadata, finalizer, False)
+            log.info("released %s", finalizer, extra={"object": f"{metadata.namespace}/{metadata.name}"})
+        known = self._context.world.installations.get(_name(metadata)) if plan.release else installation
+        if known is not None and plan.blocked is not None:
+            await self._publisher.hold(known, plan.blocked.reason, plan.blocked.message)
+        if plan.consumers and isinstance(known, Installation):
+            status = awaited_status(known, plan.consumers, self._context.now())
+            await self._publisher.publish(INSTALLATION.kind, known, status)
+        return known
+
+    async def _remove_remote(self, deleted: Deleted, claims: bool, installation: Known) -> float | None:
         """Remove what is on the city's cluster, then let the Installation go; or say what it waits for."""
-        metadata, clusters = installation.metadata, self._context.clusters
-        named = installation.platform if isinstance(installation, Unreadable) else installation.spec.platform
-        key = (metadata.namespace, named)
+        clusters, metadata = self._context.clusters, deleted.metadata
+        key = (metadata.namespace, deleted.platform)
         place = clusters.place(key)
-        if place is None:
-            await self._blocked(installation, key)
-            return None
         with clusters.slot(key) as free:
-            if not free:
+            if not free or place is None:
                 return BUSY_SECONDS
-            # Of one that cannot be read, nobody knows whether its data may go.
-            going = isinstance(installation, Installation) and installation.spec.volumes is VolumePolicy.DELETE
             try:
-                left = await remove_all(place, metadata.uid, going)
+                left = await remove_all(place, metadata.uid, claims)
             except ClusterError as error:
                 if error.status:
-                    text = f"the cluster of platform {key[1]} refuses: {error.message}"
-                    blocked = blocked_removal(Reason.APPLY_FAILED, text)
-                    await self._publisher.hold(installation, Reason.APPLY_FAILED, blocked)
+                    await self._carry_out(refused_removal(deleted, error.message), installation)
                 raise
-        if not left:
-            await self._gone(metadata, place, going)
-            return None
-        named_left = ", ".join(f"{kind} {name}" for kind, name in left[:5])
-        text = f"{len(left)} object(s) are being removed from the cluster of platform {key[1]}: {named_left}"
-        await self._publisher.hold(installation, Reason.REMOVING, text)
-        return _REMOVING_SECONDS
+        kept = volumes.kept(place.children.there(_name(metadata)), "" if claims else metadata.uid)
+        plan = after_removal(deleted, left, kept, place.namespace)
+        await self._carry_out(plan, installation)
+        return plan.again_after
 
-    async def _blocked(self, installation: Installation | Unreadable, key: NamespacedName) -> None:
-        """The cluster cannot be worked on: say so, or let go where a person has said that it is gone for good."""
-        metadata, platform = installation.metadata, self._context.world.platforms.get(key)
-        reason, message = why_not(self._context.clusters, key, platform)
-        if reason is Reason.CLUSTER_CONNECTING:
-            return
-        if not _is_abandoned(metadata, platform):
-            await self._publisher.hold(installation, reason, blocked_removal(reason, message))
-            return
-        text = f"let go, as {names.ANNOTATION_ABANDON} says; its objects may still be there: {message}"
-        await self._publisher.event(metadata, events.news("Warning", Reason.ABANDONED, text, metadata))
-        await self._let_go(metadata)
-        log.warning("abandoned %s", ObjectKey("Installation", metadata.namespace, metadata.name))
-
-    async def _gone(self, metadata: Metadata, place: Place, going: bool) -> None:
-        children = place.children.there((metadata.namespace, metadata.name))
-        kept = volumes.kept(children, "" if going else metadata.uid)
-        await self._tell_kept(kept, metadata, f" in namespace {place.namespace} of the city's cluster")
-        await self._let_go(metadata)
-
-    async def _tell_kept(self, kept: list[str], metadata: Metadata, where: str) -> None:
-        """Deleting is the last that a person hears of an Installation: say where its data are."""
-        if not kept:
-            return
-        named = ", ".join(f"{volumes.CLAIM} {name}" for name in kept[:8])
-        text = (
-            f"kept, with the data: {named}{where}. An Installation of this name and listing takes them over;"
-            " `kubectl delete pvc` deletes the data"
-        )
-        await self._publisher.event(metadata, events.news("Normal", Reason.VOLUMES_KEPT, text, metadata))
-
-    async def _let_go(self, metadata: Metadata) -> None:
-        await self._publisher.set_finalizer(metadata, names.FINALIZER, False)
-        log.info("let go of Installation", extra={"object": f"{metadata.namespace}/{metadata.name}"})
+    async def _tell(self, metadata: Metadata, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            event = events.news(notice.type, notice.reason, notice.message, metadata)
+            await self._publisher.event(metadata, event)
+            if notice.type == "Warning":
+                log.warning(
+                    "Installation: %s", notice.reason, extra={"object": f"{metadata.namespace}/{metadata.name}"}
+                )
 
 
-def _is_abandoned(metadata: Metadata, platform: MunicipalityPlatform | Unreadable | None) -> bool:
-    marked = (metadata, platform.metadata) if platform is not None else (metadata,)
-    return any(one.annotations.get(names.ANNOTATION_ABANDON) == "true" for one in marked)
+def _name(metadata: Metadata) -> NamespacedName:
+    return metadata.namespace, metadata.name

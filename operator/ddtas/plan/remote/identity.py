@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ddtas import names
 from ddtas.api.platform import ClusterStatus, MunicipalityPlatform
 from ddtas.plan.findings import Finding
-from ddtas.plan.reasons import Course, Reason
+from ddtas.plan.reasons import Course, Reason, Refusal
 
 CLUSTER_REACHABLE = "ClusterReachable"
 
@@ -69,6 +69,27 @@ def judge(platform: MunicipalityPlatform, seen: ClusterObservation) -> tuple[Fin
     text = f"namespace {namespace_of(identity)}, Kubernetes {seen.kubernetes_version}"
     remembered = ClusterStatus(identity=identity, kubernetes_version=seen.kubernetes_version)
     return Finding(CLUSTER_REACHABLE, "True", Reason.CLUSTER_REACHABLE, text), remembered
+
+
+def obstacle(name: str, platform: MunicipalityPlatform | None, fault: str | None, seen: ClusterObservation) -> Refusal:
+    """Why nothing can be done on a platform's cluster; CLUSTER_CONNECTING where that will show in a moment.
+
+    Args:
+        name: of the platform.
+        platform: None where there is none, or it cannot be read.
+        fault: why it cannot be read.
+        seen: what is known of its cluster.
+    """
+    if fault is not None:
+        return Refusal(Reason.PLATFORM_INVALID, f"MunicipalityPlatform {name}: {fault}")
+    if platform is None:
+        text = f"MunicipalityPlatform {name} is gone, and with it the kubeconfig"
+        return Refusal(Reason.PLATFORM_NOT_FOUND, text)
+    if platform.spec.cluster is None:
+        return Refusal(Reason.KUBECONFIG_MISSING, f"platform {name} names no cluster any more, as it did")
+    finding, _ = judge(platform, seen)
+    reason = Reason.CLUSTER_CONNECTING if finding.status == "True" else finding.reason
+    return Refusal(reason, f"platform {name}: {finding.message}")
 
 
 def blocked_removal(reason: Reason, message: str) -> str:
