@@ -28,9 +28,11 @@ from ddtas.cluster.rest.leader import LEASE, LEASE_NAME, Election
 from ddtas.cluster.rest.resources import BY_KIND, INSTALLATION, ResourceType
 from ddtas.data.network import Surroundings
 from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
+from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.diff import desired_digest
-from ddtas.plan.children.manifests import Desired, Owner, Renderer, Wiring
+from ddtas.plan.children.manifests import Renderer
 from ddtas.plan.children.network_policy import Reached, Traffic
+from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.products import Ref
 from ddtas.plan.revision import BoundSource, RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE

@@ -18,7 +18,7 @@ from builders import (
 
 from ddtas import names
 from ddtas.errors import TemplateError
-from ddtas.plan.children.admission import restricted_violations
+from ddtas.plan.children.pod_security import restricted_violations
 from ddtas.plan.decision.plan import Plan
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ddtas.api.installation_status import DriftedItem
-from ddtas.plan.children.manifests import Desired
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.revision import digest
 from ddtas.plan.snapshot import Child, Key
 

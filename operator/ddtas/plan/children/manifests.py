@@ -6,131 +6,24 @@ that "is what is there what we want" is a plain comparison.
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ddtas import names
 from ddtas.api.evidence import Evidence
 from ddtas.api.installation_status import ProductStatus
-from ddtas.api.platform import DataSource
 from ddtas.api.requirements import Threshold
-from ddtas.api.workload import Component, Container, ResourceList, Task
-from ddtas.data.contract import DataKind
-from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL
+from ddtas.api.workload import Component, ResourceList, Task
+from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.network_policy import Traffic, policy
+from ddtas.plan.children.pods import Pods
+from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.products import Ref, of_version
-from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
-from ddtas.plan.snapshot import Key, Manifest, Secret
-
-_PRE_STOP_SECONDS = 5
-# The group that a volume's files belong to, whatever the user of the image.
-_VOLUME_GROUP = 65532
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mqtt": 1883, "mqtts": 8883}
-
-
-@dataclass(frozen=True)
-class Desired:
-    """One object as it should be.
-
-    Attributes:
-        manifest: the object, with only the fields that the operator owns.
-        once: made once and never changed (a Job's template and a ControllerRevision are immutable, and a run's
-            evidence is that of the Job that was started).
-    """
-
-    manifest: Manifest
-    once: bool = False
-
-    @property
-    def key(self) -> Key:
-        """Kind and name."""
-        return (self.manifest["kind"], self.manifest["metadata"]["name"])
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """A bound source as it is right now: its address may move and its credentials rotate within a revision."""
-
-    requirement: str
-    source: DataSource
-    secret: Secret | None = field(default=None, repr=False)
-    upstream: Ref | None = None  # whose product it is
-    # Why nobody knows that the source can be read with these credentials; "" where a probe just did.
-    doubt: str = ""
-    # They are others than the source was read with, and are not tried yet.
-    changed: bool = False
-
-    def entries(self) -> dict[str, str]:
-        """The servicebinding.io entries, base64: where the source is, what is asked of it, and with which credentials.
-
-        What a source does not have is left out, as its `host` and `port` are when the endpoint is no URL.
-        """
-        source, credentials = self.source, self.source.credentials
-        plain = {
-            "type": source.kind.value,
-            "provider": source.name,
-            "uri": source.endpoint,
-            "physical-name": source.physical_name,
-            **_place(source),
-        }
-        if credentials is not None:
-            plain |= {
-                "header": credentials.effective_header,
-                "token-uri": credentials.token_url,
-                "scope": credentials.scope,
-                "region": credentials.effective_region,
-            }
-        encoded = {key: _base64(value) for key, value in plain.items() if value}
-        if credentials is not None and self.secret is not None:
-            encoded |= {key: self.secret.data[key] for key in credentials.keys}
-            encoded |= {key: self.secret.data[key] for key in credentials.optional_keys if key in self.secret.data}
-        return encoded
-
-
-def _place(source: DataSource) -> dict[str, str | None]:
-    """Host, port and database of the endpoint, for clients that take no URL."""
-    try:
-        parts = urlsplit(source.endpoint)
-        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
-    except ValueError:  # no URL, or a port that is none: the probe says so
-        return {}
-    if not host:
-        return {}
-    database = unquote(parts.path).strip("/") if source.kind is DataKind.POSTGRESQL else None
-    return {"host": host, "port": str(port) if port else None, "database": database}
-
-
-def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The Installation that the children belong to.
-
-    Attributes:
-        name: of the Installation.
-        namespace: of the children; the Installation's own, unless they are on a city's own cluster.
-        uid: of the Installation.
-        platform: uid of the platform whose own cluster the children are on; "" where they are beside it.
-    """
-
-    name: str
-    namespace: str
-    uid: str
-    platform: str = ""
-
-    @property
-    def reference(self) -> Manifest:
-        """The owner reference of what goes with the Installation, beside which it is."""
-        # Not a controller reference: Argo CD and others follow those, and would show our children as theirs.
-        return {"apiVersion": names.API_VERSION, "kind": "Installation", "name": self.name, "uid": self.uid}
+from ddtas.plan.snapshot import Key, Manifest
 
 
 @dataclass(frozen=True)
@@ -144,6 +37,10 @@ class Renderer:
     def revision(self) -> str:
         """The revision's id. Kept: it is a digest of the whole version, and each child's name and labels have it."""
         return self.inputs.id
+
+    @cached_property
+    def _pods(self) -> Pods:
+        return Pods(self.owner.name, self.revision, self.inputs)
 
     @property
     def prefix(self) -> str:
@@ -272,7 +169,6 @@ class Renderer:
             part: what the name ends in, where that is not the phase.
         """
         labels = self.labels(phase=phase)
-        extra = {CALIBRATE: (), VALIDATE: ("calibrated",), MONITOR: ("calibrated", "evidence")}[phase]
         spec = {
             "activeDeadlineSeconds": run.effective_timeout_seconds,
             "backoffLimit": run.retries or 0,
@@ -282,7 +178,7 @@ class Renderer:
             },
             "template": {
                 "metadata": {"labels": labels},
-                "spec": self._pod(run, phase, phase, extra) | {"restartPolicy": "Never"},
+                "spec": self._pods.run(run, phase),
             },
         }
         return Desired(self._object("batch/v1", "Job", self.name(part or phase), labels, spec=spec), once=True)
@@ -290,17 +186,6 @@ class Renderer:
     def deployment(self, component: Component, bindings: str) -> Desired:
         """The Deployment of a component; its pods are replaced when the digest of its bindings changes."""
         labels = self.labels(component=component.name)
-        pod = self._pod(component, component.name, SERVE, ("calibrated", "evidence"))
-        container = pod["containers"][0]
-        if component.volumes:
-            self._mount(component, pod)
-        if component.ports:
-            container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in component.ports]
-            # The nodes hear a moment later than the kubelet that a pod is to go: until then they send it requests.
-            container["lifecycle"] = {"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}}
-        if component.readiness is not None:
-            probe = {"httpGet": {"path": component.readiness.path, "port": component.readiness.port}}
-            container["readinessProbe"] = probe | {"periodSeconds": 5, "timeoutSeconds": 5}
         spec = {
             "replicas": component.replicas or 1,
             "selector": {
@@ -313,26 +198,10 @@ class Renderer:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": {
                 "metadata": {"labels": labels, "annotations": {names.ANNOTATION_BINDINGS: bindings}},
-                "spec": pod,
+                "spec": self._pods.component(component),
             },
         }
         return Desired(self._object("apps/v1", "Deployment", self.name(component.name), labels, spec=spec))
-
-    def _mount(self, component: Component, pod: Manifest) -> None:
-        """Have a pod mount the component's volumes, which are the same for all revisions."""
-        for volume in component.volumes:
-            claim = names.claim(self.owner.name, component.name, volume.name)
-            name = f"volume-{volume.name}"
-            pod["volumes"].append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
-            pod["containers"][0]["volumeMounts"].append({"name": name, "mountPath": volume.mount_path})
-        # Whatever user the image names can write. A volume with many files is gone over once, not at each start.
-        pod["securityContext"] |= {"fsGroup": _VOLUME_GROUP, "fsGroupChangePolicy": "OnRootMismatch"}
-        if not all(volume.shared for volume in component.volumes):
-            # The next revision starts beside this one, and one node alone can have the volume: the same node, then.
-            # Where there is no such pod yet, the scheduler takes this to be the first one, and any node will do.
-            selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_COMPONENT: component.name}
-            term = {"labelSelector": {"matchLabels": selector}, "topologyKey": "kubernetes.io/hostname"}
-            pod["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
     def services(self) -> list[Desired]:
         """A Service for each component with ports; it leads to this revision and no other."""
@@ -417,90 +286,6 @@ class Renderer:
         if metadata.get("annotations"):
             adopted["metadata"]["annotations"] = metadata["annotations"]
         return Desired(adopted)
-
-    def _pod(self, container: Container, name: str, phase: str, extra: Sequence[str]) -> Manifest:
-        """A pod spec under Pod Security "restricted", with its configuration and bindings mounted."""
-        config = [
-            {
-                "configMap": {
-                    "name": self.name("config"),
-                    "items": [
-                        {"key": "parameters.json", "path": "parameters.json"},
-                        {"key": f"{phase}.json", "path": "run.json"},
-                    ],
-                }
-            }
-        ] + [{"configMap": {"name": self.name(part)}} for part in extra]
-        volumes: list[Manifest] = [
-            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
-            {"name": "config", "projected": {"sources": config}},
-        ]
-        mounts: list[Manifest] = [
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
-            {"name": "config", "mountPath": names.CONFIG_ROOT, "readOnly": True},
-        ]
-        for binding in self.inputs.bindings:
-            volume = f"binding-{binding.requirement}"
-            volumes.append({"name": volume, "secret": {"secretName": self.name(binding.requirement)}})
-            path = f"{names.SERVICE_BINDING_ROOT}/{binding.requirement}"
-            mounts.append({"name": volume, "mountPath": path, "readOnly": True})
-        env = [
-            {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
-            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
-        ]
-        own = {entry["name"] for entry in env}
-        env += [{"name": e.name, "value": e.value} for e in container.env if e.name not in own and e.value]
-        spec: Manifest = {
-            "name": name,
-            "image": container.image,
-            "imagePullPolicy": "IfNotPresent",
-            "env": env,
-            "resources": {
-                "requests": _quantities(container.resources.requests),
-                "limits": _quantities(container.resources.limits) | {d.name: str(d.count) for d in container.devices},
-            },
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
-            "volumeMounts": mounts,
-            # An app that ends with an error and says nothing: the end of its log does. Never where it ends well.
-            "terminationMessagePolicy": "FallbackToLogsOnError",
-        }
-        if container.command:
-            spec["command"] = list(container.command)
-        if container.args:
-            spec["args"] = list(container.args)
-        return {
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [spec],
-            "volumes": volumes,
-            **self._node(container),
-        }
-
-    def _node(self, container: Container) -> Manifest:
-        """What sends a pod to a node that can run it."""
-        required = self.inputs.version.platform_requirements
-        architectures = required.architectures if required is not None else None
-        found: Manifest = {}
-        if architectures:
-            term = {"key": ARCHITECTURE_LABEL, "operator": "In", "values": list(architectures)}
-            terms = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
-            found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
-        if container.devices:
-            # By convention such nodes have a taint of that name; many clusters add this themselves
-            # (ExtendedResourceToleration).
-            found["tolerations"] = [
-                {"key": d.name, "operator": "Exists", "effect": "NoSchedule"} for d in container.devices
-            ]
-        return found
-
-
-def _quantities(resources: ResourceList) -> dict[str, str]:
-    return {"cpu": canonical(resources.cpu), "memory": canonical(resources.memory)}
 
 
 def _thresholds(thresholds: Sequence[Threshold]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.api.volumes import RefusedGrowth, Volume, VolumePolicy, VolumeStatus
 from ddtas.api.workload import Component
 from ddtas.plan import clock
-from ddtas.plan.children.manifests import Desired, Owner
+from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.quantity import amount, canonical
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import RevisionInputs

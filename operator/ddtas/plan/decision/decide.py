@@ -21,10 +21,12 @@ from ddtas.api.workload import Component, Task
 from ddtas.errors import TemplateError
 from ddtas.plan import clock
 from ddtas.plan.children import volumes
+from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.diff import desired_digest
-from ddtas.plan.children.manifests import Desired, Owner, Renderer, Wiring
+from ddtas.plan.children.manifests import Renderer
 from ddtas.plan.children.network_policy import Reached, Traffic
 from ddtas.plan.children.template import BindingContext
+from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.decision import rules
 from ddtas.plan.decision.plan import PRUNABLE, Frozen, Plan, RenderRequest
 from ddtas.plan.findings import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ddtas.api.evidence import RevisionStatus
 from ddtas.api.installation_status import Binding, ProductStatus, RecalibrationStatus
 from ddtas.api.volumes import VolumeStatus
-from ddtas.plan.children.manifests import Desired
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.template import TemplateContext
 from ddtas.plan.findings import Finding, Stage
 from ddtas.plan.reasons import Reason

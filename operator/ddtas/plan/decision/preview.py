@@ -13,8 +13,8 @@ from ddtas import names
 from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
 from ddtas.api.installation_status import PlannedItem, PlanStatus
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.diff import Diff, diff
-from ddtas.plan.children.manifests import Desired
 from ddtas.plan.children.volumes import CLAIM, imagined
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.plan import Plan, RenderRequest

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ddtas.errors import TemplateError
-from ddtas.plan.children.admission import admit, restricted_violations
+from ddtas.plan.children.admission import admit
+from ddtas.plan.children.pod_security import restricted_violations
 
 PREFIX = "flood-3f9a2c71b0"
 WEB = f"{PREFIX}-web"

@@ -9,7 +9,7 @@ from plan.remote.test_identity import ONE, remote
 
 from ddtas import names
 from ddtas.api.installation import Installation
-from ddtas.plan.children.manifests import Desired
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.volumes import CLAIM, kept, refused_growth
 from ddtas.plan.decision.plan import Plan
 from ddtas.plan.reasons import Reason

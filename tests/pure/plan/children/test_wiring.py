@@ -8,7 +8,7 @@ import pytest
 from builders import City, secret, source
 
 from ddtas.data.contract import Credentials, DataKind, Scheme
-from ddtas.plan.children.manifests import Wiring
+from ddtas.plan.children.wiring import Wiring
 
 ENTRY_NAME = re.compile(r"[a-z0-9.-]{1,253}")  # servicebinding.io, "Well-known Secret Entries"
 

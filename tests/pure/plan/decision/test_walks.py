@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ddtas.api.evidence import MAX_REVISIONS, Outcome, RevisionState
-from ddtas.plan.children.manifests import Desired
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.volumes import CLAIM, refused_growth
 from ddtas.plan.decision.plan import Plan
 from ddtas.plan.findings import STAGES
