@@ -25,7 +25,8 @@ from ddtas.cluster.survey.capabilities import Surveyor
 from ddtas.cluster.survey.surroundings import Scout
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.network import Network, Surroundings, ordered
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.endpoints import HttpServer
 from ddtas.errors import ClusterError
 from ddtas.names import NamespacedName
@@ -373,7 +374,7 @@ def _count_request(verb: str, kind: str, status: int) -> None:
     metrics.API_REQUESTS.labels(verb, kind, status).inc()
 
 
-def _count_probe(session: Session, reason: str, seconds: float) -> None:
+def _count_probe(session: ProbeSession, reason: str, seconds: float) -> None:
     kind = session.target.kind
     metrics.PROBES.labels(kind, reason).inc()
     metrics.PROBE_REQUESTS.labels(kind).inc(session.requests)

@@ -17,7 +17,8 @@ from aiohttp import encode_basic_auth, web
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, FieldType, GeometryType
 from ddtas.data.measured import MeasuredField
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -49,10 +50,10 @@ async def files(folder: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def look_for(kind: DataKind, url: str, password: str = PASSWORD, limits: Limits | None = None) -> Session:
+def look_for(kind: DataKind, url: str, password: str = PASSWORD, limits: Limits | None = None) -> ProbeSession:
     auth = Credentials.model_validate({"secretName": "files", "scheme": "Basic"})
     secret = {"username": USER, "password": password}
-    return Session(
+    return ProbeSession(
         Target(kind=kind, endpoint=url, contract=CONTRACT, auth=auth, secret=secret), limits or Limits(), LOOPBACK
     )
 

@@ -12,7 +12,8 @@ from servers.mosquitto import MosquittoServer
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -23,10 +24,10 @@ UNKNOWN = {"records", "first", "sizeBytes", "geometryType", "crs", "extent"}
 
 def look_at(
     url: str, topic: str, secret: Mapping[str, str] | None = None, scheme: str = "Basic", limits: Limits = BRIEF
-) -> Session:
+) -> ProbeSession:
     auth = Credentials.model_validate({"secretName": "broker", "scheme": scheme}) if secret else None
     contract = DataContract(version="1.0.0")
-    return Session(Target(DataKind.MQTT, url, contract, topic, auth, secret), limits, LOOPBACK)
+    return ProbeSession(Target(DataKind.MQTT, url, contract, topic, auth, secret), limits, LOOPBACK)
 
 
 def password(login: broker.Login, **more: str) -> dict[str, str]:
@@ -41,11 +42,11 @@ def certificate(pair: Pair, server: MosquittoServer) -> dict[str, str]:
     }
 
 
-async def probe(session: Session) -> SourceFacts:
+async def probe(session: ProbeSession) -> SourceFacts:
     return await CONFINED[session.target.kind](session)
 
 
-async def refusal(session: Session) -> str:
+async def refusal(session: ProbeSession) -> str:
     with pytest.raises(SourceError) as caught:
         await probe(session)
     assert "secret" not in caught.value.message

@@ -13,17 +13,18 @@ from servers.ngsi_ld import NgsiLdServer
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind, Extent
 from ddtas.data.measured import MeasuredField
+from ddtas.data.probing import ProbeSession
 from ddtas.data.registry import REGISTRY
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
 
-def look_at(server: NgsiLdServer, entity_type: str, endpoint: str | None = None) -> Session:
+def look_at(server: NgsiLdServer, entity_type: str, endpoint: str | None = None) -> ProbeSession:
     target = Target(DataKind.NGSI_LD, endpoint or server.api, DataContract(version="1.0.0"), entity_type)
-    return Session(target, Limits(), LOOPBACK)
+    return ProbeSession(target, Limits(), LOOPBACK)
 
 
 @pytest.mark.parametrize("prefix", ["", "https://uri.etsi.org/ngsi-ld/default-context/"])
@@ -68,7 +69,7 @@ async def test_another_endpoint_than_the_base_of_the_api(ngsi_ld: NgsiLdServer, 
 
 
 async def test_a_page_is_not_all(ngsi_ld: NgsiLdServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddtas.data.kinds.ngsi_ld._SAMPLES", (7,))
+    monkeypatch.setattr("ddtas.data.kinds.ngsi_ld.reader._SIZES", (7,))
     facts = await REGISTRY[DataKind.NGSI_LD](look_at(ngsi_ld, ngsi_ld.entity_type))
     assert (facts.records, facts.sampled) == (25, 7)
     assert (facts.first, facts.last, facts.extent) == (None, None, None)

@@ -9,21 +9,22 @@ from servers.pygeoapi import PygeoapiServer
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
 
 
-def look_at(server: PygeoapiServer, collection: str, path: str = "") -> Session:
+def look_at(server: PygeoapiServer, collection: str, path: str = "") -> ProbeSession:
     target = Target(
         kind=DataKind.OGC_API_FEATURES,
         endpoint=f"{server.url}{path}",
         contract=DataContract(version="1.0.0"),
         physical_name=collection,
     )
-    return Session(target, Limits(), LOOPBACK)
+    return ProbeSession(target, Limits(), LOOPBACK)
 
 
 async def test_a_collection_of_more_than_one_page(pygeoapi: PygeoapiServer) -> None:

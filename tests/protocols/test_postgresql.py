@@ -15,9 +15,10 @@ from servers.postgresql import PostgreSQLServer
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, GeometryType
-from ddtas.data.kinds.postgresql import SAMPLE_ROWS, SMALL_ROWS
+from ddtas.data.kinds.postgresql.probe import SAMPLE_ROWS, SMALL_ROWS
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -35,10 +36,10 @@ def look_at(
     scheme: str = "Basic",
     limits: Limits = Limits(),  # noqa: B008 (immutable)
     contract: DataContract = DataContract(version="1.0.0"),  # noqa: B008
-) -> Session:
+) -> ProbeSession:
     values = password(secret) if isinstance(secret, database.Login) else secret
     auth = Credentials.model_validate({"secretName": "database", "scheme": scheme}) if values else None
-    return Session(Target(DataKind.POSTGRESQL, url, contract, table, auth, values), limits, LOOPBACK)
+    return ProbeSession(Target(DataKind.POSTGRESQL, url, contract, table, auth, values), limits, LOOPBACK)
 
 
 def password(login: database.Login, **more: str) -> dict[str, str]:
@@ -49,11 +50,11 @@ def certificate(pair: Pair) -> dict[str, str]:
     return {"tls.crt": pair.certificate.read_text(), "tls.key": pair.key.read_text()}
 
 
-async def probe(session: Session) -> SourceFacts:
+async def probe(session: ProbeSession) -> SourceFacts:
     return await CONFINED[session.target.kind](session)
 
 
-async def refusal(session: Session) -> SourceError:
+async def refusal(session: ProbeSession) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await probe(session)
     assert "secret" not in caught.value.message

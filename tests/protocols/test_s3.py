@@ -15,7 +15,8 @@ from servers.s3 import Keys, S3Server
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, FieldType
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -32,7 +33,7 @@ def look_for(
     physical_name: str | None = None,
     region: str = s3_module.REGION,
     limits: Limits = Limits(),  # noqa: B008 (immutable)
-) -> Session:
+) -> ProbeSession:
     auth = {"secretName": "s3", "scheme": "SigV4", "region": region}
     target = Target(
         kind=DataKind.S3,
@@ -42,14 +43,14 @@ def look_for(
         auth=Credentials.model_validate(auth) if keys else None,
         secret={"access-key-id": keys.access_key, "secret-access-key": keys.secret_key} if keys else None,
     )
-    return Session(target, limits, LOOPBACK)
+    return ProbeSession(target, limits, LOOPBACK)
 
 
-async def facts_of(session: Session) -> SourceFacts:
+async def facts_of(session: ProbeSession) -> SourceFacts:
     return await CONFINED[DataKind.S3](session)
 
 
-async def error_of(session: Session) -> SourceError:
+async def error_of(session: ProbeSession) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await facts_of(session)
     assert caught.value.message.isprintable()

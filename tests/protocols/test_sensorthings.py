@@ -13,7 +13,8 @@ from servers.sensorthings import Basic, SensorThingsServer
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -27,7 +28,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServ
         yield server
 
 
-def look_at(server: SensorThingsServer, name: str | None, password: str | None = None) -> Session:
+def look_at(server: SensorThingsServer, name: str | None, password: str | None = None) -> ProbeSession:
     auth = Credentials.model_validate({"secretName": "data", "scheme": "Basic"}) if password else None
     target = Target(
         kind=DataKind.SENSORTHINGS,
@@ -37,16 +38,16 @@ def look_at(server: SensorThingsServer, name: str | None, password: str | None =
         auth=auth,
         secret={"username": "city", "password": password} if password else None,
     )
-    return Session(target, Limits(), LOOPBACK)
+    return ProbeSession(target, Limits(), LOOPBACK)
 
 
-async def facts(session: Session) -> SourceFacts:
+async def facts(session: ProbeSession) -> SourceFacts:
     found = await CONFINED[session.target.kind](session)
     print(f"FROST-Server, {session.target.physical_name}: {session.requests} requests, {session.received} bytes")
     return found
 
 
-async def refusal(session: Session) -> SourceError:
+async def refusal(session: ProbeSession) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await facts(session)
     return caught.value
@@ -104,7 +105,7 @@ async def test_datastreams_that_are_not_there(sensorthings: SensorThingsServer, 
 async def test_the_root_of_something_else(sensorthings: SensorThingsServer) -> None:
     session = look_at(sensorthings, None)
     target = Target(kind=session.target.kind, endpoint=f"{sensorthings.url}/v9", contract=session.target.contract)
-    assert (await refusal(Session(target, Limits(), LOOPBACK))).reason == "HttpError"
+    assert (await refusal(ProbeSession(target, Limits(), LOOPBACK))).reason == "HttpError"
 
 
 @pytest.mark.parametrize("password", [None, "wrong"])

@@ -11,8 +11,9 @@ from servers.process import Server
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind
-from ddtas.data.kinds.tiles_3d import probe
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.kinds.tiles_3d.probe import probe
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 
 LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
@@ -24,9 +25,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def look_at(server: Server, path: str) -> Session:
+def look_at(server: Server, path: str) -> ProbeSession:
     contract = DataContract(version="1.0.0")
-    return Session(Target(kind=DataKind.TILES_3D, endpoint=server.url + path, contract=contract), Limits(), LOOPBACK)
+    return ProbeSession(
+        Target(kind=DataKind.TILES_3D, endpoint=server.url + path, contract=contract), Limits(), LOOPBACK
+    )
 
 
 async def test_a_tileset_with_a_region_a_schema_and_gltf(server: Server) -> None:

@@ -11,7 +11,8 @@ from servers.mapserver import MapServer
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -31,7 +32,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MapServer]:
         yield server
 
 
-def look_at(server: MapServer, feature_type: str, query: str = "", password: str | None = None) -> Session:
+def look_at(server: MapServer, feature_type: str, query: str = "", password: str | None = None) -> ProbeSession:
     auth = Credentials.model_validate({"secretName": "wfs", "scheme": "Basic"}) if password else None
     target = Target(
         kind=DataKind.WFS,
@@ -41,7 +42,7 @@ def look_at(server: MapServer, feature_type: str, query: str = "", password: str
         auth=auth,
         secret={"username": "city", "password": password} if password else None,
     )
-    return Session(target, Limits(), LOOPBACK)
+    return ProbeSession(target, Limits(), LOOPBACK)
 
 
 async def test_more_features_than_are_looked_at(mapserver: MapServer) -> None:

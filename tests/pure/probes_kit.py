@@ -15,8 +15,9 @@ import pytest
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
 from ddtas.data.measured import SourceFacts
+from ddtas.data.probing import Probe, ProbeSession
 from ddtas.data.registry import REGISTRY
-from ddtas.data.session import Limits, Probe, Session, Target
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -133,20 +134,20 @@ def target(
 
 
 async def look_at(
-    to: Target | Session,
+    to: Target | ProbeSession,
     limits: Limits = LIMITS,
     policy: AddressPolicy = LOOPBACK,
     probes: Mapping[DataKind, Probe] = PROBES,
 ) -> SourceFacts:
     """The facts that the probe of that kind finds. A Look may be given, to see afterwards what it cost."""
-    session = to if isinstance(to, Session) else Session(to, limits, policy)
+    session = to if isinstance(to, ProbeSession) else ProbeSession(to, limits, policy)
     # The outer time-out only keeps a broken probe from hanging the suite.
     async with asyncio.timeout(30):
         return await probes[session.target.kind](session)
 
 
 async def refusal(
-    to: Target | Session,
+    to: Target | ProbeSession,
     limits: Limits = LIMITS,
     policy: AddressPolicy = LOOPBACK,
     probes: Mapping[DataKind, Probe] = PROBES,

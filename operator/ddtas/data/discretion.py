@@ -5,12 +5,13 @@ Where facts hold a credential, there is no telling what else the source makes of
 
 from ddtas.data.contract import CREDENTIAL_KEYS
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Probe, Session, SourceReason
+from ddtas.data.probing import Probe, ProbeSession
+from ddtas.data.session import SourceReason
 from ddtas.errors import SourceError
 from ddtas.redaction import Redactor
 
 
-async def discreetly(probe: Probe, session: Session) -> SourceFacts:
+async def discreetly(probe: Probe, session: ProbeSession) -> SourceFacts:
     """Probe a source, and have no credential in what comes of it.
 
     Raises:
@@ -31,7 +32,7 @@ async def discreetly(probe: Probe, session: Session) -> SourceFacts:
     return facts
 
 
-def _confided(session: Session) -> list[str]:
+def _confided(session: ProbeSession) -> list[str]:
     """What the source was told, or may have been."""
     secret = session.target.secret or {}
     return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *session.confided]

@@ -1,4 +1,4 @@
-"""Live checks of data sources: one module a protocol, one line in the registry.
+"""Live checks of data sources: one package a protocol, one line in the registry.
 
 Every source is hostile input: a session with it is bounded in time and bytes, connects only where the policy allows,
 and keeps nothing of the data but facts.
@@ -11,18 +11,18 @@ from types import MappingProxyType
 from ddtas.data.contract import DataKind
 from ddtas.data.discretion import discreetly
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Probe, Session
+from ddtas.data.probing import Probe, ProbeSession
 
 
 def _of(module: str) -> Probe:
-    """The probe of a module of `ddtas.data.kinds`, which is imported when a source of its kind first is probed.
+    """The probe of a package of `ddtas.data.kinds`, which is imported when a source of its kind first is probed.
 
     A city has few kinds, and the libraries of some take megabytes.
     """
 
-    async def probe(session: Session) -> SourceFacts:
-        found: Probe = import_module(f"ddtas.data.kinds.{module}").probe
-        return await discreetly(found, session)
+    async def probe(session: ProbeSession) -> SourceFacts:
+        probe_of_kind: Probe = import_module(f"ddtas.data.kinds.{module}.probe").probe
+        return await discreetly(probe_of_kind, session)
 
     return probe
 

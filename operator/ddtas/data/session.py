@@ -1,13 +1,12 @@
-"""What every probe shares: what to read, how far to go, and how it can fail."""
+"""What all that reads a source shares: what to read, how far to go, what it cost, and how it can fail."""
 
 import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
-from ddtas.data.measured import SourceFacts, UnknownFact
 from ddtas.errors import SourceError, printable
 
 
@@ -98,6 +97,7 @@ class Limits:
         max_bytes: of all bodies together; reading ends there, and facts that need the end stay unknown.
         max_document_bytes: of one document that must be read whole to be understood (JSON, XML).
         max_row_characters: of one record of a table.
+        max_value_characters: of one text value that are kept; 200 are enough to tell its type.
         max_redirects: that are followed, for each request.
         max_requests: that are sent, redirects not counted.
     """
@@ -106,6 +106,7 @@ class Limits:
     max_bytes: int = 8 * 1024 * 1024
     max_document_bytes: int = 2 * 1024 * 1024
     max_row_characters: int = 64 * 1024
+    max_value_characters: int = 200
     max_redirects: int = 5
     max_requests: int = 12
 
@@ -131,7 +132,6 @@ class Session:
     received: int = 0
     latency_milliseconds: int | None = None
     confided: list[str] = field(default_factory=list, repr=False)
-    _unknown: dict[str, str] = field(default_factory=dict)
 
     def count_request(self) -> None:
         """One more request is about to be sent.
@@ -147,25 +147,9 @@ class Session:
             )
         self.requests += 1
 
-    def not_found(self, fact: str, reason: str) -> None:
-        """Say why a fact (named as in SourceFacts, in camelCase) is unknown. The first reason stands."""
-        self._unknown.setdefault(fact, printable(reason, 200))
-
-    def facts(self, found: SourceFacts) -> SourceFacts:
-        """What was found, with the latency and what could not be found: neither in one way nor in another."""
-        known = found.dump()
-        unknown = tuple(
-            UnknownFact(fact=fact, reason=why) for fact, why in sorted(self._unknown.items()) if fact not in known
-        )
-        return found.model_copy(update={"latency_milliseconds": self.latency_milliseconds, "unknown": unknown})
-
     def error(self, reason: SourceReason, what: str) -> SourceError:
         """An error about this source: "<place> <what>"; `what` ends with what to do next."""
         return SourceError(reason, f"{self.target.place} {what}")
-
-
-Probe = Callable[[Session], Awaitable[SourceFacts]]
-"""Probes a source once, within the limits; raises SourceError with a Reason when it cannot be read."""
 
 
 def place(url: str) -> str:

@@ -19,8 +19,9 @@ from ddtas.confined.job import MIB
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind
 from ddtas.data.measured import SourceFacts
+from ddtas.data.probing import Probe, ProbeSession
 from ddtas.data.registry import REGISTRY
-from ddtas.data.session import Limits, Probe, Session, SourceReason, Target
+from ddtas.data.session import Limits, SourceReason, Target
 from ddtas.errors import SourceError, printable
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class _Answer(BaseModel):
 _REQUESTS: TypeAdapter[_Request] = TypeAdapter(_Request)
 
 
-async def probe(session: Session) -> SourceFacts:
+async def probe(session: ProbeSession) -> SourceFacts:
     """Probe a source in a child process; `session` then has what it cost.
 
     Raises:
@@ -93,7 +94,7 @@ CONFINED: Mapping[DataKind, Probe] = dict.fromkeys(DataKind, probe)
 """The probe of each kind, in a process of its own."""
 
 
-def _exceeded(session: Session, limit: Limit, job: Job) -> SourceError:
+def _exceeded(session: ProbeSession, limit: Limit, job: Job) -> SourceError:
     if limit is Limit.WALL:
         return session.error(
             SourceReason.TOO_SLOW,
@@ -107,7 +108,7 @@ def _exceeded(session: Session, limit: Limit, job: Job) -> SourceError:
     )
 
 
-def _broke(session: Session, error: Broke) -> SourceError:
+def _broke(session: ProbeSession, error: Broke) -> SourceError:
     if error.signal is not None:
         return session.error(
             SourceReason.MALFORMED_DATA,
@@ -117,7 +118,7 @@ def _broke(session: Session, error: Broke) -> SourceError:
     return _failed(session)
 
 
-def _failed(session: Session) -> SourceError:
+def _failed(session: ProbeSession) -> SourceError:
     return SourceError(
         SourceReason.INTERNAL_ERROR,
         f"the probe of {session.target.place} failed unexpectedly: report it, with the operator's log",
@@ -129,7 +130,7 @@ def _failed(session: Session) -> SourceError:
 
 def warm() -> None:
     """Import what most probes need."""
-    for module in ("wire.http", "kinds.http_csv", "facts.records", "facts.geo"):
+    for module in ("wire.http", "kinds.http_csv.probe", "facts.records", "facts.geo"):
         import_module(f"ddtas.data.{module}")
 
 
@@ -145,7 +146,7 @@ def prepare(kind: str) -> None:
 def answer(request: bytes) -> bytes:
     """Facts, or a reason and a message, as JSON; and what it cost."""
     asked = _REQUESTS.validate_json(request)
-    session = Session(asked.target, asked.limits, asked.policy)
+    session = ProbeSession(asked.target, asked.limits, asked.policy)
     facts, reason, message = None, SourceReason.REACHABLE, ""
     try:
         facts = asyncio.run(_probe(session))
@@ -157,5 +158,5 @@ def answer(request: bytes) -> bytes:
     return found.model_dump_json(by_alias=True).encode()
 
 
-async def _probe(session: Session) -> SourceFacts:
+async def _probe(session: ProbeSession) -> SourceFacts:
     return await REGISTRY[session.target.kind](session)

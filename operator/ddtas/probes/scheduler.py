@@ -17,7 +17,8 @@ from typing import Literal, NamedTuple
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Probe, Session, SourceReason, Target
+from ddtas.data.probing import Probe, ProbeSession
+from ddtas.data.session import Limits, SourceReason, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 from ddtas.probes.slots import Agenda, Place, Slots, Standing
@@ -132,7 +133,7 @@ class ProbeScheduler:
         limits: Limits = Limits(),  # noqa: B008 (immutable)
         *,
         on_change: Callable[[SourceKey], None],
-        on_probe: Callable[[Session, str, float], None] | None = None,
+        on_probe: Callable[[ProbeSession, str, float], None] | None = None,
         interval_seconds: float = 300,
         concurrency: int = CONCURRENCY,
         registry: Mapping[DataKind, Probe] = CONFINED,
@@ -286,7 +287,7 @@ class ProbeScheduler:
         clock = asyncio.get_running_loop().time
         started = clock()
         policy = self.policy.reaching([target.namespace] if target.namespace else [])
-        session = Session(target, self._limits, policy)
+        session = ProbeSession(target, self._limits, policy)
         seen = await self._probe(watch.digest, session)
         try:
             if self._watches.get(key) is watch:
@@ -296,7 +297,7 @@ class ProbeScheduler:
         except Exception:  # of a callback; the next probe comes all the same
             log.exception("After the probe of data source %s", "/".join(key))
 
-    async def _probe(self, digest: str, session: Session) -> Observation:
+    async def _probe(self, digest: str, session: ProbeSession) -> Observation:
         """Probe once. Whatever happens becomes an observation."""
         target = session.target
         state: State = "Unreachable"

@@ -26,7 +26,8 @@ from ddtas import confined
 from ddtas.confined import Broke, Exceeded, Job, Limit, client, server
 from ddtas.confined.job import MIB
 from ddtas.data.contract import DataKind
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 from ddtas.probes import process
 from ddtas.probes.process import CONFINED
@@ -199,8 +200,8 @@ async def test_the_server_has_one_thread_and_knows_no_request() -> None:
 # ---- hostile servers, of each protocol ----
 
 
-def session(endpoint: str, kind: DataKind, limits: Limits = LIMITS) -> Session:
-    return Session(target(endpoint, kind=kind, physical_name=NAMES.get(kind)), limits, LOOPBACK)
+def session(endpoint: str, kind: DataKind, limits: Limits = LIMITS) -> ProbeSession:
+    return ProbeSession(target(endpoint, kind=kind, physical_name=NAMES.get(kind)), limits, LOOPBACK)
 
 
 NAMES = {

@@ -17,7 +17,7 @@ MODULES = {kind: kind.value.replace("-", "_") for kind in DataKind} | {DataKind.
 def test_each_kind_has_a_probe_of_its_own(kind: DataKind) -> None:
     closure = inspect.getclosurevars(REGISTRY[kind]).nonlocals
     assert closure["module"] == MODULES[kind]
-    assert inspect.iscoroutinefunction(import_module(f"ddtas.data.kinds.{MODULES[kind]}").probe)
+    assert inspect.iscoroutinefunction(import_module(f"ddtas.data.kinds.{MODULES[kind]}.probe").probe)
 
 
 def test_the_operator_imports_no_library_of_a_protocol_that_nobody_uses() -> None:

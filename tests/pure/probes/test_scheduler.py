@@ -12,7 +12,8 @@ import pytest
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
 from ddtas.probes.slots import Standing
@@ -67,7 +68,7 @@ class Bench:
             **kwargs,  # type: ignore[arg-type]
         )
 
-    async def probe(self, session: Session) -> SourceFacts:
+    async def probe(self, session: ProbeSession) -> SourceFacts:
         target = session.target
         self.looks.append(target)
         self.in_flight += 1

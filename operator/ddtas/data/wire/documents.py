@@ -6,7 +6,7 @@ A document is refused with a `BadDocument`, whose text says what is wrong with i
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -99,3 +99,13 @@ def _deeper_than(level: Sequence[Any], depth: int, held: Callable[[Any], Iterabl
         if not level:
             return False
     return True
+
+
+def as_object(value: Any) -> Mapping[str, Any]:
+    """A JSON object, of which nothing else is sure; an empty one for what is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_array(value: Any) -> list[Any]:
+    """A JSON array, of which nothing else is sure; an empty one for what is none."""
+    return value if isinstance(value, list) else []

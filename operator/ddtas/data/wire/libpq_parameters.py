@@ -64,15 +64,6 @@ def parameters(session: Session, at: tcp.Endpoint, file: Callable[[str], str]) -
     authorities = file(secret["ca.crt"]) if "ca.crt" in secret else ssl.get_default_verify_paths().cafile
     verified = mode == "verify-full"
     seconds = session.limits.deadline_seconds
-    milliseconds = max(1, int(800 * seconds))  # its own error says more than our deadline does
-    settings = {
-        "search_path": "pg_catalog",
-        "default_transaction_read_only": "on",
-        "statement_timeout": milliseconds,
-        "lock_timeout": min(milliseconds, 1000 * _LOCK_SECONDS),
-        "idle_in_transaction_session_timeout": milliseconds,
-        "timezone": "UTC",
-    }
     return {
         **_PINNED,
         "host": at.host,  # for TLS; hostaddr is where the connection goes
@@ -82,12 +73,25 @@ def parameters(session: Session, at: tcp.Endpoint, file: Callable[[str], str]) -
         "password": password,
         "require_auth": "password,md5,scram-sha-256,none" if verified else "scram-sha-256,none",
         "connect_timeout": 2 + int(seconds),  # longer than our own deadline
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        "options": " ".join(f"-c {name}={value}" for name, value in _settings(seconds).items()),
         "sslmode": mode,
         "sslcertmode": "require" if certified else "disable",
         "sslcert": file(secret["tls.crt"]) if certified else _NOTHING,
         "sslkey": file(secret["tls.key"]) if certified else _NOTHING,
         "sslrootcert": authorities or _AUTHORITIES if verified else _NOTHING,
+    }
+
+
+def _settings(seconds: float) -> dict[str, Any]:
+    """Settings of the transaction, so that it ends in time and looks for names nowhere but in the catalogue."""
+    milliseconds = max(1, int(800 * seconds))  # its own error says more than our deadline does
+    return {
+        "search_path": "pg_catalog",
+        "default_transaction_read_only": "on",
+        "statement_timeout": milliseconds,
+        "lock_timeout": min(milliseconds, 1000 * _LOCK_SECONDS),
+        "idle_in_transaction_session_timeout": milliseconds,
+        "timezone": "UTC",
     }
 
 

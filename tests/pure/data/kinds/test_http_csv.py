@@ -19,7 +19,8 @@ from ddtas import __version__
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.data.wire.answers import Answer
 from ddtas.errors import SourceError
 
@@ -174,7 +175,7 @@ async def test_an_endless_body_ends_at_the_deadline_too() -> None:
 async def test_the_event_loop_gets_a_turn_between_two_pieces() -> None:
     content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16, loop=asyncio.get_running_loop())
     content.feed_data(b"x" * 30_000)
-    session = Session(target("http://data.example/"), LIMITS, LOOPBACK)
+    session = ProbeSession(target("http://data.example/"), LIMITS, LOOPBACK)
     answer = Answer(SimpleNamespace(status=200, url="", headers={}, content=content), session)  # type: ignore[arg-type]
     turns: list[str] = []
     for _ in range(2):

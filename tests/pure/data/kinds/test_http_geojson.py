@@ -11,7 +11,8 @@ from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataContract, DataKind, Extent, FieldType, GeometryType
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "planted", "type": "date"}]})
@@ -34,8 +35,8 @@ def body(document: Any) -> bytes:
     return document if isinstance(document, bytes) else json.dumps(document).encode()
 
 
-def look_for(url: str, limits: Limits = LIMITS) -> Session:
-    return Session(kit_target(url, kind=DataKind.HTTP_GEOJSON, contract=CONTRACT), limits, LOOPBACK)
+def look_for(url: str, limits: Limits = LIMITS) -> ProbeSession:
+    return ProbeSession(kit_target(url, kind=DataKind.HTTP_GEOJSON, contract=CONTRACT), limits, LOOPBACK)
 
 
 async def facts_of(document: Any, limits: Limits = LIMITS, *headers: str) -> SourceFacts:

@@ -19,7 +19,8 @@ from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataContract, DataKind, Extent, FieldType, GeometryType
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
 
@@ -75,8 +76,8 @@ def file_of(footer: bytes) -> bytes:
     return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
 
 
-def look_for(url: str, limits: Limits = LIMITS) -> Session:
-    return Session(kit_target(url, kind=DataKind.HTTP_PARQUET, contract=CONTRACT), limits, LOOPBACK)
+def look_for(url: str, limits: Limits = LIMITS) -> ProbeSession:
+    return ProbeSession(kit_target(url, kind=DataKind.HTTP_PARQUET, contract=CONTRACT), limits, LOOPBACK)
 
 
 @asynccontextmanager
@@ -94,7 +95,7 @@ async def static(folder: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def seen(folder: Path, file: bytes, limits: Limits = LIMITS) -> tuple[SourceFacts, Session]:
+async def seen(folder: Path, file: bytes, limits: Limits = LIMITS) -> tuple[SourceFacts, ProbeSession]:
     (folder / "data.parquet").write_bytes(file)
     async with static(folder) as url:
         session = look_for(f"{url}/data.parquet", limits)
@@ -342,7 +343,7 @@ async def test_the_operator_does_not_import_pyarrow() -> None:
         sys.executable,
         "-c",
         "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.handlers; "
-        "import ddtas.data.kinds.http_parquet; "
+        "import ddtas.data.kinds.http_parquet.probe; "
         "print('pyarrow' in sys.modules)",
         json.dumps(sys.path),
         stdout=asyncio.subprocess.PIPE,

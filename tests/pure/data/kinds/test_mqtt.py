@@ -14,9 +14,10 @@ from probes_kit import LIMITS, LOOPBACK, SECRET, look_at, refusal, target
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind
-from ddtas.data.kinds.mqtt import MAX_MESSAGES, MAX_RECORDS
+from ddtas.data.kinds.mqtt.probe import MAX_MESSAGES, MAX_RECORDS
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 
 PAYLOAD = "p4yl04d"  # what a broker says, and no message may repeat
@@ -150,7 +151,7 @@ async def test_what_is_sent() -> None:
         sent.append(await reader.read())
 
     async with serving(talk) as at:
-        session = Session(source(at, "city/+/levels"), QUICK, LOOPBACK)
+        session = ProbeSession(source(at, "city/+/levels"), QUICK, LOOPBACK)
         await look_at(session)
         await asyncio.sleep(0.05)
     hello, subscribe, rest = sent
@@ -278,7 +279,7 @@ async def test_silence() -> None:
 
 async def test_no_more_messages_than_are_needed() -> None:
     async with serving(endless(YES + SUBSCRIBED, publish({"level": 1}) * 100)) as at:
-        session = Session(source(at), Limits(deadline_seconds=60), LOOPBACK)
+        session = ProbeSession(source(at), Limits(deadline_seconds=60), LOOPBACK)
         facts = await look_at(session)
     assert facts.sampled == MAX_MESSAGES
     assert session.received == len(YES + SUBSCRIBED) + MAX_MESSAGES * len(publish({"level": 1}))
@@ -292,7 +293,7 @@ async def test_no_more_records_than_are_needed() -> None:
 async def test_no_more_bytes_than_are_allowed() -> None:
     limits = Limits(deadline_seconds=60, max_bytes=100_000, max_document_bytes=50_000)
     async with serving(endless(YES + SUBSCRIBED, publish({"text": "x" * 30_000}))) as at:
-        session = Session(source(at), limits, LOOPBACK)
+        session = ProbeSession(source(at), limits, LOOPBACK)
         facts = await look_at(session)
     assert facts.sampled == 3
     assert session.received <= 100_000
@@ -427,7 +428,7 @@ async def test_endpoints_that_are_none(endpoint: str) -> None:
 async def test_addresses_that_are_forbidden(host: str) -> None:
     async with serving(saying(b"")) as at:
         to = target(f"mqtt://{host}:{at.port}", kind=DataKind.MQTT, physical_name="a")
-        assert (await refusal(Session(to, QUICK, AddressPolicy()))).reason in ("AddressForbidden", "Unreachable")
+        assert (await refusal(ProbeSession(to, QUICK, AddressPolicy()))).reason in ("AddressForbidden", "Unreachable")
         assert at.connections == 0
 
 

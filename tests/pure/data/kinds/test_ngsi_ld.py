@@ -10,7 +10,8 @@ from ddtas.data.contract import DataKind
 from ddtas.data.facts import unece
 from ddtas.data.meaning.units import known
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 
 NAME = "WaterLevelObserved"
@@ -32,8 +33,8 @@ def entities(*found: Any, count: Any = None, **more: Any) -> bytes:
     return json_response(list(found), *headers, **more)
 
 
-def look_for(url: str, name: str = NAME, limits: Limits = LIMITS) -> Session:
-    return Session(target(url, kind=DataKind.NGSI_LD, physical_name=name), limits, LOOPBACK)
+def look_for(url: str, name: str = NAME, limits: Limits = LIMITS) -> ProbeSession:
+    return ProbeSession(target(url, kind=DataKind.NGSI_LD, physical_name=name), limits, LOOPBACK)
 
 
 async def facts_of(*answers: Answer) -> SourceFacts:

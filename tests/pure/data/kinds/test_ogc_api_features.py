@@ -9,7 +9,8 @@ from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataKind
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 
 NAME = "levels"
@@ -83,7 +84,7 @@ async def refusal(answers: Answer | dict[str, Answer], name: str = NAME, limits:
 
 async def test_finds_what_the_server_tells() -> None:
     async with serving(routes()) as server:
-        session = Session(target(server), LIMITS, LOOPBACK)
+        session = ProbeSession(target(server), LIMITS, LOOPBACK)
         found = await look_at(session)
     assert [(f.name, f.type, f.empty, f.unit) for f in found.fields] == [
         ("day", "date", 0, None),
@@ -374,7 +375,7 @@ async def test_big_geometries_are_asked_for_in_smaller_numbers() -> None:
     answers[f"{ITEMS}?limit=100"] = json_response(items(*[big] * 100))
     answers[f"{ITEMS}?limit=5"] = json_response(items(*[big] * 5))
     async with serving(answers) as server:
-        session = Session(target(server), Limits(max_document_bytes=100_000), LOOPBACK)
+        session = ProbeSession(target(server), Limits(max_document_bytes=100_000), LOOPBACK)
         found = await look_at(session)
     assert (found.records, found.sampled, found.geometry_type) == (300, 5, "LineString")
     assert session.requests == 4

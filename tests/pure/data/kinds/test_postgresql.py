@@ -16,7 +16,8 @@ from probes_kit import HASTE, LIMITS, LOOPBACK, SECRET, look_at, refusal, target
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind, FieldType, GeometryType
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 
 PAYLOAD = "p4yl04d"  # what a server says, and no message may repeat
@@ -198,7 +199,7 @@ async def verdict(talk: Talk, limits: Limits = LIMITS, **more: Any) -> SourceErr
 
 async def test_good_answers() -> None:
     async with serving(answering(answer(CATALOGUE), answer(SAMPLE))) as server:
-        session = Session(source(server), LIMITS, LOOPBACK)
+        session = ProbeSession(source(server), LIMITS, LOOPBACK)
         facts = await look_at(session)
         assert server.connections == 1
     assert [(f.name, f.type, f.empty) for f in facts.fields] == [
@@ -468,7 +469,7 @@ async def test_no_tls_is_no_connection(said: bytes, reason: str) -> None:
 async def test_endless_answers_end_at_the_cap(start: bytes, part: bytes) -> None:
     limits = Limits(deadline_seconds=20, max_document_bytes=1_000_000)
     async with serving(endless(start, part)) as server:
-        session = Session(source(server), limits, LOOPBACK)
+        session = ProbeSession(source(server), limits, LOOPBACK)
         found = await refusal(session)
         assert found.reason in ("MalformedData", "UnexpectedContent")
         assert session.received < 1_100_000
@@ -565,7 +566,7 @@ async def test_endpoints_that_are_none(endpoint: str) -> None:
 async def test_addresses_that_are_forbidden(host: str) -> None:
     async with serving(saying(b"")) as server:
         endpoint = f"postgresql://{host}:{server.port}/city?user=x"
-        session = Session(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, AddressPolicy())
+        session = ProbeSession(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, AddressPolicy())
         assert (await refusal(session)).reason in ("AddressForbidden", "Unreachable")
         assert server.connections == 0
 
@@ -574,7 +575,7 @@ async def test_several_hosts_are_none() -> None:
     """libpq would try one after the other."""
     policy = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
     endpoint = "postgresql://127.0.0.1,169.254.169.254/city?user=x"
-    session = Session(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, policy)
+    session = ProbeSession(target(endpoint, kind=DataKind.POSTGRESQL, physical_name="a.b"), LIMITS, policy)
     assert (await refusal(session)).reason == "Unreachable"
 
 

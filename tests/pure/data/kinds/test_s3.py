@@ -10,7 +10,8 @@ from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -33,9 +34,9 @@ def token(text: str) -> str:
     return f"<NextContinuationToken>{text}</NextContinuationToken>"
 
 
-def look_for(url: str, *, keys: bool = False, limits: Limits = LIMITS) -> Session:
+def look_for(url: str, *, keys: bool = False, limits: Limits = LIMITS) -> ProbeSession:
     how = ("SigV4", KEYS) if keys else ()
-    return Session(kit_target(url, *how, kind=DataKind.S3), limits, LOOPBACK)
+    return ProbeSession(kit_target(url, *how, kind=DataKind.S3), limits, LOOPBACK)
 
 
 async def facts_of(routes: dict[str, Answer], path: str = "/city/levels/") -> tuple[SourceFacts, list[str]]:

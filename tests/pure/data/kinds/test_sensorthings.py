@@ -25,7 +25,8 @@ from probes_kit import refusal as kit_refusal
 
 from ddtas.data.contract import DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 
 ROOT = "/frost/v1.1"
@@ -98,8 +99,8 @@ async def serving_things(answers: Mapping[str, Answer]) -> AsyncIterator[Server]
         yield server
 
 
-def session(server: Server, name: str | None = None, limits: Limits = LIMITS) -> Session:
-    return Session(target(server.url(path=ROOT), kind=DataKind.SENSORTHINGS, physical_name=name), limits, LOOPBACK)
+def session(server: Server, name: str | None = None, limits: Limits = LIMITS) -> ProbeSession:
+    return ProbeSession(target(server.url(path=ROOT), kind=DataKind.SENSORTHINGS, physical_name=name), limits, LOOPBACK)
 
 
 async def facts(name: str | None = None, limits: Limits = LIMITS, **answers: Answer) -> SourceFacts:

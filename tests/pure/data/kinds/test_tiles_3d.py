@@ -11,9 +11,10 @@ from probes_kit import refusal as kit_refusal
 from probes_kit import target as kit_target
 
 from ddtas.data.contract import DataKind
-from ddtas.data.kinds.tiles_3d import probe
+from ddtas.data.kinds.tiles_3d.probe import probe
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session, Target
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
 
 PATH = "/3d/tileset.json"
@@ -89,7 +90,7 @@ async def test_finds_what_a_tileset_tells() -> None:
         "/3d/tiles/0.glb": response(GLB + bytes(100_000)),
     }
     async with serving(answers) as server:
-        session = Session(target(server.url(path=PATH)), LIMITS, LOOPBACK)
+        session = ProbeSession(target(server.url(path=PATH)), LIMITS, LOOPBACK)
         found = await probe(session)
     assert [(f.name, f.type) for f in found.fields] == [
         ("height", "number"),
@@ -116,7 +117,7 @@ async def test_a_range_is_read_where_the_server_knows_ranges() -> None:
     async with serving(
         {PATH: json_response(volume("region", REGION, content={"uri": "0.glb"})), "/3d/0.glb": part}
     ) as s:
-        session = Session(target(s.url(path=PATH)), LIMITS, LOOPBACK)
+        session = ProbeSession(target(s.url(path=PATH)), LIMITS, LOOPBACK)
         assert (await probe(session)).geometry_type == "Mesh"
 
 
@@ -311,7 +312,7 @@ async def test_an_endless_tile_is_left_after_its_head() -> None:
 
     answers = {PATH: json_response(tileset({"content": {"uri": "t"}})), "/3d/t": endless}
     async with serving(answers) as server:
-        session = Session(target(server.url(path=PATH)), LIMITS, LOOPBACK)
+        session = ProbeSession(target(server.url(path=PATH)), LIMITS, LOOPBACK)
         await probe(session)
     assert session.received < 50_000
 
@@ -369,7 +370,7 @@ async def test_of_a_big_tileset_only_the_beginning_is_read() -> None:
     big = tileset({"children": [tile] * 5000})
     answers = {PATH: json_response(big), "/3d/0.glb": response(GLB + bytes(60))}
     async with serving(answers) as server:
-        session = Session(target(server.url(path=PATH)), Limits(max_document_bytes=50_000), LOOPBACK)
+        session = ProbeSession(target(server.url(path=PATH)), Limits(max_document_bytes=50_000), LOOPBACK)
         found = await probe(session)
     assert found.extent is not None
     assert session.received < 100_000

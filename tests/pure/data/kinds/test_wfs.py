@@ -23,7 +23,8 @@ from probes_kit import refusal as kit_refusal
 
 from ddtas.data.contract import DataContract, DataKind
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Limits, Session
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import Limits
 from ddtas.errors import SourceError
 
 NAME = "city:gauges"
@@ -121,9 +122,9 @@ async def serving_wfs(answers: Mapping[str, Answer]) -> AsyncIterator[Server]:
 
 def session(
     server: Server, name: str = NAME, limits: Limits = LIMITS, contract: DataContract = CONTRACT, path: str = PATH
-) -> Session:
+) -> ProbeSession:
     to = target(server.url(path=path), kind=DataKind.WFS, physical_name=name, contract=contract)
-    return Session(to, limits, LOOPBACK)
+    return ProbeSession(to, limits, LOOPBACK)
 
 
 async def facts(

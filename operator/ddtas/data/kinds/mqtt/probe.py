@@ -23,7 +23,8 @@ from ddtas.data.contract import FieldType
 from ddtas.data.facts.axis import Axis, day, iso, timestamp
 from ddtas.data.facts.records import Records
 from ddtas.data.measured import SourceFacts
-from ddtas.data.session import Session, SourceReason
+from ddtas.data.probing import ProbeSession
+from ddtas.data.session import SourceReason
 from ddtas.data.wire import credentials, documents, tcp, tls
 from ddtas.errors import SourceError
 
@@ -51,7 +52,7 @@ class _Message:
     payload: bytes
 
 
-async def probe(session: Session) -> SourceFacts:
+async def probe(session: ProbeSession) -> SourceFacts:
     """Listen for 5 seconds, or half of the deadline, and tell what the messages show.
 
     A broker that sends no message in that time is Reachable, and the facts about messages are not found: MQTT has no
@@ -97,7 +98,7 @@ async def probe(session: Session) -> SourceFacts:
 class _Broker:
     """The packets of a broker, each checked before it counts."""
 
-    def __init__(self, session: Session, reader: asyncio.StreamReader) -> None:
+    def __init__(self, session: ProbeSession, reader: asyncio.StreamReader) -> None:
         self._session = session
         self._reader = reader
         self.messages: list[_Message] = []
@@ -229,7 +230,7 @@ def _is_filter(topic: str) -> bool:
     return bool(topic) and "\0" not in topic and all(level == "+" or not set(level) & set("+#") for level in levels)
 
 
-def _hello(session: Session, *, secure: bool) -> tuple[bytes, ssl.SSLContext | None]:
+def _hello(session: ProbeSession, *, secure: bool) -> tuple[bytes, ssl.SSLContext | None]:
     """The CONNECT packet, and how TLS is spoken.
 
     Raises:
@@ -268,7 +269,7 @@ def _packet(kind: int, body: bytes) -> bytes:
             return bytes([kind]) + length + body
 
 
-def _text(session: Session, text: str) -> bytes:
+def _text(session: ProbeSession, text: str) -> bytes:
     """A string as it is in a packet: its length in two bytes, and UTF-8."""
     try:
         encoded = text.encode()
@@ -280,7 +281,7 @@ def _text(session: Session, text: str) -> bytes:
         ) from None
 
 
-def _facts(session: Session, messages: list[_Message], seconds: float) -> SourceFacts:
+def _facts(session: ProbeSession, messages: list[_Message], seconds: float) -> SourceFacts:
     for fact, why in (
         ("records", "a stream has no count"),
         ("first", "a stream has no beginning"),
@@ -320,7 +321,7 @@ def _records(messages: list[_Message]) -> Iterator[tuple[_Message, dict[str, Any
 
 
 def _period(
-    session: Session, messages: list[_Message], found: list[tuple[_Message, dict[str, Any]]], records: Records
+    session: ProbeSession, messages: list[_Message], found: list[tuple[_Message, dict[str, Any]]], records: Records
 ) -> tuple[str | None, str | None]:
     """The newest moment, and the step within a topic.
 

@@ -1,19 +1,16 @@
-"""GeoJSON over HTTP: a FeatureCollection by RFC 7946, or by the older GeoJSON 2008 with its `crs` member.
+"""Reads GeoJSON as a stream of JSON events: a FeatureCollection by RFC 7946, or by the older GeoJSON 2008.
 
-The body is read as a stream of JSON events; what is kept is one feature's properties, one position, and the facts.
+What is kept is the properties of some features, and one position.
 """
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import AsyncIterator, Generator
+from typing import Any, Protocol
 
 import ijson
 
-from ddtas.data.contract import Extent
-from ddtas.data.facts import geo
-from ddtas.data.facts.records import NAME, Records
-from ddtas.data.measured import SourceFacts
+from ddtas.data.facts.records import NAME
 from ddtas.data.session import Session, SourceReason
-from ddtas.data.wire import answers, http
+from ddtas.data.wire.answers import Answer
 from ddtas.errors import SourceError, printable
 
 ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
@@ -25,60 +22,51 @@ _COORDINATES_DEPTH = 4  # of a MultiPolygon, the deepest
 _COLLECTIONS_DEPTH = 8  # of a GeometryCollection in another
 _POSITION = 3  # numbers of a position that are kept; RFC 7946 gives no meaning to more
 _PROPERTIES = 1024  # of one feature
-_TEXT = 64  # characters of a text that are read: no date or timestamp is longer
 _ENDS = {"start_map": "end_map", "start_array": "end_array"}
 
 _Event = tuple[str, Any]
 _Steps = Generator[None, _Event, None]
 
 
-async def probe(session: Session) -> SourceFacts:
-    """Read a GeoJSON document once and tell its facts.
+class Shapes(Protocol):
+    """Takes the geometries of features as they come by.
 
-    When the byte cap ends the reading, what depends on the rest is absent: `records`, `first`, `last`, and the extent
-    unless the document began with its own `bbox`.
-
-    Raises:
-        SourceError: with a Reason.
+    Attributes:
+        broken: one of them is none, which whoever reads may find out too.
     """
-    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
-        return session.facts(await read(answer, session))
+
+    broken: bool
+
+    def add_type(self, kind: Any) -> object:
+        """The type of the next geometry; hostile."""
+
+    def add_position(self, position: list[Any]) -> object:
+        """The next position of a geometry; hostile."""
 
 
-async def read(answer: answers.Answer, session: Session) -> SourceFacts:
-    """Read a FeatureCollection from an answer, to its end or to the cap.
+class FeatureCollection:
+    """Reads a FeatureCollection. Each method that is a generator takes the events of one JSON value.
 
-    Raises:
-        SourceError: UnexpectedContent or MalformedData, or what reading raises.
+    Attributes:
+        crs: the member `crs`; Ellipsis where there is none.
+        box: the member `bbox`, of which at most 7 items are kept; hostile.
+        begun: the member `features` was there.
     """
-    if answer.is_other(_OTHER_WORDS):
-        raise _unexpected(session, printable(answer.media_type, 60))
-    reader = _Reader(session)
-    while chunk := await answer.read():
-        reader.feed(chunk)
-    if answer.complete:
-        reader.finish()
-        return reader.facts(answer.received, complete=True)
-    return reader.facts(_length(answer), complete=False)
 
+    def __init__(self, session: Session, shapes: Shapes) -> None:
+        """Read nothing yet.
 
-def _length(answer: answers.Answer) -> int | None:
-    """`Content-Length`, as the server tells it."""
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None
-
-
-class _Reader:
-    """Bytes to events to facts, piece by piece. Each method that is a generator takes the events of one JSON value."""
-
-    def __init__(self, session: Session) -> None:
+        Args:
+            session: whose limits hold.
+            shapes: takes the geometries, position by position: one may be as big as the file.
+        """
         self._session = session
-        self._records = Records(session.target.contract)
-        self._geometries = geo.Geometries()
+        self._shapes = shapes
+        self._batch: list[dict[str, Any]] = []  # properties of the features that were not handed on yet
         self._type: Any = None
-        self._crs: Any = ...  # the member "crs"; Ellipsis where there is none
-        self._box: list[Any] = []  # the member "bbox"
-        self._features = False
+        self.crs: Any = ...
+        self.box: list[Any] = []
+        self.begun = False
         self._silent = 0  # bytes since the last event
         self._events = 0
         self._start: bytes | None = b""  # until it is clear whether there is a byte order mark
@@ -88,7 +76,25 @@ class _Reader:
         # makes Python's. With floats it refuses what is not finite, and integers that need more than 64 bits.
         self._parser = ijson.basic_parse_coro(_Counting(self, steps), use_float=True)
 
-    def feed(self, chunk: bytes) -> None:
+    async def batches(self, answer: Answer) -> AsyncIterator[list[dict[str, Any]]]:
+        """The properties of the features of an answer, some at a time, to its end or to the cap.
+
+        Of objects and arrays among them it counts that they are there.
+
+        Raises:
+            SourceError: UnexpectedContent or MalformedData, or what reading raises.
+        """
+        if answer.is_other(_OTHER_WORDS):
+            raise unexpected(self._session, printable(answer.media_type, 60))
+        while chunk := await answer.read():
+            self._feed(chunk)
+            if self._batch:
+                yield self._batch
+                self._batch = []
+        if answer.complete:
+            self._finish()
+
+    def _feed(self, chunk: bytes) -> None:
         """Take the next piece of the body.
 
         Raises:
@@ -106,91 +112,19 @@ class _Reader:
         if self._silent > most:
             raise self._malformed(f"a value has more than {most} characters")
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """There is no more.
 
         Raises:
             SourceError: UnexpectedContent or MalformedData.
         """
         if self._start is not None:
-            raise _unexpected(self._session, "nothing")
+            raise unexpected(self._session, "nothing")
         self._parse(b"")
         if not isinstance(self._type, str) or self._type != "FeatureCollection":
-            raise _unexpected(self._session, "JSON that is no FeatureCollection")
-        if not self._features:
+            raise unexpected(self._session, "JSON that is no FeatureCollection")
+        if not self.begun:
             raise self._malformed("a FeatureCollection has no features member")
-
-    def facts(self, size_bytes: int | None, *, complete: bool) -> SourceFacts:
-        """The facts so far.
-
-        Raises:
-            SourceError: UnexpectedContent when nothing of a feature was read before the cap.
-        """
-        session, records, geometries = self._session, self._records, self._geometries
-        if not complete:
-            if not self._features:
-                raise _unexpected(session, f"JSON without features in its first {session.limits.max_bytes} bytes")
-            for fact in ("records", "first", "last", *(() if size_bytes is not None else ("sizeBytes",))):
-                session.not_found(fact, f"only the first {session.limits.max_bytes} bytes were read")
-        kind = geometries.type()
-        if kind is None:
-            session.not_found(
-                "geometryType",
-                "there are geometries of several types" if geometries.types else "no feature has a geometry",
-            )
-        if records.axis() is None:
-            for fact in ("first", "last", "timeResolution"):
-                session.not_found(fact, "no property holds dates or timestamps")
-        crs = self._crs_name()
-        return records.facts(complete=complete).model_copy(
-            update={
-                "geometry_type": kind,
-                "crs": (crs,) if crs else (),
-                "extent": self._extent(crs, complete=complete),
-                "size_bytes": size_bytes,
-            }
-        )
-
-    def _crs_name(self) -> str | None:
-        """RFC 7946 has one CRS; GeoJSON 2008 names another in the member `crs`, where null means that it is unknown."""
-        if self._crs is ...:
-            if self._geometries.box and self._geometries.extent(geo.CRS84) is None and not self._geometries.broken:
-                self._session.not_found(
-                    "crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them"
-                )
-                return None
-            return geo.CRS84
-        match self._crs:
-            case {"type": "name", "properties": {"name": name}}:
-                found = geo.crs_name(name)
-            case _:
-                found = None
-        if found is None:
-            self._session.not_found("crs", "the crs member names no coordinate reference system that is known")
-        return found
-
-    def _extent(self, crs: str | None, *, complete: bool) -> Extent | None:
-        session = self._session
-        if crs is None:
-            session.not_found("extent", "the coordinate reference system is not known")
-            return None
-        if complete and self._geometries.box is None and not self._geometries.broken:
-            session.not_found("extent", "no feature has a geometry")
-            return None
-        if complete:
-            found = self._geometries.extent(crs)
-        else:
-            # [west, south, east, north], or with heights [west, south, lowest, east, north, highest]
-            box = [*self._box[0:2], *self._box[3:5]] if len(self._box) == 6 else self._box
-            found = geo.extent(crs, box)
-        if found is None:
-            session.not_found(
-                "extent",
-                "a geometry has no usable coordinates"
-                if complete
-                else f"only the first {session.limits.max_bytes} bytes were read, and there is no usable bbox in them",
-            )
-        return found
 
     def _parse(self, chunk: bytes) -> None:
         try:
@@ -201,7 +135,7 @@ class _Reader:
         except (ijson.JSONError, ValueError):
             # What the parser says holds a piece of the data.
             if not self._events:
-                raise _unexpected(self._session, "what is not JSON") from None
+                raise unexpected(self._session, "what is not JSON") from None
             raise self._malformed(
                 "it is broken, or has a number that is not finite or needs more than 64 bits"
             ) from None
@@ -209,7 +143,7 @@ class _Reader:
     def _document(self) -> _Steps:
         event, _ = yield
         if event != "start_map":
-            raise _unexpected(self._session, "JSON that is no FeatureCollection")
+            raise unexpected(self._session, "JSON that is no FeatureCollection")
         while True:
             event, name = yield
             if event == "end_map":
@@ -218,15 +152,15 @@ class _Reader:
             if name == "features":
                 yield from self._collection(event)
             elif name == "crs":
-                self._crs = yield from self._small(event, value, 1)
+                self.crs = yield from self._small(event, value, 1)
             elif name == "bbox" and event == "start_array":
                 box = yield from self._small(event, value, 1)
-                self._box = box if isinstance(box, list) else []
+                self.box = box if isinstance(box, list) else []
             elif name == "type":
                 self._type = value
                 if value != "FeatureCollection":
                     what = f"a {printable(value, 40)}" if isinstance(value, str) else "JSON"
-                    raise _unexpected(self._session, f"{what} that is no FeatureCollection")
+                    raise unexpected(self._session, f"{what} that is no FeatureCollection")
             else:
                 yield from self._skip(event, 1)
         yield  # there is no event after this one
@@ -234,7 +168,7 @@ class _Reader:
     def _collection(self, event: str) -> _Steps:
         if event != "start_array":
             raise self._malformed("its features are no array")
-        self._features = True
+        self.begun = True
         while True:
             event, _ = yield
             if event == "end_array":
@@ -262,7 +196,7 @@ class _Reader:
                 yield from self._skip(event, 3)
         if kind != "Feature":
             raise self._malformed("among its features is what is none")
-        self._records.add(properties)
+        self._batch.append(properties)
 
     def _properties(self, event: str, properties: dict[str, Any]) -> _Steps:
         if event == "null":
@@ -278,7 +212,7 @@ class _Reader:
             kept: Any = {"start_map": {}, "start_array": []}.get(event, value)
             yield from self._skip(event, 4)
             if NAME.fullmatch(name):
-                properties[name] = kept[:_TEXT] if isinstance(kept, str) else kept
+                properties[name] = kept[: self._session.limits.max_value_characters] if isinstance(kept, str) else kept
             if len(properties) > _PROPERTIES:
                 raise self._malformed(f"a feature has more than {_PROPERTIES} properties")
 
@@ -305,7 +239,7 @@ class _Reader:
                     kind = value
                 yield from self._skip(event, 4 + 2 * depth)
         if depth == 0:  # the type of a GeometryCollection is its own
-            self._geometries.add_type(kind)
+            self._shapes.add_type(kind)
 
     def _coordinates(self) -> _Steps:
         """Positions in arrays, in arrays, as deep as the type of the geometry has it."""
@@ -315,14 +249,14 @@ class _Reader:
             event, value = yield
             if event == "start_array":
                 depth += 1
-                self._geometries.broken |= bool(position)  # numbers and arrays in one array
+                self._shapes.broken |= bool(position)  # numbers and arrays in one array
                 position = []
                 if depth > _COORDINATES_DEPTH:
                     raise self._malformed(f"coordinates are nested more than {_COORDINATES_DEPTH} deep")
             elif event == "end_array":
                 depth -= 1
                 if position:
-                    self._geometries.add_position(position)
+                    self._shapes.add_position(position)
                 position = []
             elif event == "start_map":
                 raise self._malformed("coordinates hold an object")
@@ -374,7 +308,7 @@ class _Reader:
 class _Counting:
     """Hands events on, and counts them."""
 
-    def __init__(self, reader: _Reader, steps: _Steps) -> None:
+    def __init__(self, reader: FeatureCollection, steps: _Steps) -> None:
         self._reader = reader
         self._send = steps.send
 
@@ -383,7 +317,8 @@ class _Counting:
         self._send(event)
 
 
-def _unexpected(session: Session, what: str) -> SourceError:
+def unexpected(session: Session, what: str) -> SourceError:
+    """The error for an answer that is something else."""
     return session.error(
         SourceReason.UNEXPECTED_CONTENT,
         f"answers with {what} instead of a GeoJSON FeatureCollection: give the URL of the data itself",

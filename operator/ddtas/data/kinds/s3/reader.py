@@ -1,136 +1,44 @@
-"""Objects at a server that speaks Amazon's S3: one object, or all under a prefix.
-
-The endpoint is https://host/bucket/prefix-or-key (path style); a physical name is appended to it. What ends with .csv,
-.geojson, .json or .parquet is one object, and read as such; everything else is a prefix, whose objects are listed
-(ListObjectsV2), and of which the newest is read for the fields.
+"""Reads what is in a bucket: lists of objects (ListObjectsV2), page by page, and objects.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
 from ddtas.data.facts import axis
-from ddtas.data.kinds import http_csv, http_geojson, http_parquet
-from ddtas.data.measured import SourceFacts
 from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import answers, credentials, http, sigv4
 from ddtas.errors import SourceError, printable
 
-_SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
 _PAGE = 1000  # the most that S3 gives
-_PAGES = 2
 _NEARBY = 5
 _KEY_BYTES = 1024  # S3 allows no more
 
 
-async def probe(session: Session) -> SourceFacts:
-    """Probe one object, or at the objects under a prefix.
-
-    Raises:
-        SourceError: with a Reason; EntityNotFound when there is no such bucket or object, or none under the prefix.
-    """
-    async with http.client(session) as client:
-        path = client.resolve(None).path.strip("/") if session.target.physical_name else client.resolve(None).path
-        whole = "/".join(part for part in (path, session.target.physical_name) if part).lstrip("/")
-        bucket, _, key = whole.partition("/")
-        if not bucket:
-            raise session.error(
-                SourceReason.ENTITY_NOT_FOUND, "names no bucket: give an endpoint such as https://host/bucket/prefix/"
-            )
-        store = _Bucket(session, client, bucket, _keys(session))
-        if key.lower().endswith(_SUFFIXES):
-            return session.facts(await _of_object(store, key))
-        return session.facts(await _of_prefix(store, key))
-
-
-def _keys(session: Session) -> sigv4.Keys | None:
-    auth = session.target.auth
-    region = auth.effective_region if auth is not None else None
-    if region is None:
-        return None
-    return sigv4.Keys(
-        credentials.value(session, "access-key-id", forbidden="/,", ascii_only=True),
-        credentials.value(session, "secret-access-key", ascii_only=True),
-        region,
-    )
-
-
-async def _of_object(store: "_Bucket", key: str) -> SourceFacts:
-    try:
-        return await store.read(key)
-    except answers.NotFoundError:
-        there = await store.nearby(key)
-    raise store.session.error(
-        SourceReason.ENTITY_NOT_FOUND, f"has no such object: correct the endpoint or physicalName{there}"
-    )
-
-
-async def _of_prefix(store: "_Bucket", prefix: str) -> SourceFacts:
-    session = store.session
-    listing = await store.list(prefix)
-    if not listing.objects and prefix:
-        there = await store.nearby(prefix)
-        raise session.error(
-            SourceReason.ENTITY_NOT_FOUND,
-            f"has no object whose key begins like that: correct the endpoint or physicalName{there}",
-        )
-    size: int | None = sum(o.size for o in listing.objects)
-    last = max((o.changed for o in listing.objects), default=None)
-    if not listing.complete:
-        # In the order of their keys, so the newest may be among the others.
-        size = last = None
-        for fact in ("sizeBytes", "last"):
-            session.not_found(fact, f"there are more than {len(listing.objects)} objects: give a longer prefix")
-    if last is None:
-        session.not_found("last", "the bucket is empty")
-    session.not_found("records", "a list of objects does not tell how many records they hold")
-    session.not_found("first", "a list of objects does not tell when their data begins")
-    session.not_found("extent", "it is known of the newest object alone")
-    readable = [o for o in listing.objects if o.key.lower().endswith(_SUFFIXES) and o.size and store.has_url(o.key)]
-    if not readable:
-        for fact in ("fields", "geometryType", "crs", "timeResolution"):
-            session.not_found(fact, f"no object has data and one of the suffixes {', '.join(_SUFFIXES)}")
-        return SourceFacts(size_bytes=size, last=axis.iso(last))
-    newest = max(readable, key=lambda o: (o.changed, o.key))
-    try:
-        found = await store.read(newest.key)
-    except answers.NotFoundError:
-        raise session.error(
-            SourceReason.HTTP_ERROR, f"lists {printable(newest.key, 80)} but does not have it: it is tried again later"
-        ) from None
-    except SourceError as error:
-        raise SourceError(error.reason, f"{error.message} (the object is {printable(newest.key, 80)})") from None
-    return SourceFacts(
-        fields=found.fields,
-        geometry_type=found.geometry_type,
-        crs=found.crs,
-        sampled=found.sampled,
-        time_resolution=found.time_resolution,
-        size_bytes=size,
-        last=axis.iso(last),
-    )
-
-
 @dataclass(frozen=True)
-class _Object:
+class Object:
+    """An object: its key, its size in bytes, and when it was changed last."""
+
     key: str
     size: int
     changed: datetime
 
 
-@dataclass
-class _Listing:
-    objects: list[_Object] = field(default_factory=list)
-    complete: bool = True
+@dataclass(frozen=True)
+class Page:
+    """Some objects; and whether there are no more."""
+
+    objects: list[Object]
+    last: bool
 
 
-class _Bucket:
+class Bucket:
     """A bucket, and how to ask for what is in it: each request is signed on its own, where there are keys."""
 
     def __init__(self, session: Session, client: http.Client, name: str, keys: sigv4.Keys | None) -> None:
@@ -139,25 +47,25 @@ class _Bucket:
         self._name = name
         self._keys = keys
 
-    async def list(self, prefix: str) -> _Listing:
-        """The objects whose keys begin with this prefix: the first 2,000.
+    async def pages(self, prefix: str) -> AsyncIterator[Page]:
+        """The objects whose keys begin with this prefix, in the order of their keys: 1,000 a page.
+
+        Whoever stops after a page sends no request for the next.
 
         Raises:
-            SourceError: EntityNotFound where there is no such bucket.
+            SourceError: EntityNotFound where there is no such bucket; TooManyRequests at the bound of the session.
         """
-        listing = _Listing()
-        more: dict[str, str] = {}
-        for _ in range(_PAGES):
-            root = await self._page({"max-keys": str(_PAGE), "prefix": prefix, **more})
-            listing.objects += [self._object(entry) for entry in _children(root, "Contents")]
+        following: dict[str, str] = {}
+        while True:
+            root = await self._page({"max-keys": str(_PAGE), "prefix": prefix, **following})
             token = _text(root, "NextContinuationToken")
-            if _text(root, "IsTruncated").strip() != "true":
-                return listing
-            if not token:
+            last = _text(root, "IsTruncated").strip() != "true"
+            yield Page([self._object(entry) for entry in _children(root, "Contents")], last)
+            if last:
+                return
+            if not token or following.get("continuation-token") == token:
                 raise self._malformed("it has no token for the rest")
-            more = {"continuation-token": token}
-        listing.complete = False
-        return listing
+            following = {"continuation-token": token}
 
     async def nearby(self, missing: str) -> str:
         """For a message: the first names in the folder in which something is not there; empty when it has none."""
@@ -171,18 +79,15 @@ class _Bucket:
             return f" (there is {', '.join(shown)})" if shown else ""
         return ""
 
-    async def read(self, key: str) -> SourceFacts:
-        """What the format of an object tells.
+    def open(
+        self, key: str, accept: str, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[answers.Answer]:
+        """GET an object.
 
         Raises:
             SourceError: answers.NotFoundError where it is not there.
         """
-        url = self._url(key)
-        if key.lower().endswith(".parquet"):
-            return await http_parquet.read(lambda headers: self._get(url, http_parquet.ACCEPT, headers), self.session)
-        csv = key.lower().endswith(".csv")
-        async with self._get(url, http_csv.ACCEPT if csv else http_geojson.ACCEPT, {}) as answer:
-            return await (http_csv.read if csv else http_geojson.read)(answer, self.session)
+        return self._get(self._url(key), accept, headers or {})
 
     def has_url(self, key: str) -> bool:
         """Whether there is a URL for a key that a server came with: none is for those with `..`, say."""
@@ -256,15 +161,32 @@ class _Bucket:
         host = sent.host_port_subcomponent or ""
         return sigv4.sign(self._keys, host, sent.path, sent.query.items(), headers, datetime.now(UTC))
 
-    def _object(self, entry: Element) -> _Object:
+    def _object(self, entry: Element) -> Object:
         key, size = _text(entry, "Key"), _text(entry, "Size").strip()
         changed = axis.timestamp(_text(entry, "LastModified").strip())
         if not key or not (size.isascii() and size.isdecimal() and len(size) <= 15) or changed is None:
             raise self._malformed("an object has no key, size or time of its last change that can be read")
-        return _Object(key, int(size), changed)
+        return Object(key, int(size), changed)
 
     def _malformed(self, what: str) -> SourceError:
         return self.session.error(SourceReason.MALFORMED_DATA, f"answers with a list of objects that is broken: {what}")
+
+
+def keys_of(session: Session) -> sigv4.Keys | None:
+    """The keys to sign with; None where there are no credentials.
+
+    Raises:
+        SourceError: Unauthorized where they cannot be used.
+    """
+    auth = session.target.auth
+    region = auth.effective_region if auth is not None else None
+    if region is None:
+        return None
+    return sigv4.Keys(
+        credentials.value(session, "access-key-id", forbidden="/,", ascii_only=True),
+        credentials.value(session, "secret-access-key", ascii_only=True),
+        region,
+    )
 
 
 def _local(element: Element) -> str:

@@ -1,0 +1,1 @@
+"""GeoJSON over HTTP."""

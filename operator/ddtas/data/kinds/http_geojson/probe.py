@@ -1,0 +1,131 @@
+"""Probes GeoJSON over HTTP: one request."""
+
+from ddtas.data.contract import Extent
+from ddtas.data.facts import geo
+from ddtas.data.facts.records import Records
+from ddtas.data.kinds.http_geojson.reader import ACCEPT, FeatureCollection, unexpected
+from ddtas.data.measured import SourceFacts
+from ddtas.data.probing import ProbeSession
+from ddtas.data.wire import answers, http
+
+
+async def probe(session: ProbeSession) -> SourceFacts:
+    """Read a GeoJSON document once and tell its facts.
+
+    When the byte cap ends the reading, what depends on the rest is absent: `records`, `first`, `last`, and the extent
+    unless the document began with its own `bbox`.
+
+    Raises:
+        SourceError: with a Reason.
+    """
+    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
+        return session.facts(await facts(answer, session))
+
+
+async def facts(answer: answers.Answer, session: ProbeSession) -> SourceFacts:
+    """The facts of a FeatureCollection, of which an answer is read to its end or to the cap.
+
+    Raises:
+        SourceError: UnexpectedContent or MalformedData, or what reading raises.
+    """
+    return await _Summary(session).read(answer)
+
+
+class _Summary:
+    """What a FeatureCollection shows."""
+
+    def __init__(self, session: ProbeSession) -> None:
+        self._session = session
+        self._geometries = geo.Geometries()
+        self._records = Records(session.target.contract)
+        self._collection = FeatureCollection(session, self._geometries)
+
+    async def read(self, answer: answers.Answer) -> SourceFacts:
+        """Read an answer, and tell the facts.
+
+        Raises:
+            SourceError: UnexpectedContent or MalformedData, or what reading raises.
+        """
+        async for batch in self._collection.batches(answer):
+            for properties in batch:
+                self._records.add(properties)
+        size = answer.received if answer.complete else _length(answer)
+        return self._facts(size, complete=answer.complete)
+
+    def _facts(self, size_bytes: int | None, *, complete: bool) -> SourceFacts:
+        """The facts so far.
+
+        Raises:
+            SourceError: UnexpectedContent when nothing of a feature was read before the cap.
+        """
+        session, records, geometries = self._session, self._records, self._geometries
+        if not complete:
+            if not self._collection.begun:
+                raise unexpected(session, f"JSON without features in its first {session.limits.max_bytes} bytes")
+            for fact in ("records", "first", "last", *(() if size_bytes is not None else ("sizeBytes",))):
+                session.not_found(fact, f"only the first {session.limits.max_bytes} bytes were read")
+        kind = geometries.type()
+        if kind is None:
+            session.not_found(
+                "geometryType",
+                "there are geometries of several types" if geometries.types else "no feature has a geometry",
+            )
+        if records.axis() is None:
+            for fact in ("first", "last", "timeResolution"):
+                session.not_found(fact, "no property holds dates or timestamps")
+        crs = self._crs_name()
+        return records.facts(complete=complete).model_copy(
+            update={
+                "geometry_type": kind,
+                "crs": (crs,) if crs else (),
+                "extent": self._extent(crs, complete=complete),
+                "size_bytes": size_bytes,
+            }
+        )
+
+    def _crs_name(self) -> str | None:
+        """RFC 7946 has one CRS; GeoJSON 2008 names another in the member `crs`, where null means that it is unknown."""
+        if self._collection.crs is ...:
+            if self._geometries.box and self._geometries.extent(geo.CRS84) is None and not self._geometries.broken:
+                self._session.not_found(
+                    "crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them"
+                )
+                return None
+            return geo.CRS84
+        match self._collection.crs:
+            case {"type": "name", "properties": {"name": name}}:
+                found = geo.crs_name(name)
+            case _:
+                found = None
+        if found is None:
+            self._session.not_found("crs", "the crs member names no coordinate reference system that is known")
+        return found
+
+    def _extent(self, crs: str | None, *, complete: bool) -> Extent | None:
+        session = self._session
+        if crs is None:
+            session.not_found("extent", "the coordinate reference system is not known")
+            return None
+        if complete and self._geometries.box is None and not self._geometries.broken:
+            session.not_found("extent", "no feature has a geometry")
+            return None
+        if complete:
+            found = self._geometries.extent(crs)
+        else:
+            # [west, south, east, north], or with heights [west, south, lowest, east, north, highest]
+            box = self._collection.box
+            found = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box)
+        if found is None:
+            session.not_found(
+                "extent",
+                "a geometry has no usable coordinates"
+                if complete
+                else f"only the first {session.limits.max_bytes} bytes were read, and there is no usable bbox in them",
+            )
+        return found
+
+
+def _length(answer: answers.Answer) -> int | None:
+    """`Content-Length`, as the server tells it."""
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None

@@ -1,0 +1,1 @@
+"""Objects at a server that speaks Amazon's S3."""
