@@ -30,8 +30,7 @@ from ddtas.data.session import Limits
 from ddtas.endpoints import HttpServer
 from ddtas.errors import ClusterError
 from ddtas.names import NamespacedName
-from ddtas.plan.capabilities import requirements
-from ddtas.plan.capabilities.requirements import Fact
+from ddtas.plan.capabilities.needs import Fact, needs
 from ddtas.probes.scheduler import ProbeScheduler, SourceKey
 from ddtas.reconcile.context import Context, ObjectKey
 from ddtas.reconcile.dispatch import Reconciler
@@ -323,7 +322,7 @@ class Operator:
             meta = listing.metadata
             was = known.get(meta.name)
             if was is None or was[:2] != (meta.uid, meta.generation):
-                facts = (requirements.needs(version).facts for version in listing.spec.versions)
+                facts = (needs(version).facts for version in listing.spec.versions)
                 was = (meta.uid, meta.generation, frozenset[Fact]().union(*facts))
             self._asked[meta.name] = was
         return frozenset[Fact]().union(*(facts for _, _, facts in self._asked.values()))

@@ -21,7 +21,7 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.errors import InvalidObject
-from ddtas.plan.capabilities import requirements
+from ddtas.plan.capabilities.needs import needs
 from ddtas.plan.decision.catalogue import fit, hypothetical, installable
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.preview import preview
@@ -67,7 +67,7 @@ def judge(snapshot: Snapshot) -> list[Any]:
     if isinstance(listing, AppListing):
         said.append(listing_status(listing, snapshot.policy, snapshot.now))
         for version in listing.spec.versions:
-            requirements.needs(version)
+            needs(version)
     if isinstance(platform, MunicipalityPlatform):
         fits, version = [], installable(listing) if isinstance(listing, AppListing) else None
         if version is not None and isinstance(listing, AppListing):

@@ -9,7 +9,7 @@ from ddtas.api.listing import AppListing
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
 from ddtas.names import NamespacedName
 from ddtas.plan.capabilities import requirements
-from ddtas.plan.capabilities.requirements import CapabilityCheck
+from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.decision.catalogue import (
     MOST_LISTINGS,
     capabilities_finding,

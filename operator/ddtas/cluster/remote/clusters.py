@@ -29,7 +29,7 @@ from ddtas.cluster.survey.capabilities import survey
 from ddtas.errors import ClusterError, KubeconfigError, NotFound
 from ddtas.names import NamespacedName
 from ddtas.plan.capabilities.measured import Found
-from ddtas.plan.capabilities.requirements import Fact
+from ddtas.plan.capabilities.needs import Fact
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote import kubeconfig
 from ddtas.plan.remote.identity import CONNECTING, ClusterObservation, namespace_of

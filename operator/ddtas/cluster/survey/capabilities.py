@@ -15,7 +15,7 @@ from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, Garbled, NotFound, TooLarge
 from ddtas.plan.capabilities.measured import OF_A_NAMESPACE, Answer, Found, answer, trimmed
-from ddtas.plan.capabilities.requirements import Fact
+from ddtas.plan.capabilities.needs import Fact
 
 JsonObject = dict[str, Any]
 

@@ -20,7 +20,7 @@ from ddtas.api.capabilities import (
     PodSecurityLevel,
 )
 from ddtas.data.measured import UnknownFact
-from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL, Fact
+from ddtas.plan.capabilities.needs import ARCHITECTURE_LABEL, Fact
 from ddtas.plan.quantity import read
 
 # Fields of MeasuredCapabilities; or why they are not known.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ddtas import names
 from ddtas.api.workload import Component, Container, ResourceList, Task
-from ddtas.plan.capabilities.requirements import ARCHITECTURE_LABEL
+from ddtas.plan.capabilities.needs import ARCHITECTURE_LABEL
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE

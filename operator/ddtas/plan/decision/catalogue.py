@@ -11,6 +11,7 @@ from ddtas.api.installation import Installation, InstallationSpec
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import ListingFit
 from ddtas.plan.capabilities import requirements
+from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.decision import rules
 from ddtas.plan.decision.decide import bind
 from ddtas.plan.findings import Finding
@@ -123,7 +124,7 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     return answer(Verdict.NOT_MET if lacking or stalled else Verdict.UNKNOWN, missing)
 
 
-def capabilities_finding(found: Mapping[str, tuple[requirements.CapabilityCheck, ...]]) -> Finding | None:
+def capabilities_finding(found: Mapping[str, tuple[CapabilityCheck, ...]]) -> Finding | None:
     """Whether a platform's cluster has what listings ask of it; None where none of them asks for anything.
 
     Args:

@@ -13,6 +13,7 @@ from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.capabilities import requirements
+from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.children import network_policy as policy
 from ddtas.plan.children import volumes
 from ddtas.plan.children.manifests import container_requests, storage_requests
@@ -162,7 +163,7 @@ def _platform_suits(case: _Case) -> Refusal | None:
     return None
 
 
-def _capabilities(case: _Case) -> tuple[requirements.CapabilityCheck, ...]:
+def _capabilities(case: _Case) -> tuple[CapabilityCheck, ...]:
     snapshot = case.snapshot
     return requirements.checks(
         case.version, case.platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version

@@ -19,7 +19,7 @@ from ddtas.cluster.remote.clusters import Clusters, Looks
 from ddtas.cluster.rest.access import Gate, open_client
 from ddtas.cluster.rest.resources import CHILDREN, ResourceType
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.capabilities.requirements import Fact
+from ddtas.plan.capabilities.needs import Fact
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote.kubeconfig import Access
 from ddtas.plan.snapshot import Secret

@@ -12,7 +12,7 @@ from ddtas.cluster.survey import capabilities as module
 from ddtas.cluster.survey.capabilities import Surveyor, survey
 from ddtas.errors import ClusterError, NotFound
 from ddtas.plan.capabilities.measured import Found
-from ddtas.plan.capabilities.requirements import Fact
+from ddtas.plan.capabilities.needs import Fact
 
 EVERYTHING = frozenset(Fact)
 LABEL = "pod-security.kubernetes.io/enforce"

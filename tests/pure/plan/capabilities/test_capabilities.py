@@ -13,8 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from ddtas.api.base import Verdict
 from ddtas.api.capabilities import Capabilities, Device, DeviceName, MeasuredCapabilities
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.capabilities.measured import READERS, Found, answer
-from ddtas.plan.capabilities.requirements import Check, Fact, checks, moments, needs, pending
+from ddtas.plan.capabilities.needs import Fact, needs
+from ddtas.plan.capabilities.requirements import checks, pending
+from ddtas.plan.capabilities.room import moments
 from ddtas.plan.decision.catalogue import capabilities_finding, fit, hypothetical
 from ddtas.plan.reasons import Reason
 from ddtas.plan.status.platform import platform_status
@@ -43,7 +46,9 @@ def gpu(count: int = 1) -> dict[str, Any]:
     return {"name": GPU, "count": count}
 
 
-def judged(change: dict[str, Any], declared: dict[str, Any] | None, measured: dict[str, Any]) -> tuple[Check, ...]:
+def judged(
+    change: dict[str, Any], declared: dict[str, Any] | None, measured: dict[str, Any]
+) -> tuple[CapabilityCheck, ...]:
     capabilities = Capabilities.model_validate(declared) if declared is not None else None
     return checks(version(**change), capabilities, MeasuredCapabilities.model_validate(NO_QUOTA | measured), "1.36")
 
@@ -396,7 +401,7 @@ def test_more_capabilities_never_turn_met_into_not_met(
     asking = version(**ASKING)
     first, second = (checks(asking, declared_of(w, declared), measured_of(w, measured), "") for w in (small, large))
 
-    def not_met(found: tuple[Check, ...]) -> set[str]:
+    def not_met(found: tuple[CapabilityCheck, ...]) -> set[str]:
         return {c.needs for c in found if c.verdict is NOT_MET}
 
     assert not_met(second) <= not_met(first)
