@@ -1,6 +1,7 @@
 """The generated pages of fields: each field of each kind is there, with its type and what it means."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from ddtas.api import crd
 from ddtas.reference import fields, markdown, pages
 
+REPO = Path(__file__).parents[2]
+CHART = REPO / "charts" / "ddtas-operator"
 PAGES = {kind.name: fields.text(kind) for kind in crd.KINDS}
 
 
@@ -51,6 +54,15 @@ def test_a_type_says_where_it_is_used_and_which_rules_it_has() -> None:
     section = PAGES["AppListing"].partition("\n## Window\n")[2].partition("\n## ")[0]
     assert "At `spec.versions[].calibration.window`, `spec.versions[].validation.window`" in section
     assert "- start must not be after end" in section
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    text = (REPO / page).read_text()
+    paths = re.findall(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.py|\.md|\.tpl))`", text)
+    folders = (REPO, REPO / "operator" / "ddtas", CHART, CHART / "templates")
+    assert paths
+    assert [path for path in paths if not any((folder / path).exists() for folder in folders)] == []
 
 
 def test_a_vertical_bar_ends_no_cell() -> None:
