@@ -15,7 +15,8 @@ from ddtas.cluster.memory.facts import NOBODY
 from ddtas.cluster.memory.informer import Informer
 from ddtas.cluster.memory.ownership import Seal
 from ddtas.cluster.memory.world import Collection, World
-from ddtas.cluster.remote.clusters import Clusters, Looks
+from ddtas.cluster.remote.clusters import Clusters
+from ddtas.cluster.remote.connection import Polling
 from ddtas.cluster.rest.access import open_client
 from ddtas.cluster.rest.bounds import LEASE
 from ddtas.cluster.rest.client import Client
@@ -91,7 +92,7 @@ class Operator:
             ),
             on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
             on_child=self._on_installation,
-            looks=Looks(
+            polling=Polling(
                 settings.cluster_interval_seconds,
                 settings.capabilities_interval_seconds,
                 self._facts_wanted,
@@ -261,7 +262,7 @@ class Operator:
             self._queue.add(ObjectKey("Installation", *user), urgent=False)
         if kind != INSTALLATION.kind:
             self._surveyor.look()
-            self._clusters.look()
+            self._clusters.refresh()
         self._pass_on()
 
     def _pass_on(self) -> None:

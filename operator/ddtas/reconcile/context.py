@@ -9,8 +9,8 @@ from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.ownership import Seal
 from ddtas.cluster.memory.world import World
+from ddtas.cluster.place import Place
 from ddtas.cluster.remote.clusters import Clusters
-from ddtas.cluster.remote.place import Place
 from ddtas.cluster.rest.client import Client
 from ddtas.data.network import Surroundings
 from ddtas.names import NamespacedName

@@ -7,7 +7,7 @@ from ddtas.api.installation import Installation, Removal
 from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable
-from ddtas.cluster.remote.place import Place
+from ddtas.cluster.place import Place
 from ddtas.cluster.rest.resources import APP_LISTING, INSTALLATION, PLATFORM
 from ddtas.cluster.write import events, report
 from ddtas.cluster.write.apply import apply

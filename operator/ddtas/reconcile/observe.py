@@ -7,7 +7,7 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable
-from ddtas.cluster.remote.place import Place
+from ddtas.cluster.place import Place
 from ddtas.cluster.write.apply import ownership
 from ddtas.data.network import Surroundings
 from ddtas.plan.products import Product, Ref

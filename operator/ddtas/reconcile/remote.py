@@ -6,8 +6,8 @@ from ddtas import names
 from ddtas.api.installation import Installation
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable
+from ddtas.cluster.place import Place
 from ddtas.cluster.remote.clusters import Clusters
-from ddtas.cluster.remote.place import Place
 from ddtas.names import NamespacedName
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.remote.identity import obstacle

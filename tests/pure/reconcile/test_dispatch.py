@@ -9,7 +9,8 @@ from ddtas import metrics
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.ownership import Seal
 from ddtas.cluster.memory.world import World
-from ddtas.cluster.remote.clusters import Clusters, Looks
+from ddtas.cluster.remote.clusters import Clusters
+from ddtas.cluster.remote.connection import Polling
 from ddtas.cluster.rest.resources import ResourceType
 from ddtas.data.addresses import AddressPolicy
 from ddtas.errors import ClusterError, NotFound
@@ -63,8 +64,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.server, self.world = Server(), World()
-        looks = Looks(30, 300, lambda: frozenset())
-        clusters = Clusters(lambda access: (None, None), lambda name: None, lambda name: None, looks)  # type: ignore[arg-type,return-value]
+        polling = Polling(30, 300, lambda: frozenset())
+        clusters = Clusters(lambda access: (None, None), lambda name: None, lambda name: None, polling)  # type: ignore[arg-type,return-value]
         probes = ProbeScheduler(AddressPolicy(), on_change=lambda key: None)
         parts = (self.server, self.world, Children(), clusters, probes, Settings(), Seal(b"k" * 32))
         self.reconciler = Reconciler(Context(*parts, now=lambda: NOW))  # type: ignore[arg-type]

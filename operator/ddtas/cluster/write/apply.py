@@ -13,7 +13,7 @@ from ddtas.api.installation import Installation
 from ddtas.cluster.memory.facts import child as child_of
 from ddtas.cluster.memory.fields import marked
 from ddtas.cluster.memory.ownership import Ownership, Seal
-from ddtas.cluster.remote.place import Place
+from ddtas.cluster.place import Place
 from ddtas.cluster.rest.answers import identity
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import BY_KIND, CHILDREN, INSTALLATION, SECRET, ResourceType

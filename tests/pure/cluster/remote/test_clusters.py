@@ -14,8 +14,9 @@ from plan.remote.test_kubeconfig import FORBIDDEN, config, dump
 
 from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform
-from ddtas.cluster.remote import clusters as module
-from ddtas.cluster.remote.clusters import Clusters, Looks
+from ddtas.cluster.remote import connection as module
+from ddtas.cluster.remote.clusters import Clusters
+from ddtas.cluster.remote.connection import Polling
 from ddtas.cluster.rest.access import Gate, open_client
 from ddtas.cluster.rest.resources import CHILDREN, ResourceType
 from ddtas.errors import ClusterError, NotFound
@@ -118,8 +119,8 @@ class Hall:
         self.opened: list[Access] = []
         self.cities: dict[str, City] = {}
         self.wanted: frozenset[Fact] = frozenset()
-        looks = Looks(0.02, 3600.0, lambda: self.wanted)
-        self.clusters = Clusters(self._open, self.changed.append, self.children.append, looks)
+        polling = Polling(0.02, 3600.0, lambda: self.wanted)
+        self.clusters = Clusters(self._open, self.changed.append, self.children.append, polling)
 
     def _open(self, access: Access) -> Any:
         self.opened.append(access)
@@ -373,7 +374,7 @@ async def test_the_capabilities_of_a_city_are_looked_at_seldom_and_told(hall: Ha
     assert sorted(city.asked) == ["resourcequotas in twins", "storageclasses"], "once, for the one namespace"
     hall.changed.clear()
     hall.wanted |= {Fact.INGRESS_CLASSES}
-    hall.clusters.look()
+    hall.clusters.refresh()
     await hall.until(lambda: hall.changed == [KEY])
     capabilities = hall.clusters.capabilities(KEY)
     assert capabilities is not None

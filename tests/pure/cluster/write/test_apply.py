@@ -12,7 +12,7 @@ from plan.remote.test_identity import ONE, config_map_body, remote
 from ddtas import names
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.ownership import Ownership, Seal
-from ddtas.cluster.remote.place import Place
+from ddtas.cluster.place import Place
 from ddtas.cluster.rest.resources import BY_KIND, ResourceType
 from ddtas.cluster.write.apply import apply, remove_all
 from ddtas.errors import ClusterError, Conflict, NotFound

@@ -7,8 +7,8 @@ from ddtas.cluster.memory.children import Children
 from ddtas.cluster.rest.client import Client
 
 
-async def _as_ever() -> None:
-    """Home is home."""
+async def _always_the_same() -> None:
+    """The operator's own cluster cannot become another one while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Place:
         children: what is there of ours.
         kubernetes_version: such as "1.36".
         namespace: of the workloads; "" where they are beside their Installation.
-        verify: raises ClusterError when it is not the cluster that it was; asked before anything is changed there.
+        verify: raises ClusterError when it is not the cluster that it was; awaited before anything is changed there.
     """
 
     client: Client
     children: Children
     kubernetes_version: str
     namespace: str = ""
-    verify: Callable[[], Awaitable[None]] = _as_ever
+    verify: Callable[[], Awaitable[None]] = _always_the_same
 
     @property
     def remote(self) -> bool:
