@@ -34,7 +34,7 @@ from ddtas.plan.children.manifests import Renderer
 from ddtas.plan.children.network_policy import Reached, Traffic
 from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.products import Ref
-from ddtas.plan.revision import BoundSource, RevisionInputs
+from ddtas.plan.revision import BoundSource, Revision, RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE
 from ddtas.plan.snapshot import Secret
 
@@ -120,7 +120,7 @@ def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
         bindings=(BoundSource(requirement="series", data_source="gauge", contract_version="1.0.0"),),
         windows=Windows.model_validate({"calibration": apps.CALIBRATION, "validation": apps.VALIDATION}),
     )
-    renderer = Renderer(owner, inputs)
+    renderer = Renderer(owner, Revision.of(inputs))
     run = {"outcome": "Passed", "reason": "Passed", "message": "done", "job": "j"}
     evidence = Evidence.model_validate(
         run | {"parameters": [{"name": "depth", "value": "1.5"}], "metrics": [{"name": "NSE", "value": "0.8"}]}

@@ -28,6 +28,7 @@ from ddtas.plan.snapshot import (
     Child,
     ClaimFacts,
     DeploymentFacts,
+    Invalid,
     JobFacts,
     Key,
     PodFacts,
@@ -162,8 +163,8 @@ class City:
             policy=self.policy,
             kubernetes_version=self.kubernetes_version,
             installation=parsed(Installation, self.installation),
-            listing=parsed(AppListing, listing) if isinstance(listing, dict) else listing,
-            platform=parsed(MunicipalityPlatform, platform) if isinstance(platform, dict) else platform,
+            listing=parsed(AppListing, listing) if isinstance(listing, dict) else _invalid(listing),
+            platform=parsed(MunicipalityPlatform, platform) if isinstance(platform, dict) else _invalid(platform),
             workload_namespace=self.workload_namespace,
             capabilities=self.capabilities,
             observations=dict(self.observations),
@@ -395,6 +396,10 @@ def without_times(status: JsonObject | None) -> JsonObject | None:
         return None
     bare = [{k: v for k, v in c.items() if k != "lastTransitionTime"} for c in status["conditions"]]
     return status | {"conditions": bare}
+
+
+def _invalid(fault: str | None) -> Invalid | None:
+    return Invalid(fault) if fault is not None else None
 
 
 BODIES = {"AppListing": listing_body, "MunicipalityPlatform": platform_body, "Installation": installation_body}

@@ -11,6 +11,7 @@ and whom the app may call.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -63,7 +64,7 @@ class RevisionInputs(Model):
 
     @property
     def id(self) -> RevisionId:
-        """The first ten hexadecimal digits of a SHA-256 over the decisive inputs."""
+        """The first ten hexadecimal digits of a SHA-256 over the decisive inputs, each time (see Revision)."""
         decisive = self.model_dump(
             mode="json",
             by_alias=True,
@@ -96,6 +97,19 @@ class RevisionInputs(Model):
     def serialised(self) -> dict[str, Any]:
         """The JSON form that `model_validate` reads back."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision: its inputs, and its id, which takes a digest of them all and is therefore worked out once."""
+
+    id: RevisionId
+    inputs: RevisionInputs
+
+    @classmethod
+    def of(cls, inputs: RevisionInputs) -> "Revision":
+        """The revision that has these inputs."""
+        return cls(inputs.id, inputs)
 
 
 def digest(value: Any) -> str:

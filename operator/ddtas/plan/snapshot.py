@@ -157,6 +157,13 @@ class Secret:
     uid: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An object that is there and cannot be read, with what is wrong with it: the place first."""
+
+    fault: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The world, as far as one Installation is concerned."""
@@ -165,8 +172,8 @@ class Snapshot:
     policy: StorePolicy
     kubernetes_version: str  # of where workloads go; "" while that is not known
     installation: Installation
-    listing: AppListing | str | None  # a str says why the object that is there cannot be read
-    platform: MunicipalityPlatform | str | None
+    listing: AppListing | Invalid | None  # None where there is none of that name
+    platform: MunicipalityPlatform | Invalid | None
     # Of workloads on a city's own cluster; "" where they are beside the Installation.
     workload_namespace: str = ""
     # What a look at the cluster found that it has.

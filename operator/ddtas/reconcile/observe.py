@@ -11,7 +11,7 @@ from ddtas.cluster.place import Place
 from ddtas.cluster.write.apply import ownership
 from ddtas.data.network import Surroundings
 from ddtas.plan.products import Product, Ref
-from ddtas.plan.snapshot import Snapshot, SourceObservation
+from ddtas.plan.snapshot import Invalid, Snapshot, SourceObservation
 from ddtas.plan.twins import dependencies
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.rendering import Renderings
@@ -35,8 +35,8 @@ class Observer:
         products = world.products(platform) if isinstance(platform, MunicipalityPlatform) else {}
         snapshot = self.candidate(
             installation,
-            listing.fault if isinstance(listing, Unreadable) else listing,
-            platform.fault if isinstance(platform, Unreadable) else platform,
+            Invalid(listing.fault) if isinstance(listing, Unreadable) else listing,
+            Invalid(platform.fault) if isinstance(platform, Unreadable) else platform,
             products,
             self._sources.observations(platform, products) if isinstance(platform, MunicipalityPlatform) else {},
         )
@@ -57,8 +57,8 @@ class Observer:
     def candidate(
         self,
         installation: Installation,
-        listing: AppListing | str | None,
-        platform: MunicipalityPlatform | str | None,
+        listing: AppListing | Invalid | None,
+        platform: MunicipalityPlatform | Invalid | None,
         products: dict[str, Product],
         observations: dict[str, SourceObservation],
     ) -> Snapshot:

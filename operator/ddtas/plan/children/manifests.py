@@ -21,7 +21,7 @@ from ddtas.plan.children.network_policy import Traffic, policy
 from ddtas.plan.children.pods import Pods
 from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.products import Ref, of_version
-from ddtas.plan.revision import RevisionInputs
+from ddtas.plan.revision import Revision, RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
 from ddtas.plan.snapshot import Key, Manifest
 
@@ -31,25 +31,25 @@ class Renderer:
     """Builds the children of one revision."""
 
     owner: Owner
-    inputs: RevisionInputs
+    revision: Revision
 
-    @cached_property
-    def revision(self) -> str:
-        """The revision's id. Kept: it is a digest of the whole version, and each child's name and labels have it."""
-        return self.inputs.id
+    @property
+    def inputs(self) -> RevisionInputs:
+        """What the revision is made of."""
+        return self.revision.inputs
 
     @cached_property
     def _pods(self) -> Pods:
-        return Pods(self.owner.name, self.revision, self.inputs)
+        return Pods(self.owner.name, self.revision.id, self.inputs)
 
     @property
     def prefix(self) -> str:
         """Every child of the revision begins with this."""
-        return names.revision_prefix(self.owner.name, self.revision)
+        return names.revision_prefix(self.owner.name, self.revision.id)
 
     def name(self, part: str) -> str:
         """The name of a child."""
-        return names.child(self.owner.name, self.revision, part)
+        return names.child(self.owner.name, self.revision.id, part)
 
     def labels(self, **more: str) -> dict[str, str]:
         """The labels of every child, and `component` or `phase` where given."""
@@ -58,7 +58,7 @@ class Renderer:
         return {
             names.LABEL_MANAGED_BY: names.MANAGED_BY,
             names.LABEL_INSTALLATION: self.owner.name,
-            names.LABEL_REVISION: self.revision,
+            names.LABEL_REVISION: self.revision.id,
             **(elsewhere if self.owner.platform else {}),
         } | {keys[key]: value for key, value in more.items()}
 
@@ -104,7 +104,7 @@ class Renderer:
             "municipality": self.inputs.municipality.dump(),
             "listing": self.inputs.listing,
             "version": version.version,
-            "revision": self.revision,
+            "revision": self.revision.id,
             "windows": self.inputs.windows.dump(),
             "thresholds": thresholds,
         }
@@ -140,7 +140,7 @@ class Renderer:
 
     def network_policy(self, traffic: Traffic) -> Desired:
         """Who may reach the revision's pods, and whom they may reach. Its runs' pods count among them."""
-        selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision}
+        selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision.id}
         spec = policy(traffic, selector)
         return Desired(
             self._object("networking.k8s.io/v1", "NetworkPolicy", self.name("network"), self.labels(), spec=spec)
@@ -215,7 +215,7 @@ class Renderer:
                     spec={
                         "selector": {
                             names.LABEL_INSTALLATION: self.owner.name,
-                            names.LABEL_REVISION: self.revision,
+                            names.LABEL_REVISION: self.revision.id,
                             names.LABEL_COMPONENT: component.name,
                         },
                         "ports": [

@@ -6,7 +6,7 @@ reference, on a city's own cluster a label) is what makes a claim go with its In
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,6 +49,10 @@ class Claims:
     refusal: Refusal | None = None
     waits: str = ""
     until: datetime | None = None
+
+    def started(self, version: str) -> tuple[Desired, ...]:
+        """The claims once components of a version are started: from then on, it may have changed what is on them."""
+        return tuple(_with_data_of(d, version) for d in self.desired)
 
 
 def _policy(snapshot: Snapshot) -> VolumePolicy:
@@ -98,14 +102,13 @@ def _parts(inputs: RevisionInputs, owner: str) -> dict[Key, tuple[Component, Vol
     return {(CLAIM, names.claim(owner, c.name, v.name)): (c, v) for c in inputs.version.components for v in c.volumes}
 
 
-def claims(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, starts: bool) -> Claims:
-    """The claims of one revision.
+def claims(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs) -> Claims:
+    """The claims of one revision, before its components are started (`Claims.started`).
 
     Args:
         snapshot: what was observed.
         owner: the Installation.
         inputs: of the revision.
-        starts: whether its components are started now: from then on, its version may have changed what is on them.
     """
     desired: list[Desired] = []
     prune: list[Key] = []
@@ -141,21 +144,31 @@ def claims(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs, starts: boo
             else:
                 until = refused.at + _GROW_AGAIN_AFTER
                 refusal = refusal or Refusal(Reason.VOLUME_NOT_GROWN, refused.message)
-        version = number if starts else facts.version
-        desired.append(_claim(snapshot, owner, component.name, key, wanted, facts.listing, version))
+        desired.append(_claim(snapshot, owner, component.name, key, wanted, facts.listing, facts.version))
     if refusal is not None:  # nothing is made for what cannot be had
         desired = [d for d in desired if d.key in there]
     return Claims(tuple(desired), tuple(prune), refusal, "; ".join(waits), until)
 
 
-def carried(snapshot: Snapshot, owner: Owner, others: Iterable[Key]) -> list[Desired]:
-    """The claims that no revision asks for just now, as they are, for as long as the Installation is there."""
-    asked_for = set(others)
+def _with_data_of(claim: Desired, version: str) -> Desired:
+    metadata = claim.manifest["metadata"] | {"annotations": {names.ANNOTATION_DATA_VERSION: version}}
+    return Desired(claim.manifest | {"metadata": metadata})
+
+
+def carried(snapshot: Snapshot, there: Mapping[Key, Child], owner: Owner, requested: Collection[Key]) -> list[Desired]:
+    """The claims that no revision asks for just now, as they are, for as long as the Installation is there.
+
+    Args:
+        snapshot: what was observed.
+        there: the claims that are there for volumes of the Installation (`mine`).
+        owner: the Installation.
+        requested: the claims that some revision asks for.
+    """
     return [
         _claim(snapshot, owner, parts[0], key, _Spec.of(facts), facts.listing, facts.version)
-        for key, child in mine(snapshot).items()
+        for key, child in there.items()
         for facts, parts in ((_facts(child), _named(owner.name, key)),)
-        if key not in asked_for and not child.deleting and parts is not None
+        if key not in requested and not child.deleting and parts is not None
     ]
 
 
@@ -244,27 +257,33 @@ def _claim(
     return Desired({"apiVersion": "v1", "kind": CLAIM, "metadata": metadata, "spec": body})
 
 
-def shown(
-    snapshot: Snapshot, desired: Sequence[Desired], owner: Owner, revisions: Sequence[RevisionInputs], asks: bool
+def statuses(
+    snapshot: Snapshot,
+    there: Mapping[Key, Child],
+    desired: Sequence[Desired],
+    owner: Owner,
+    revisions: Sequence[RevisionInputs],
+    has_target: bool,
 ) -> tuple[VolumeStatus, ...]:
     """The volumes as the status has them.
 
     Args:
         snapshot: what was observed.
+        there: the claims that are there for volumes of the Installation (`mine`).
         desired: the claims that should be there.
         owner: the Installation.
         revisions: the one that is asked for, and the one that serves.
-        asks: whether it is known which one is asked for.
+        has_target: whether it is known which one is asked for.
     """
     parts: dict[Key, tuple[Component, Volume]] = {}
     for inputs in revisions:
         parts = _parts(inputs, owner.name) | parts
     before = {v.claim: v for v in snapshot.installation.status.volumes}
-    there, found = mine(snapshot), []
+    found = []
     for key in sorted({*there, *(d.key for d in desired)}):
         name, (component, volume) = key[1], _named(owner.name, key) or ("", "")
         was, wanted = before.get(name), parts.get(key)
-        unused = wanted is None if asks else was is not None and was.unused
+        unused = wanted is None if has_target else was is not None and was.unused
         status = VolumeStatus(
             claim=name, component=component, name=volume, phase="Pending", size="0", on_deletion=_policy(snapshot)
         )
@@ -348,9 +367,14 @@ def imagined(manifest: Manifest) -> ClaimFacts:
     )
 
 
-def data_versions(snapshot: Snapshot, version: Version) -> dict[str, str]:
-    """The versions that were started last on the volumes that a version has, by the claim's name."""
-    there, installation = mine(snapshot), snapshot.installation.metadata.name
+def data_versions(there: Mapping[Key, Child], installation: str, version: Version) -> dict[str, str]:
+    """The versions that were started last on the volumes that a version has, by the claim's name.
+
+    Args:
+        there: the claims that are there for volumes of the Installation (`mine`).
+        installation: its name.
+        version: the version.
+    """
     claims = (names.claim(installation, c.name, v.name) for c in version.components for v in c.volumes)
     found = ((name, there.get((CLAIM, name))) for name in claims)
     return {name: _facts(child).version for name, child in found if child is not None and _facts(child).version}

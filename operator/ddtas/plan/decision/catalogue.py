@@ -13,7 +13,8 @@ from ddtas.api.platform import ListingFit
 from ddtas.plan.capabilities import requirements
 from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.decision import rules
-from ddtas.plan.decision.decide import bind
+from ddtas.plan.decision.bind import bind
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.findings import Finding
 from ddtas.plan.reasons import Course, Reason, Refusal
 from ddtas.plan.snapshot import Snapshot
@@ -22,7 +23,7 @@ from ddtas.plan.versions import choice
 
 MOST_LISTINGS = 200  # that the status of a platform can hold
 _MAX_MISSING = 16
-_SHOWN = 5
+_MOST_NAMED = 5
 CAPABILITIES_SUFFICIENT = "CapabilitiesSufficient"
 
 
@@ -98,7 +99,7 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
         texts = tuple(text[:500] for text in missing)[:_MAX_MISSING]
         return ListingFit(name=name, version=version.version, verdict=verdict, missing=texts)
 
-    accepted = rules.accept(snapshot)
+    accepted = rules.accept(Situation.of(snapshot))
     if isinstance(accepted, Refusal):
         known = accepted.reason.course is not Course.WORKING
         return answer(Verdict.NOT_MET if known else Verdict.UNKNOWN, [accepted.message])
@@ -107,19 +108,19 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     if bindings.bound is not None:
         return able
     missing = []
-    for shown in bindings.shown:
-        ambiguous = shown.near_misses and all(n.missing == ("fits",) for n in shown.near_misses)
-        if shown.verdict is Verdict.MET or ambiguous:
+    for binding in bindings.answers:
+        ambiguous = binding.near_misses and all(n.missing == ("fits",) for n in binding.near_misses)
+        if binding.verdict is Verdict.MET or ambiguous:
             continue
-        best = next(iter(shown.near_misses), None)
+        best = next(iter(binding.near_misses), None)
         why = f"{best.data_source}: {'; '.join(best.missing)}" if best else "the platform has no data source at all"
-        missing.append(f"{shown.requirement}: {why}")
+        missing.append(f"{binding.requirement}: {why}")
     if not missing and bindings.finding.reason is not Reason.BINDING_AMBIGUOUS:
         missing = [bindings.finding.message]  # a Secret that is not there
     if not missing:
         return able
     missing += accepted.doubts
-    lacking = any(b.verdict is Verdict.NOT_MET for b in bindings.shown)
+    lacking = any(b.verdict is Verdict.NOT_MET for b in bindings.answers)
     stalled = bindings.finding.reason.course is Course.STALLED
     return answer(Verdict.NOT_MET if lacking or stalled else Verdict.UNKNOWN, missing)
 
@@ -148,6 +149,6 @@ def capabilities_finding(found: Mapping[str, tuple[CapabilityCheck, ...]]) -> Fi
 
 
 def _named(lines: Mapping[str, tuple[str, ...]]) -> str:
-    shown = [f"{name}: {'; '.join(texts)}" for name, texts in sorted(lines.items())]
-    more = f"; and {len(shown) - _SHOWN} more in status.listings" if len(shown) > _SHOWN else ""
-    return "; ".join(shown[:_SHOWN]) + more
+    named = [f"{name}: {'; '.join(texts)}" for name, texts in sorted(lines.items())]
+    more = f"; and {len(named) - _MOST_NAMED} more in status.listings" if len(named) > _MOST_NAMED else ""
+    return "; ".join(named[:_MOST_NAMED]) + more

@@ -4,9 +4,10 @@ A rule is a pure function `(Case) → Refusal | None`. Its place in `RULES` is i
 rules before it made sure of. `decide` turns the outcome into the condition Accepted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from ddtas.api.base import Recalibration
 from ddtas.api.installation import Installation, Windows
@@ -17,12 +18,13 @@ from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.children import network_policy as policy
 from ddtas.plan.children import volumes
 from ddtas.plan.children.manifests import container_requests, storage_requests
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason, Refusal
-from ddtas.plan.revision import RevisionInputs
+from ddtas.plan.revision import Revision
 from ddtas.plan.runs import recalibration, schedule
-from ddtas.plan.snapshot import Snapshot
-from ddtas.plan.versions import choice, parameters, past
+from ddtas.plan.snapshot import Invalid, Snapshot
+from ddtas.plan.versions import choice, parameters
 from ddtas.schema.types import Scalar
 from ddtas.settings import StorePolicy
 
@@ -44,19 +46,52 @@ class Accepted:
     parameters: dict[str, Scalar]
     windows: Windows
     recalibration: Recalibration | None
-    recorded: RevisionInputs | None = None
+    recorded: Revision | None = None
     doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Case:
-    """The objects once they are known to exist, and the version that is asked for."""
+    """The objects once they are known to exist, and the version that is asked for; what several rules need, once."""
 
-    snapshot: Snapshot
-    installation: Installation
+    situation: Situation
     listing: AppListing
     platform: MunicipalityPlatform
     version: Version
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.situation.snapshot
+
+    @property
+    def installation(self) -> Installation:
+        return self.situation.snapshot.installation
+
+    @cached_property
+    def capabilities(self) -> tuple[CapabilityCheck, ...]:
+        """What the version needs of the platform's cluster."""
+        snapshot = self.snapshot
+        return requirements.checks(
+            self.version, self.platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
+        )
+
+    @cached_property
+    def parameters(self) -> tuple[dict[str, Scalar], list[str]]:
+        """The effective parameters, and what is wrong with them."""
+        declared, city = self.version.parameters, self.platform.spec.parameters
+        return parameters.effective(declared, self.installation.spec.parameters, city)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """The Installation's own, else the version's."""
+        own, version = self.installation.spec.windows, self.version
+        return own or Windows(calibration=version.calibration.window, validation=version.validation.window)
+
+    @property
+    def recalibration(self) -> Recalibration | None:
+        """The Installation's own policy, else the version's."""
+        own = self.installation.spec.recalibration
+        return own if own is not None else self.version.recalibration
 
 
 def review_refusal(listing: AppListing, policy: StorePolicy) -> str | None:
@@ -74,7 +109,7 @@ def review_refusal(listing: AppListing, policy: StorePolicy) -> str | None:
 def _not_withdrawn(case: _Case) -> Refusal | None:
     number = case.version.version
     listed = case.listing.spec.version(number) or case.version
-    if listed.state != "Withdrawn" or past.serving_version(case.snapshot) == number:
+    if listed.state != "Withdrawn" or case.situation.past.serving_version == number:
         return None
     field = "rollbackTo" if case.installation.spec.rollback_to is not None else "version"
     return Refusal(Reason.VERSION_WITHDRAWN, f"spec.{field}: version {number} was withdrawn: choose another")
@@ -82,8 +117,8 @@ def _not_withdrawn(case: _Case) -> Refusal | None:
 
 def _data_readable(case: _Case) -> Refusal | None:
     """An earlier version than the one that serves, or that had a volume, cannot read data that was migrated since."""
-    number, serving = case.version.version, past.serving_version(case.snapshot)
-    had = volumes.data_versions(case.snapshot, case.version)
+    number, serving = case.version.version, case.situation.past.serving_version
+    had = volumes.data_versions(case.situation.claims, case.installation.metadata.name, case.version)
     for claim, last in (("", serving or number), *sorted(had.items())):
         since = [
             v.version
@@ -137,37 +172,34 @@ def _workloads_at_home(case: _Case) -> Refusal | None:
 
 
 def _platform_suits(case: _Case) -> Refusal | None:
-    version, limits = case.version, case.platform.spec.limits
-    found = _capabilities(case)
-    faults = list(requirements.lacking(found))
-    if limits is not None:
-        for who, requests in (
-            ("components request", container_requests(version.components)),
-            ("calibration requests", [(1, version.calibration.resources.requests)]),
-            ("validation requests", [(1, version.validation.resources.requests)]),
-            ("monitoring requests", [(1, m.resources.requests) for m in (version.monitoring,) if m is not None]),
-        ):
-            for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
-                total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
-                if total > amount(limit):
-                    faults.append(f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}")
-    if limits is not None and limits.storage is not None:
-        storage = sum((amount(size) for size in storage_requests(version.components)), Decimal(0))
-        if storage > amount(limits.storage):
-            faults.append(f"its volumes request {storage.normalize():f} storage, spec.limits allow {limits.storage}")
+    faults = [*requirements.lacking(case.capabilities), *_over_limits(case)]
     name = f"platform {case.platform.metadata.name}"
     if faults:
         return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
-    if requirements.pending(found) and not _was_accepted(case):
+    if requirements.pending(case.capabilities) and not _was_accepted(case):
         return Refusal(Reason.PROBING, f"{name}: the capabilities of its cluster have not been looked at yet")
     return None
 
 
-def _capabilities(case: _Case) -> tuple[CapabilityCheck, ...]:
-    snapshot = case.snapshot
-    return requirements.checks(
-        case.version, case.platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
-    )
+def _over_limits(case: _Case) -> Iterator[str]:
+    """What the version requests beyond what the platform allows to an app."""
+    version, limits = case.version, case.platform.spec.limits
+    if limits is None:
+        return
+    for who, requests in (
+        ("components request", container_requests(version.components)),
+        ("calibration requests", [(1, version.calibration.resources.requests)]),
+        ("validation requests", [(1, version.validation.resources.requests)]),
+        ("monitoring requests", [(1, m.resources.requests) for m in (version.monitoring,) if m is not None]),
+    ):
+        for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
+            total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
+            if total > amount(limit):
+                yield f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}"
+    if limits.storage is not None:
+        storage = sum((amount(size) for size in storage_requests(version.components)), Decimal(0))
+        if storage > amount(limits.storage):
+            yield f"its volumes request {storage.normalize():f} storage, spec.limits allow {limits.storage}"
 
 
 def _was_accepted(case: _Case) -> bool:
@@ -178,23 +210,13 @@ def _was_accepted(case: _Case) -> bool:
     )
 
 
-def _parameters(case: _Case) -> tuple[dict[str, Scalar], list[str]]:
-    declared, city = case.version.parameters, case.platform.spec.parameters
-    return parameters.effective(declared, case.installation.spec.parameters, city)
-
-
 def _parameters_valid(case: _Case) -> Refusal | None:
-    _, faults = _parameters(case)
+    _, faults = case.parameters
     return Refusal(Reason.PARAMETERS_INVALID, "; ".join(faults[:5])) if faults else None
 
 
-def _windows(case: _Case) -> Windows:
-    own, version = case.installation.spec.windows, case.version
-    return own or Windows(calibration=version.calibration.window, validation=version.validation.window)
-
-
 def _windows_disjoint(case: _Case) -> Refusal | None:
-    windows = _windows(case)
+    windows = case.windows
     if not windows.calibration.overlaps(windows.validation):
         return None
     return Refusal(
@@ -203,15 +225,10 @@ def _windows_disjoint(case: _Case) -> Refusal | None:
     )
 
 
-def _recalibration(case: _Case) -> Recalibration | None:
-    own = case.installation.spec.recalibration
-    return own if own is not None else case.version.recalibration
-
-
 def _schedules_valid(case: _Case) -> Refusal | None:
     own, version = case.installation.spec.recalibration, case.version
     listing = f"listing {case.listing.metadata.name}, version {version.version}"
-    policy, monitoring = _recalibration(case), version.monitoring
+    policy, monitoring = case.recalibration, version.monitoring
     fault = recalibration.fault(policy) if policy is not None else None
     if fault is not None:
         place = "spec.recalibration" if own is not None else f"{listing}: recalibration"
@@ -234,37 +251,42 @@ RULES_OF_ROLLBACK: Sequence[Rule] = (
 RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _parameters_valid, _windows_disjoint)
 
 
-def accept(snapshot: Snapshot) -> Accepted | Refusal:
-    """Apply the rules in order."""
-    spec = snapshot.installation.spec
-    listing, platform = snapshot.listing, snapshot.platform
+def _named(snapshot: Snapshot) -> tuple[AppListing, MunicipalityPlatform] | Refusal:
+    """The objects that the spec names."""
+    spec, listing, platform = snapshot.installation.spec, snapshot.listing, snapshot.platform
     if platform is None:
         namespace = snapshot.installation.metadata.namespace
         text = f"spec.platform: there is no MunicipalityPlatform {spec.platform} in namespace {namespace}"
         return Refusal(Reason.PLATFORM_NOT_FOUND, text)
-    if isinstance(platform, str):
-        return Refusal(Reason.PLATFORM_INVALID, f"MunicipalityPlatform {spec.platform}: {platform}")
+    if isinstance(platform, Invalid):
+        return Refusal(Reason.PLATFORM_INVALID, f"MunicipalityPlatform {spec.platform}: {platform.fault}")
     if listing is None:
         return Refusal(Reason.LISTING_NOT_FOUND, f"spec.listing: there is no AppListing {spec.listing}")
-    if isinstance(listing, str):
-        return Refusal(Reason.LISTING_INVALID, f"AppListing {spec.listing}: {listing}")
+    if isinstance(listing, Invalid):
+        return Refusal(Reason.LISTING_INVALID, f"AppListing {spec.listing}: {listing.fault}")
+    return listing, platform
+
+
+def accept(situation: Situation) -> Accepted | Refusal:
+    """Apply the rules in order."""
+    snapshot, chosen = situation.snapshot, situation.chosen
+    named = _named(snapshot)
+    if isinstance(named, Refusal):
+        return named
+    listing, platform = named
     fault = review_refusal(listing, snapshot.policy)
     if fault is not None:
         return Refusal(Reason.LISTING_NOT_APPROVED, f"listing {listing.metadata.name}: {fault}")
-    recorded = past.rollback(snapshot, spec.rollback_to) if spec.rollback_to is not None else None
-    if isinstance(recorded, Refusal):
-        return recorded
-    version = recorded.version if recorded is not None else choice.choose(snapshot, listing)
-    if isinstance(version, Refusal):
-        return version
-    case = _Case(snapshot, snapshot.installation, listing, platform, version)
+    if isinstance(chosen, Refusal):
+        return chosen
+    recorded, version = (chosen, chosen.inputs.version) if isinstance(chosen, Revision) else (None, chosen)
+    case = _Case(situation, listing, platform, version)
     for rule in RULES if recorded is None else RULES_OF_ROLLBACK:
         refusal = rule(case)
         if refusal is not None:
             return refusal
-    policy, doubts = _recalibration(case), requirements.doubtful(_capabilities(case))
+    policy, doubts = case.recalibration, requirements.doubtful(case.capabilities)
     if recorded is not None:
-        values, windows = recorded.parameters, recorded.windows
-        return Accepted(listing, platform, version, values, windows, policy, recorded, doubts)
-    values, _ = _parameters(case)
-    return Accepted(listing, platform, version, values, _windows(case), policy, doubts=doubts)
+        inputs = recorded.inputs
+        return Accepted(listing, platform, version, inputs.parameters, inputs.windows, policy, recorded, doubts)
+    return Accepted(listing, platform, version, case.parameters[0], case.windows, policy, doubts=doubts)

@@ -15,9 +15,10 @@ from ddtas import names
 from ddtas.api.installation import InstallationSpec
 from ddtas.api.listing import AppListing, Version
 from ddtas.plan.reasons import Reason, Refusal
+from ddtas.plan.revision import Revision
 from ddtas.plan.snapshot import Snapshot
 from ddtas.plan.version_range import within
-from ddtas.plan.versions import past
+from ddtas.plan.versions.past import Past
 
 STABLE = "stable"  # the channel of a version, and of an Installation, that names none
 
@@ -59,9 +60,23 @@ def active(listing: AppListing, channel: str) -> list[Version]:
     return [v for v in listing.spec.versions if v.state in (None, "Active") and in_channel(v, channel)]
 
 
-def choose(snapshot: Snapshot, listing: AppListing) -> Version | Refusal:
+# What the spec leads to: a version of the listing, or the recorded revision that spec.rollbackTo names.
+Chosen = Version | Revision | Refusal
+_NO_LISTING = "waits for the listing"
+
+
+def choose(past: Past) -> Chosen:
+    """What the spec leads to."""
+    spec, listing = past.snapshot.installation.spec, past.snapshot.listing
+    if not isinstance(listing, AppListing):
+        return Refusal(Reason.WAITING, _NO_LISTING)
+    return past.rollback(spec.rollback_to) if spec.rollback_to is not None else _choose(past, listing)
+
+
+def _choose(past: Past, listing: AppListing) -> Version | Refusal:
     """The version that the spec leads to, a rollback aside."""
-    spec, name = snapshot.installation.spec, listing.metadata.name
+    snapshot, name = past.snapshot, listing.metadata.name
+    spec = snapshot.installation.spec
     if spec.version is not None:
         there = ", ".join(v.version for v in listing.spec.versions)
         text = f"spec.version: listing {name} has no version {spec.version}; it has {there}"
@@ -69,12 +84,12 @@ def choose(snapshot: Snapshot, listing: AppListing) -> Version | Refusal:
     if spec.version_range is not None and within("0.0.0", spec.version_range) is None:
         text = f"spec.versionRange: {spec.version_range} cannot be read: write comparators such as >=1.2.0 <2.0.0"
         return Refusal(Reason.VERSION_NOT_FOUND, text)
-    serving, held = past.serving_version(snapshot), _held(snapshot, listing)
+    serving, held = past.serving_version, _held(past, listing)
     latest = newest(v for v in active(listing, spec.channel or STABLE) if _eligible(spec, v))
     if spec.upgrade_policy == "Manual":
         kept = _approved_version(snapshot, listing, held if serving is not None else None) or held
         if kept is None and serving is not None and latest is not None:
-            text = f"version {serving}, which serves, is not listed {_asked(spec)}: {_how_to_approve(latest.version)}"
+            text = f"version {serving}, which serves, is not listed {_within(spec)}: {_how_to_approve(latest.version)}"
             return Refusal(Reason.APPROVAL_REQUIRED, text)
     elif serving is None or (held is not None and latest is not None and precedes(held.version, latest.version)):
         kept = None
@@ -83,23 +98,23 @@ def choose(snapshot: Snapshot, listing: AppListing) -> Version | Refusal:
     chosen = kept or latest or held
     there = ", ".join(_described(v) for v in listing.spec.versions)
     if chosen is None:
-        text = f"listing {name} has no active version {_asked(spec)}; it has {there}"
+        text = f"listing {name} has no active version {_within(spec)}; it has {there}"
         return Refusal(Reason.VERSION_NOT_FOUND, text)
     if held is None and serving is not None and _ranged(spec, serving) and precedes(chosen.version, serving):
-        gone = f"listing {name} no longer has version {serving}, which serves, nor a newer one {_asked(spec)}"
+        gone = f"listing {name} no longer has version {serving}, which serves, nor a newer one {_within(spec)}"
         return Refusal(Reason.VERSION_NOT_FOUND, f"{gone}; it has {there}")  # never back by itself
     return chosen
 
 
-def _held(snapshot: Snapshot, listing: AppListing) -> Version | None:
+def _held(past: Past, listing: AppListing) -> Version | None:
     """The version to keep to: the one that serves, whatever became of it in the store, unless the range leaves it out.
 
     While nothing serves, the one that the spec led to last, if it may still be had.
     """
-    spec, serving = snapshot.installation.spec, past.serving_version(snapshot)
+    spec, serving = past.snapshot.installation.spec, past.serving_version
     if serving is not None:
         return listing.spec.version(serving) if _ranged(spec, serving) else None
-    before = listing.spec.version(snapshot.installation.status.version or "")
+    before = listing.spec.version(past.snapshot.installation.status.version or "")
     return before if before is not None and before.state != "Withdrawn" and _eligible(spec, before) else None
 
 
@@ -139,19 +154,24 @@ class Standing:
     message: str
 
 
-def standing(snapshot: Snapshot) -> Standing:
-    """Compare the version that the spec leads to, and the one that serves, with what the listing has."""
+def standing(past: Past, chosen: Chosen) -> Standing:
+    """Compare the version that the spec leads to, and the one that serves, with what the listing has.
+
+    Args:
+        past: what serves.
+        chosen: what the spec leads to (`choose`).
+    """
+    snapshot = past.snapshot
     spec, listing = snapshot.installation.spec, snapshot.listing
     if not isinstance(listing, AppListing):
         before = snapshot.installation.status.version
         number = spec.version if spec.version is not None and spec.rollback_to is None else before
-        return Standing(number, None, "Unknown", Reason.WAITING, "waits for the listing")
-    serving = past.serving_version(snapshot)
+        return Standing(number, None, "Unknown", Reason.WAITING, _NO_LISTING)
+    serving = past.serving_version
     if spec.rollback_to is not None:
         known = snapshot.installation.status.evidence(spec.rollback_to)
         number, refusal = known.version if known is not None else None, None
     else:
-        chosen = choose(snapshot, listing)
         number = chosen.version if isinstance(chosen, Version) else spec.version
         refusal = chosen if isinstance(chosen, Refusal) else None
     available = _available(spec, listing, number or serving)
@@ -169,7 +189,7 @@ def standing(snapshot: Snapshot) -> Standing:
                 return Standing(number, available, "False", reason, text)
     strange = _not_to_be_had(snapshot, listing)
     if available is None:
-        text = f"version {number} is the newest one {_asked(spec)}{strange}"
+        text = f"version {number} is the newest one {_within(spec)}{strange}"
         return Standing(number, None, "True", Reason.NEWEST_VERSION, text)
     waits = spec.rollback_to is None and spec.version is None and _eligible_number(spec, listing, available)
     reason = Reason.APPROVAL_REQUIRED if waits else Reason.VERSION_PINNED
@@ -221,14 +241,14 @@ def _not_to_be_had(snapshot: Snapshot, listing: AppListing) -> str:
     if spec.upgrade_policy != "Manual":
         return ""
     strange = approved(snapshot) - {v.version for v in listing.spec.versions if _eligible(spec, v)}
-    return "".join(f"; the approved {v[:64]!r} is not listed {_asked(spec)}" for v in sorted(strange)[:1])
+    return "".join(f"; the approved {v[:64]!r} is not listed {_within(spec)}" for v in sorted(strange)[:1])
 
 
 def _how_to_approve(number: str) -> str:
     return f"approve it by spec.approvedVersion or the annotation {names.ANNOTATION_APPROVE}: {number}"
 
 
-def _asked(spec: InstallationSpec) -> str:
+def _within(spec: InstallationSpec) -> str:
     wanted = f" and within {spec.version_range}" if spec.version_range is not None else ""
     return f"in channel {spec.channel or STABLE}{wanted}"
 

@@ -41,25 +41,26 @@ def _typed(parameter: Parameter, value: Scalar) -> Scalar | None:
     return None
 
 
-def _fault(parameter: Parameter, value: Scalar) -> str | None:
+def _checked(parameter: Parameter, value: Scalar) -> tuple[Scalar | None, str]:
+    """The value in the declared type, or None, and what is wrong with it."""
     if isinstance(value, str) and len(value) > _MAX_LENGTH:
-        return f"has {len(value)} characters, may have {_MAX_LENGTH}"
+        return None, f"has {len(value)} characters, may have {_MAX_LENGTH}"
     typed = _typed(parameter, value)
     if typed is None:
-        found = repr(value) if not isinstance(value, int) or value in _INT64 else "larger than 64 bits"
-        found = found if len(found) <= _MAX_SHOWN else f"{found[:_MAX_SHOWN]}…"
-        return f"is {found}, must be {'an' if parameter.type == 'integer' else 'a'} {parameter.type}"
+        text = repr(value) if not isinstance(value, int) or value in _INT64 else "larger than 64 bits"
+        text = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+        return None, f"is {text}, must be {'an' if parameter.type == 'integer' else 'a'} {parameter.type}"
     if isinstance(typed, int | float):
         # "not within" rather than "below or above": a NaN is neither.
         if parameter.minimum is not None and not typed >= float(parameter.minimum):
-            return f"is {typed}, must be at least {parameter.minimum}"
+            return None, f"is {typed}, must be at least {parameter.minimum}"
         if parameter.maximum is not None and not typed <= float(parameter.maximum):
-            return f"is {typed}, must be at most {parameter.maximum}"
+            return None, f"is {typed}, must be at most {parameter.maximum}"
         if typed != typed or typed in (float("inf"), float("-inf")):
-            return "must be a finite number"
+            return None, "must be a finite number"
     if parameter.options and typed not in parameter.options:
-        return f"is {str(typed)[:_MAX_SHOWN]!r}, must be one of {', '.join(parameter.options)}"
-    return None
+        return None, f"is {str(typed)[:_MAX_SHOWN]!r}, must be one of {', '.join(parameter.options)}"
+    return typed, ""
 
 
 def effective(
@@ -93,9 +94,8 @@ def effective(
             city_hint = f", or {parameter.city_parameter} in the platform's" if parameter.city_parameter else ""
             faults.append(f"spec.parameters.{parameter.name}: no value; set it here{city_hint}")
             continue
-        fault = _fault(parameter, value)
-        typed = _typed(parameter, value)
-        if fault is not None or typed is None:
+        typed, fault = _checked(parameter, value)
+        if typed is None:
             faults.append(f"{place}: {fault}")
         else:
             values[parameter.name] = typed

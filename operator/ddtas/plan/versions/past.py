@@ -5,19 +5,68 @@ evidence (in the status). All else that was made for it can be made again from t
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from pydantic import ValidationError
 
 from ddtas import names
 from ddtas.api.evidence import MAX_REVISIONS, Outcome, RevisionState, RevisionStatus
 from ddtas.plan.reasons import Reason, Refusal
-from ddtas.plan.revision import RevisionInputs
+from ddtas.plan.revision import Revision, RevisionInputs
 from ddtas.plan.runs.evidence import is_final
 from ddtas.plan.snapshot import Snapshot
 
 
-def observed_serving(snapshot: Snapshot) -> str | None:
-    """The revision that traffic goes to: what the Services say; the status where they are gone or disagree."""
+@dataclass(frozen=True)
+class Past:
+    """The revisions that there have been, as far as they are known: made once for a decision, and handed down.
+
+    Attributes:
+        snapshot: what was observed.
+        serving: the revision that traffic goes to; None where there is none.
+    """
+
+    snapshot: Snapshot
+    serving: str | None
+    _records: dict[str, Revision | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Past":
+        """That of the Installation of a snapshot."""
+        return cls(snapshot, _serving(snapshot))
+
+    @cached_property
+    def serving_version(self) -> str | None:
+        """The number of the version that serves; None where nothing does, or nobody knows which."""
+        status = self.snapshot.installation.status
+        if self.serving is None or self.serving == status.serving_revision:
+            return self.serving and status.serving_version
+        record = self.recorded(self.serving)
+        return record.inputs.version.version if record is not None else None
+
+    def recorded(self, revision: str) -> Revision | None:
+        """A revision from its record, read once; None where there is none, or one that was edited by hand."""
+        if revision not in self._records:
+            self._records[revision] = _read(self.snapshot, revision)
+        return self._records[revision]
+
+    def rollback(self, revision: str) -> Revision | Refusal:
+        """A revision that is to serve again with the evidence that it has."""
+        status = self.snapshot.installation.status
+        proven = ", ".join(f"{r.id} (version {r.version})" for r in status.revisions if r.passed) or "none"
+        may_serve = f"those that may serve: {proven}"
+        record, evidence = self.recorded(revision), status.evidence(revision)
+        if record is None or evidence is None:
+            return Refusal(Reason.REVISION_NOT_KEPT, f"spec.rollbackTo: there is no revision {revision}; {may_serve}")
+        if not evidence.passed:
+            text = f"spec.rollbackTo: the runs of revision {revision} have not both passed; {may_serve}"
+            return Refusal(Reason.REVISION_NOT_PROVEN, text)
+        return record
+
+
+def _serving(snapshot: Snapshot) -> str | None:
+    """What the Services say; the status where they are gone or disagree."""
     services = [c for c in snapshot.children.values() if c.kind == "Service" and c.component]
     labels = {c.revision for c in services if names.REVISION_ID.fullmatch(c.revision)}
     if len(labels) == 1:
@@ -25,40 +74,16 @@ def observed_serving(snapshot: Snapshot) -> str | None:
     return snapshot.installation.status.serving_revision
 
 
-def recorded(snapshot: Snapshot, revision: str) -> RevisionInputs | None:
-    """The inputs of a revision from its record; None where there is none, or one that was edited by hand."""
+def _read(snapshot: Snapshot, revision: str) -> Revision | None:
     name = names.revision_prefix(snapshot.installation.metadata.name, revision)
     record = snapshot.children.get(("ControllerRevision", name))
     if record is None:
         return None
     try:
-        inputs = RevisionInputs.model_validate_json(record.data)
+        found = Revision.of(RevisionInputs.model_validate_json(record.data))
     except ValidationError:
         return None
-    return inputs if inputs.id == revision else None
-
-
-def serving_version(snapshot: Snapshot) -> str | None:
-    """The number of the version that serves; None where nothing does, or nobody knows which."""
-    serving, status = observed_serving(snapshot), snapshot.installation.status
-    if serving is None or serving == status.serving_revision:
-        return serving and status.serving_version
-    inputs = recorded(snapshot, serving)
-    return inputs.version.version if inputs is not None else None
-
-
-def rollback(snapshot: Snapshot, revision: str) -> RevisionInputs | Refusal:
-    """The inputs of a revision that is to serve again with the evidence that it has."""
-    known = snapshot.installation.status.revisions
-    there = ", ".join(f"{r.id} (version {r.version})" for r in known if r.passed) or "none"
-    may_serve = f"those that may serve: {there}"
-    inputs, evidence = recorded(snapshot, revision), snapshot.installation.status.evidence(revision)
-    if inputs is None or evidence is None:
-        return Refusal(Reason.REVISION_NOT_KEPT, f"spec.rollbackTo: there is no revision {revision}; {may_serve}")
-    if not evidence.passed:
-        text = f"spec.rollbackTo: the runs of revision {revision} have not both passed; {may_serve}"
-        return Refusal(Reason.REVISION_NOT_PROVEN, text)
-    return inputs
+    return found if found.id == revision else None
 
 
 def failed(revision: RevisionStatus) -> bool:
@@ -68,7 +93,7 @@ def failed(revision: RevisionStatus) -> bool:
 
 
 def remember(
-    alive: Sequence[RevisionStatus], old: Sequence[RevisionStatus], serving: str | None, asks: bool
+    alive: Sequence[RevisionStatus], old: Sequence[RevisionStatus], serving: str | None, has_target: bool
 ) -> tuple[RevisionStatus, ...]:
     """The revisions that the status shows: those alive, then the others, the latest first.
 
@@ -76,26 +101,30 @@ def remember(
         alive: the one that the spec asks for, and the one that serves, as far as they can be told.
         old: what the status showed.
         serving: the revision that serves.
-        asks: whether the spec leads to a revision just now. Where it does not, nothing is forgotten.
+        has_target: whether the spec leads to a revision just now. Where it does not, nothing is forgotten.
     """
     present = {r.id for r in alive}
     earlier = [
-        r.model_copy(update={"state": _state(r, serving, asks)})
+        r.model_copy(update={"state": _state(r, serving, has_target)})
         for r in old
-        if r.id not in present and (not asks or r.id == serving or r.passed or failed(r))
+        if r.id not in present and (not has_target or r.id == serving or r.passed or failed(r))
     ]
     room = MAX_REVISIONS - len(alive)
     # What serves stays known although its record cannot be read, and although ten others have come since.
     first = [r for r in earlier if r.id == serving]
     kept = {r.id for r in (*first, *(r for r in earlier if r.id != serving))[:room]}
-    return (*alive, *(r for r in earlier if r.id in kept))
+    now = (r.model_copy(update={"state": _state_alive(r, serving)}) for r in alive)
+    return (*now, *(r for r in earlier if r.id in kept))
 
 
-def _state(revision: RevisionStatus, serving: str | None, asks: bool) -> RevisionState:
+def _state_alive(revision: RevisionStatus, serving: str | None) -> RevisionState:
     if revision.id == serving:
         return RevisionState.SERVING
-    if failed(revision):
-        return RevisionState.FAILED
-    if not asks and revision.state is RevisionState.CANDIDATE:
-        return RevisionState.CANDIDATE
+    return RevisionState.FAILED if failed(revision) else RevisionState.CANDIDATE
+
+
+def _state(revision: RevisionStatus, serving: str | None, has_target: bool) -> RevisionState:
+    state = _state_alive(revision, serving)
+    if state is not RevisionState.CANDIDATE or (not has_target and revision.state is RevisionState.CANDIDATE):
+        return state
     return RevisionState.SUPERSEDED if revision.passed else RevisionState.CANDIDATE

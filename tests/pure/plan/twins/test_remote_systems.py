@@ -13,6 +13,7 @@ from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.plan.decision.catalogue import fit
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.rules import Accepted, accept
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.products import Ref, readdressed
 from ddtas.plan.reasons import Reason
 from ddtas.plan.status.platform import platform_status
@@ -217,7 +218,7 @@ def test_it_is_not_looked_at_either_when_its_platform_is_gone_or_another_one(pai
 def test_the_catalogue_takes_the_contract_for_it(pair: tuple[System, Twin, Twin]) -> None:
     system, _, _ = pair
     snapshot = system.install("late", app("late-twin", requirement())).snapshot()
-    accepted = accept(snapshot)
+    accepted = accept(Situation.of(snapshot))
     assert isinstance(accepted, Accepted)
     assert fit(snapshot, accepted.version).verdict == "Met"
 

@@ -13,6 +13,7 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.decision.catalogue import fit
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.rules import Accepted, accept
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import JobFacts
@@ -620,7 +621,7 @@ def test_the_catalogue_counts_products(pair: tuple[System, Twin, Twin]) -> None:
 
     def verdict() -> str:
         snapshot = late.snapshot()
-        accepted = accept(snapshot)
+        accepted = accept(Situation.of(snapshot))
         assert isinstance(accepted, Accepted)
         return fit(snapshot, accepted.version).verdict
 

@@ -1,0 +1,160 @@
+"""Which sources a revision has: those that meet the version's requirements, or those of its record."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ddtas import names
+from ddtas.api.base import Verdict
+from ddtas.api.installation_status import Binding
+from ddtas.plan.children.wiring import Wiring
+from ddtas.plan.decision.rules import Accepted
+from ddtas.plan.findings import Finding, Stage, not_yet, true
+from ddtas.plan.matching.binding import Bound, bounded
+from ddtas.plan.matching.checks import Circumstances
+from ddtas.plan.reasons import Reason, Refusal
+from ddtas.plan.revision import BoundSource, Revision
+from ddtas.plan.snapshot import Snapshot, SourceObservation
+from ddtas.plan.turns import Turns, in_turns
+from ddtas.plan.twins import upstreams
+
+UNTRIED = "they have not been tried yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What binding came to.
+
+    Attributes:
+        finding: for the condition DataBound.
+        answers: for the status: what was found for each requirement.
+        bound: for the revision; None where a requirement is not met.
+        wiring: the bound sources as they are now.
+        until: when this changes although nothing is heard, because the newest record has become too old.
+    """
+
+    finding: Finding
+    answers: tuple[Binding, ...] = ()
+    bound: tuple[BoundSource, ...] | None = None
+    wiring: tuple[Wiring, ...] = ()
+    until: datetime | None = None
+
+
+def wire_all(snapshot: Snapshot, bindings: Iterable[BoundSource]) -> tuple[Wiring, ...] | Refusal:
+    """The bound sources with their credentials; or which one is gone, of another kind, or without its credentials."""
+    wired = []
+    for bound in bindings:
+        wiring = wire(snapshot, bound)
+        if isinstance(wiring, Refusal):
+            return wiring
+        wired.append(wiring)
+    return tuple(wired)
+
+
+def wire(snapshot: Snapshot, bound: BoundSource) -> Wiring | Refusal:
+    """A bound source with its credentials."""
+    source = snapshot.source(bound.data_source)
+    if source is None:
+        return Refusal(Reason.REQUIREMENT_NOT_MET, f"data source {bound.data_source} is gone from the platform")
+    if bound.kind not in (None, source.kind):
+        text = f"data source {source.name} was of kind {bound.kind}, and is {source.kind} now"
+        return Refusal(Reason.REQUIREMENT_NOT_MET, text)
+    secret = None
+    if source.credentials is not None:
+        secret = snapshot.secrets.get(source.credentials.secret_name)
+        name = f"data source {source.name}: Secret {source.credentials.secret_name}"
+        if secret is None:
+            hint = f"create it in the platform's namespace, with the label {names.LABEL_CREDENTIALS}"
+            return Refusal(Reason.CREDENTIALS_MISSING, f"{name} is not there: {hint}")
+        lacking = [key for key in source.credentials.keys if key not in secret.data]
+        if lacking:
+            text = f"{name} lacks the key {', '.join(lacking)}, which {source.credentials.scheme} needs"
+            return Refusal(Reason.CREDENTIALS_MISSING, text)
+    product = snapshot.products.get(bound.data_source)
+    upstream = product.upstream if product is not None and product.source is source else None
+    seen = snapshot.observations.get(source.name) if secret is not None else None
+    doubt = _doubt(seen) if secret is not None else ""
+    changed = seen is not None and seen.current is False
+    return Wiring(bound.requirement, source, secret, upstream, doubt, changed)
+
+
+def _doubt(seen: SourceObservation | None) -> str:
+    """Why nobody knows that a source can be read with the credentials that there are now; "" where somebody does."""
+    if seen is None or not seen.current:
+        return UNTRIED
+    return f"{seen.reason}: {seen.message}" if seen.state != "Reachable" else ""
+
+
+@in_turns
+def bind(snapshot: Snapshot, accepted: Accepted) -> Turns[Bindings]:
+    """Find a source for each requirement of an accepted version."""
+    spec, requirements = snapshot.installation.spec, accepted.version.data_requirements
+    unknown = sorted({b.requirement for b in spec.bindings} - {r.name for r in requirements})
+    if unknown:
+        has = ", ".join(r.name for r in requirements)
+        text = f"spec.bindings: the app has no requirement {', '.join(unknown)}; it has {has}"
+        return Bindings(not_yet(Stage.DATA_BOUND, Reason.BINDING_INVALID, text))
+    platform = accepted.platform.spec
+    circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
+    answers = yield from upstreams.answers.turns(snapshot, platform, requirements, circumstances)
+    shown = bounded([a.binding for a in answers])
+    bound, wiring, refusal = _wired(snapshot, accepted, answers)
+    if refusal is not None:
+        return Bindings(not_yet(Stage.DATA_BOUND, refusal.reason, refusal.message[:2000]), shown)
+    finding = true(Stage.DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
+    until = min((a.until for a in answers if a.until is not None), default=None)
+    return Bindings(finding, shown, bound, wiring, until)
+
+
+def _wired(
+    snapshot: Snapshot, accepted: Accepted, answers: Sequence[Bound]
+) -> tuple[tuple[BoundSource, ...], tuple[Wiring, ...], Refusal | None]:
+    """The sources that were found, with their credentials; or the first reason why a requirement is not met.
+
+    A source that needs a Secret that is not there cannot be probed either: the Secret is what to name, before all else.
+    """
+    sources, wirings = [], []
+    unmet: Refusal | None = None
+    for answer in answers:
+        binding = answer.binding
+        candidate = binding.data_source or next((n.data_source for n in binding.near_misses), None)
+        is_bound = answer.reason is Reason.BOUND
+        if not is_bound:
+            unmet = unmet or Refusal(answer.reason, answer.message)
+        own = candidate is not None and accepted.platform.spec.source(candidate) is not None
+        awaited = own and answer.reason in (Reason.PROBING, Reason.DATA_SOURCE_UNREACHABLE)
+        if candidate is None or not (is_bound or awaited):
+            continue
+        source = snapshot.source(candidate) if is_bound else None
+        bound = BoundSource(
+            requirement=binding.requirement,
+            data_source=candidate,
+            contract_version=binding.contract_version or "",
+            kind=source.kind if source is not None else None,
+        )
+        wiring = wire(snapshot, bound)
+        if isinstance(wiring, Refusal):
+            return (), (), wiring
+        sources.append(bound)
+        wirings.append(wiring)
+    return tuple(sources), tuple(wirings), unmet
+
+
+def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:
+    """The sources of a revision that is to serve again: those that its evidence is about, and no others."""
+    bound = revision.inputs.bindings
+    shown = tuple(
+        Binding(
+            requirement=b.requirement,
+            verdict=Verdict.MET,
+            data_source=b.data_source,
+            contract_version=b.contract_version or None,
+        )
+        for b in bound
+    )
+    wiring = wire_all(snapshot, bound)
+    if isinstance(wiring, Refusal):
+        text = f"revision {revision.id} needs it: {wiring.message}"
+        return Bindings(not_yet(Stage.DATA_BOUND, wiring.reason, text), shown)
+    text = "; ".join(f"{b.requirement} ← {b.data_source} ({b.contract_version})" for b in bound)
+    return Bindings(true(Stage.DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, bound, wiring)

@@ -1,0 +1,134 @@
+"""The runs of a revision: what each of them showed, and which is still to be started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
+from ddtas.api.workload import Task
+from ddtas.plan.decision.step import Step
+from ddtas.plan.decision.view import RevisionView
+from ddtas.plan.findings import Finding, Stage, not_yet, true
+from ddtas.plan.reasons import Reason
+from ddtas.plan.runs import evidence, monitoring, recalibration
+from ddtas.plan.runs.evidence import CALIBRATE, MONITOR
+from ddtas.plan.snapshot import Child, JobFacts, PodFacts
+from ddtas.schema.types import Window
+
+# How long a finished Job may be without its pod's last event, before the result counts as lost.
+_LOST_AFTER = timedelta(seconds=60)
+_LOOK_AGAIN = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a run showed.
+
+    Attributes:
+        evidence: None while it is under way.
+        until: when its result is looked for again, where its Job has ended without one.
+    """
+
+    evidence: Evidence | None
+    until: datetime | None = None
+
+
+def assess(
+    view: RevisionView,
+    job: Child | None,
+    known: Evidence | None,
+    pods: list[PodFacts],
+    run: Task,
+    must_not_see: Sequence[Window] = (),
+) -> Assessment:
+    """Assess one run.
+
+    Args:
+        view: of the revision.
+        job: the run's Job, if there is one.
+        known: what the status has of it.
+        pods: the Job's pods, oldest first.
+        run: the listing's declaration of it.
+        must_not_see: periods that it must not have used.
+    """
+    finished, now = None, view.snapshot.now
+    if job is not None and isinstance(job.facts, JobFacts) and job.facts.state != "Running":
+        finished = job.facts.finished_at or now
+        # By our clock: evidence from the future would be older than it says for as long as the other is ahead.
+        job = replace(job, facts=replace(job.facts, finished_at=min(finished, now)))
+    # A pod that is there will still say how it ended. How long one that is not has been gone, a clock that was wrong
+    # does not tell either way.
+    lost = finished is not None and not pods and abs(now - finished) > _LOST_AFTER
+    result = evidence.assess(known, job, pods, run, must_not_see, lost, view.hidden)
+    waits = result is None and finished is not None
+    return Assessment(result, now + _LOOK_AGAIN if waits else None)
+
+
+def passed(found: Evidence | None) -> bool:
+    """Whether a run has passed."""
+    return found is not None and found.outcome is Outcome.PASSED
+
+
+def finding(stage: Stage, view: RevisionView, phase: str, found: Evidence | None) -> Finding:
+    """What is said of a run."""
+    word = "calibration" if phase == CALIBRATE else "validation"
+    job, child = view.renderer.name(phase), view.job(phase)
+    if found is not None:
+        reason = Reason.named(found.reason)
+        text = f"{word} of revision {view.id}: {found.message}"
+        if found.outcome is Outcome.PASSED:
+            return true(stage, reason, text)
+        if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
+            text += f"; see `kubectl logs job/{job}`"
+        return not_yet(stage, reason, text)
+    waiting = [p for p in view.pods(phase=phase) if p.unschedulable]
+    detail = f"no node has room for it: {waiting[0].unschedulable}" if waiting else "is running"
+    if child is not None and isinstance(child.facts, JobFacts) and child.facts.trouble:
+        detail = f"{child.facts.trouble}, so nobody knows whether it has ended; see `kubectl get job/{job} -o yaml`"
+    reason = Reason.CALIBRATING if phase == CALIBRATE else Reason.VALIDATING
+    return not_yet(stage, reason, f"Job {job} {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class Monitored:
+    """What monitoring came to.
+
+    Attributes:
+        step: with the run that is to be started.
+        newest: the newest Job, which is kept; None where there is none.
+    """
+
+    step: Step
+    newest: Child | None
+
+
+def monitor(view: RevisionView, status: RevisionStatus, start: bool) -> Monitored:
+    """Monitor a revision that serves: take in the newest run, and begin the next one where it is due.
+
+    Args:
+        view: of the revision.
+        status: of the revision, with what its other runs showed.
+        start: whether a run may begin; not while the runs of another revision go on.
+    """
+    run, now = view.revision.inputs.version.monitoring, view.snapshot.now
+    job = monitoring.newest(view.snapshot.children_of(view.id, "Job"), now)
+    if run is None or status.validation is None or status.validation.completed_at is None:
+        return Monitored(Step(status), job)
+    newest, soon, until = status.monitoring, False, None
+    if job is not None:
+        known = newest if newest is not None and newest.job == job.name else None
+        pods = view.pods(phase=MONITOR, job=f"{job.name}-")
+        assessment = assess(view, job, known, pods, run)
+        soon = assessment.evidence != known and recalibration.drifted(assessment.evidence)
+        newest, until = assessment.evidence or newest, assessment.until
+    plan = monitoring.plan_of(run, view.owner.uid)
+    since = status.validation.completed_at
+    watch = monitoring.watch(plan, view.renderer.prefix, newest, job, since, now)
+    desired = (view.renderer.job(MONITOR, run, watch.start),) if start and watch.start is not None else ()
+    step = Step(
+        status.model_copy(update={"monitoring": newest}),
+        desired=desired,
+        until=tuple(moment for moment in (until, watch.next) if moment is not None),
+        soon=soon,
+    )
+    return Monitored(step, job)

@@ -1,0 +1,134 @@
+"""The stages of a revision. Each is a function of the revision and of what the stages before it found.
+
+    provision → calibrate → validate → serve
+
+A stage either passes, and the next one is gone on to; or its finding says why not.
+"""
+
+from collections.abc import Callable
+
+from ddtas.api.evidence import RevisionStatus
+from ddtas.errors import TemplateError
+from ddtas.plan.decision import rollout, runs
+from ddtas.plan.decision.step import Progress, Step
+from ddtas.plan.decision.view import RevisionView
+from ddtas.plan.findings import Finding, Stage, not_yet, true
+from ddtas.plan.reasons import Reason
+from ddtas.plan.runs import evidence
+from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE
+
+StageFunction = Callable[[RevisionView, RevisionStatus], Step]
+
+
+def provision(view: RevisionView, status: RevisionStatus) -> Step:
+    """Make what the runs need: volumes, record, configuration, bindings, NetworkPolicy."""
+    stopped = _not_provisioned(view)
+    if stopped is not None:
+        return Step(status, (stopped,))
+    claims, base = view.claims, view.base
+    if claims.refusal is not None:
+        finding = not_yet(Stage.PROVISIONED, claims.refusal.reason, claims.refusal.message)
+    elif claims.waits:
+        finding = not_yet(Stage.PROVISIONED, Reason.PROVISIONING, claims.waits[:2000])
+    elif view.exists(base):
+        version = view.revision.inputs.version.version
+        finding = true(Stage.PROVISIONED, Reason.PROVISIONED, f"revision {view.id}, version {version}")
+    else:
+        finding = not_yet(Stage.PROVISIONED, Reason.PROVISIONING, f"{len(base)} objects of revision {view.id}")
+    return Step(
+        status,
+        (finding,),
+        desired=(*claims.desired, *(base if claims.refusal is None or view.serves else ())),
+        prune=claims.prune,
+        until=(claims.until,) if claims.until is not None else (),
+        # One that serves is kept whole meanwhile.
+        passes=finding.holds or view.serves,
+    )
+
+
+def _not_provisioned(view: RevisionView) -> Finding | None:
+    """Why nothing is made yet; None where it is."""
+    rendered = view.rendered
+    if rendered is None:
+        return not_yet(Stage.PROVISIONED, Reason.PROVISIONING, "the listing's templates are being rendered")
+    if isinstance(rendered, TemplateError):
+        return not_yet(Stage.PROVISIONED, Reason.named(rendered.reason), rendered.message[:2000])
+    untried = view.untried if not view.serves else None
+    if untried is None:
+        return None
+    text = f"data source {untried.source.name}: its credentials were changed, and are tried first"
+    return not_yet(Stage.PROVISIONED, Reason.PROBING, text)
+
+
+def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
+    """Fit the model to the city's data: a Job, and what it showed."""
+    inputs = view.revision.inputs
+    run, must_not_see = inputs.version.calibration, (inputs.windows.validation,)
+    pods = view.pods(phase=CALIBRATE)
+    found = runs.assess(view, view.job(CALIBRATE), status.calibration, pods, run, must_not_see)
+    final = evidence.is_final(found.evidence)
+    return Step(
+        status.model_copy(update={"calibration": found.evidence}),
+        (runs.finding(Stage.CALIBRATED, view, CALIBRATE, found.evidence),),
+        desired=() if final else (view.renderer.job(CALIBRATE, run),),
+        until=(found.until,) if found.until is not None else (),
+        passes=runs.passed(found.evidence),
+    )
+
+
+def validate(view: RevisionView, status: RevisionStatus) -> Step:
+    """Judge the calibrated model on other data: a Job, and what it showed."""
+    run, calibration = view.revision.inputs.version.validation, status.calibration
+    assert calibration is not None  # noqa: S101 - the stage before has passed
+    pods = view.pods(phase=VALIDATE)
+    found = runs.assess(view, view.job(VALIDATE), status.validation, pods, run, calibration.windows)
+    final, renderer = evidence.is_final(found.evidence), view.renderer
+    return Step(
+        status.model_copy(update={"validation": found.evidence}),
+        (runs.finding(Stage.VALIDATED, view, VALIDATE, found.evidence),),
+        desired=() if final else (renderer.calibrated(calibration), renderer.job(VALIDATE, run)),
+        until=(found.until,) if found.until is not None else (),
+        passes=runs.passed(found.evidence),
+    )
+
+
+def serve(view: RevisionView, status: RevisionStatus) -> Step:
+    """Start the components, and lead the Services to them once all are ready."""
+    assert status.calibration is not None  # noqa: S101 - both stages before have passed
+    assert status.validation is not None  # noqa: S101
+    obstacle = rollout.obstacle(view)
+    # No Service leads to a revision that was never ready; one that serves keeps its Services through a bad moment.
+    entrances = view.entrances() if obstacle is None or view.serves else ()
+    if obstacle is None and not view.services_switched():
+        obstacle = not_yet(Stage.SERVING, Reason.ROLLING_OUT, "the Services are being pointed at this revision")
+    where = view.renderer.url() or "its components"
+    finding = obstacle or true(Stage.SERVING, Reason.SERVING, f"revision {view.id} serves at {where}")
+    workloads = view.workloads(status.calibration, status.validation)
+    started = view.claims.started(view.revision.inputs.version.version)
+    return Step(status, (finding,), desired=(*started, *workloads, *entrances), passes=finding.holds)
+
+
+def keep(view: RevisionView, status: RevisionStatus) -> Step:
+    """Keep a revision whole that serves, and is not what the spec asks for."""
+    assert status.calibration is not None  # noqa: S101 - only what has passed both serves
+    assert status.validation is not None  # noqa: S101
+    desired = view.claims.desired
+    if view.complete:
+        workloads = view.workloads(status.calibration, status.validation)
+        desired = (*desired, *view.base, *workloads, *view.entrances())
+    until = (view.claims.until,) if view.claims.until is not None else ()
+    return Step(status, (rollout.kept(view),), desired=desired, until=until)
+
+
+_STAGES: tuple[StageFunction, ...] = (provision, calibrate, validate, serve)
+
+
+def advance(view: RevisionView) -> Progress:
+    """Bring a revision as far as it comes: each stage once, until one does not pass."""
+    progress = Progress(view, view.status)
+    for stage in _STAGES:
+        step = stage(view, progress.status)
+        progress = progress.after(step)
+        if not step.passes:
+            break
+    return progress
