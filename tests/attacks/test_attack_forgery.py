@@ -38,10 +38,10 @@ def test_nobody_but_the_operator_says_what_an_object_is(city: City, actors: Acto
         for resource, name in ((INSTALLATION, "flood"), (PLATFORM, "oup"), (LISTING, city.app)):
             path = resource.path(None if resource is LISTING else city.namespace, name, "status")
             body = {"apiVersion": apps.API, "kind": resource.kind, "metadata": {"name": name}} | forged
-            actor.forbidden(lambda s, p=path: s.request("PATCH", p, forged, _MERGE))
-            actor.forbidden(lambda s, p=path, b=body: s.request("PUT", p, b))
+            actor.forbidden(lambda s, p=path: s.request("PATCH", p, forged, _MERGE))  # type: ignore[misc]
+            actor.forbidden(lambda s, p=path, b=body: s.request("PUT", p, b))  # type: ignore[misc]
             as_ours = f"{path}?fieldManager={names.FIELD_MANAGER}&force=true"
-            actor.forbidden(lambda s, p=as_ours, b=body: s.request("PATCH", p, b, _APPLY))
+            actor.forbidden(lambda s, p=as_ours, b=body: s.request("PATCH", p, b, _APPLY))  # type: ignore[misc]
     market = people[Role.MARKETPLACE].server
     market.request("PUT", INSTALLATION.path(city.namespace, "flood"), flood.body() | forged)
     market.merge(INSTALLATION, city.namespace, "flood", forged)
@@ -157,7 +157,7 @@ def test_another_citys_volume_is_not_to_be_had(
     cluster.request("POST", CLAIM.path(neighbour), theirs)
 
     def bound() -> bool:
-        return cluster.get(CLAIM, neighbour, NAME)["status"].get("phase") == "Bound"
+        return cluster.get(CLAIM, neighbour, NAME)["status"].get("phase") == "Bound"  # type: ignore[no-any-return]
 
     eventually("bound claim of the neighbour", bound)
     before = cluster.get(VOLUME, None, f"{neighbour}.{NAME}")
@@ -289,4 +289,4 @@ def test_a_finalizer_that_is_taken_away_comes_back(city: City, actors: Actors) -
     eventually("finalizer", there)
     for annotation in (names.ANNOTATION_ABANDON, names.ANNOTATION_ACCEPT_CLUSTER):
         mark = {"metadata": {"annotations": {annotation: "true"}}}
-        market.forbidden(lambda s, m=mark: s.merge(PLATFORM, city.namespace, "oup", m))
+        market.forbidden(lambda s, m=mark: s.merge(PLATFORM, city.namespace, "oup", m))  # type: ignore[misc]

@@ -14,12 +14,12 @@ from attacks_canary import Canary, Processes, leaks, written
 from attacks_servers import EchoServer, HostileCluster, RawServer
 from cluster_city import City
 from cluster_kit import KINDS, JsonObject, condition, eventually
-from protocols.servers.certificates import Authority
-from protocols.servers.mosquitto import READER as READER_OF_BROKER
-from protocols.servers.mosquitto import mosquitto
-from protocols.servers.postgresql import READER as READER_OF_DATABASE
-from protocols.servers.postgresql import postgresql
-from protocols.servers.s3 import s3
+from servers.certificates import Authority
+from servers.mosquitto import READER as READER_OF_BROKER
+from servers.mosquitto import mosquitto
+from servers.postgresql import READER as READER_OF_DATABASE
+from servers.postgresql import postgresql
+from servers.s3 import s3
 
 PLATFORM = KINDS["MunicipalityPlatform"]
 
@@ -98,7 +98,7 @@ def test_what_servers_say_over_http_gives_no_credential_away(city: City, echo: E
         return apps.source(echo.url(path), name, kind=kind, credentials=given, **more)
 
     paths = ("400", "401", "403", "404", "500", "column.csv", "value.csv", "type", "encoding", "html", "scheme")
-    paths += ("301.csv", "302.csv", "307.csv", "308.csv")
+    paths += ("301.csv", "302.csv", "307.csv", "308.csv")  # type: ignore[assignment]
     sources = [source(f"a{n}", "http-csv", f"/{path}", "Basic") for n, path in enumerate(paths)]
     sources += [source(f"b{n}", "http-csv", f"/{path}", "Bearer") for n, path in enumerate(paths)]
     sources += [source(f"c{n}", "http-csv", f"/{p}", "ApiKey") for n, p in enumerate(("column.csv", "308.csv", "500"))]

@@ -182,7 +182,7 @@ def _in_the_way(city: City) -> None:
     for name, kind in ways.items():
         twin = city.known(name)
         twin.wait_for("Ready", "False", "Planned")
-        items = eventually("plan", lambda twin=twin: twin.body()["status"].get("plan", {}).get("items"))
+        items = eventually("plan", lambda twin=twin: twin.body()["status"].get("plan", {}).get("items"))  # type: ignore[misc]
         _foreign(city, kind, next(i["name"] for i in items if i["kind"] == kind))
         twin.edit(mode="Apply")
     for name in ways:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Refused, Twin, condition
+from e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Refused, Twin, condition
 from urllib3.exceptions import ProtocolError
 
 from ddtas import names

@@ -49,7 +49,7 @@ def step(**choices: Any) -> Callable[[Callable[..., None]], Any]:
                 work(self, **chosen)
             time.sleep(pause)
 
-        return rule(pause=st.sampled_from(PAUSES), **choices)(told)
+        return rule(pause=st.sampled_from(PAUSES), **choices)(told)  # type: ignore[no-untyped-call]
 
     return decorate
 

@@ -103,7 +103,7 @@ class _Walk:
             yield "it is not calibrated"
         for body in self._of("Installation").values():
             status = body.get("status", {})
-            known = next((r for r in status.get("revisions", []) if r["id"] == revision), {})
+            known: JsonObject = next((r for r in status.get("revisions", []) if r["id"] == revision), {})
             if {"calibrate": "calibration", "validate": "validation"}[phase] in known:
                 yield "it was run before, and the status had its result"
             in_force = status.get("observedGeneration") == body["metadata"]["generation"]

@@ -547,6 +547,6 @@ def test_several_owners_may_edit_one_list(store: ApiServer) -> None:
     path = f"{resource.path(*place)}?fieldManager=supplier"
     live = store.request("PATCH", path, added, "application/apply-patch+yaml")
     assert [s["name"] for s in live["spec"]["dataSources"]] == ["gauge", "second"]
-    added["spec"]["dataSources"] = []
+    added["spec"]["dataSources"] = []  # type: ignore[index]
     live = store.request("PATCH", path, added, "application/apply-patch+yaml")
     assert [s["name"] for s in live["spec"]["dataSources"]] == ["gauge"]

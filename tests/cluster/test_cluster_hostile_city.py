@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cluster_city import City
 from cluster_kit import KINDS, condition, eventually
-from protocols.servers.certificates import Authority
+from servers.certificates import Authority
 
 MIB = 2**20
 NESTED = b"[" + b"[[]]," * (32 * MIB // 5) + b"[]]"

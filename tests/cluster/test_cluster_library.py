@@ -88,7 +88,7 @@ def traffic(version: Version, source: DataSource, namespace: str) -> Traffic:
     egress = [{"name": "range", "cidr": "10.0.0.0/8", "ports": [443]}, {"name": "any", "host": "*", "ports": [443]}]
     ingress = [{"name": "gateway", "namespace": "gateways"}, {"name": "balancer", "cidr": "192.0.2.0/24"}]
     more = {"egress": egress, "ingress": ingress, "nameServers": ["169.254.20.10"]}
-    platform = MunicipalityPlatformSpec.model_validate(apps.platform(namespace, **more)["spec"])
+    platform = MunicipalityPlatformSpec.model_validate(apps.platform(namespace, **more)["spec"])  # type: ignore[arg-type]
     near = source.model_copy(update={"endpoint": f"http://gauge.{namespace}.svc/"})
     product = source.model_copy(update={"endpoint": "http://other-web.gouda.svc:8080/"})
     around = Surroundings(

@@ -25,7 +25,7 @@ class Life(Machine):
         weak = apps.run(apps.report(apps.VALIDATION, metrics={"NSE": 0.2}))
         self.city.store(apps.version(GOOD), apps.version(WEAK, validation=weak))
         self.city.platform()
-        self.flood = self.city.install(**FIRST)
+        self.flood = self.city.install(**FIRST)  # type: ignore[arg-type]
 
     def known(self) -> list[str]:
         return ["flood", "fresh"]

@@ -59,7 +59,7 @@ def test_a_secret_is_told_to_nobody(city: City) -> None:
     city.store()
     with_secret = {"credentials": {"secretName": "gauge", "scheme": "Basic"}, "purposes": ["testing"]}
     city.platform(
-        apps.source(city.supplier.url(f"/private.csv?key={CANARY}"), **with_secret),
+        apps.source(city.supplier.url(f"/private.csv?key={CANARY}"), **with_secret),  # type: ignore[arg-type]
         apps.source(city.supplier.url("/private.csv"), name="private", **with_secret),
         apps.source(city.supplier.url("/closed.csv"), name="closed", **with_secret),
         apps.source(city.supplier.url("/x"), name="odd", credentials={"secretName": "odd", "scheme": "Basic"}),

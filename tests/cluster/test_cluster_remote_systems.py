@@ -12,10 +12,11 @@ from typing import Any
 import cluster_apps as apps
 import pytest
 from cluster_city import App, City
-from cluster_kit import KINDS, JsonObject, condition
+from cluster_kit import KINDS, JsonObject, by_kind, condition
 from cluster_remote import Elsewhere
-from test_cluster_remote import CLUSTER, LOOKS, platform_says, without_lease
-from test_cluster_systems import INSTALLATION, OUP, Systems, by_kind, gone, needs, product
+from test_cluster_flow import without_lease
+from test_cluster_remote import CLUSTER, LOOKS, platform_says
+from test_cluster_systems import INSTALLATION, OUP, Systems, gone, needs, product
 
 from ddtas import names
 
@@ -67,7 +68,7 @@ def test_a_district_is_fed_by_a_component_inside_the_citys_own_cluster(systems: 
     bound = {"metric": "NSE", "operator": "mustBeGreaterThan", "value": "0.5"}
     district = systems.install("district", systems.app("district", needs("Stream", upstreamMetrics=[bound])))
     held = apps.version(calibration=apps.run(apps.CALIBRATED, held=True))["calibration"]
-    flood = systems.install("flood", systems.app("flood", calibration=held, **MAKES))
+    flood = systems.install("flood", systems.app("flood", calibration=held, **MAKES))  # type: ignore[arg-type]
     district.wait_for("DataBound", "False", "UpstreamNotServing")
     assert jobs(district, elsewhere) == set()
     release(flood, elsewhere, "calibrate")
@@ -138,7 +139,7 @@ def test_a_district_is_fed_by_a_component_inside_the_citys_own_cluster(systems: 
 
 def test_a_removal_waits_there_also_while_the_cluster_is_away(systems: Systems, elsewhere: Elsewhere) -> None:
     city = systems.city
-    flood = systems.install("flood", systems.app("flood", **MAKES), removal="Wait")
+    flood = systems.install("flood", systems.app("flood", **MAKES), removal="Wait")  # type: ignore[arg-type]
     district = systems.install("district", systems.app("district", needs("Stream")))
     district.served()
     assert set(flood.body()["metadata"]["finalizers"]) == {names.FINALIZER, names.FINALIZER_CONSUMERS}
@@ -170,7 +171,7 @@ def test_a_product_goes_to_platforms_of_the_same_cluster_and_the_others_are_told
     city, namespace = systems.city, systems.city.namespace
     flood = systems.install(
         "flood",
-        systems.app("flood", **MAKES),
+        systems.app("flood", **MAKES),  # type: ignore[arg-type]
         offers=[
             {
                 "product": "forecast",

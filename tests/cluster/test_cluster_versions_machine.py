@@ -39,7 +39,7 @@ def version(number: str, state: str) -> JsonObject:
     made = {"state": state}
     more = {k: v for k, v in VERSIONS[number].items() if k == "channels"}
     runs = {k: v for k, v in VERSIONS[number].items() if k != "channels"}
-    return apps.version(number, **runs, **made, **more)
+    return apps.version(number, **runs, **made, **more)  # type: ignore[arg-type]
 
 
 class Market(Machine):

@@ -9,9 +9,9 @@ import cluster_apps as apps
 import pytest
 from cluster_city import App, City
 from cluster_kit import KINDS, OURS, SESSION, ApiServer, JsonObject, by_kind, condition, eventually
-from cluster_remote import Elsewhere
+from cluster_remote import Elsewhere, RemoteApp
 from test_cluster_flow import without_lease
-from test_cluster_remote import CLUSTER, INSTALLATION, PLATFORM, RemoteApp, remote_city
+from test_cluster_remote import CLUSTER, INSTALLATION, PLATFORM, remote_city
 
 from ddtas import names
 from ddtas.cluster.rest.resources import EVENT, ResourceType

@@ -12,8 +12,9 @@ from typing import Any
 import e2e_apps as apps
 import pytest
 from e2e_city import City
-from e2e_kit import INSTALLATION, Cluster, condition
+from e2e_kit import Cluster, condition
 
+from ddtas.cluster.rest.resources import INSTALLATION
 from ddtas_dev import deploy
 
 OPERATOR = f"system:serviceaccount:{deploy.NAMESPACE}:{deploy.RELEASE}"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import e2e_apps as apps
 import pytest
 from e2e_city import City
-from e2e_kit import DEPLOYMENT, EVENT, INSTALLATION, JOB, POD, Cluster, Twin, evidence
+from e2e_kit import DEPLOYMENT, EVENT, JOB, POD, Cluster, Twin, evidence
 
-from ddtas.cluster.rest.resources import CHILDREN
+from ddtas.cluster.rest.resources import CHILDREN, INSTALLATION
 from ddtas_dev import deploy
 
 # Long enough to be caught running, short enough to end while nobody leads.

@@ -224,12 +224,12 @@ def test_a_public_server_takes_two_to_open(city: City, supplier: str) -> None:
         assert leiden.to(PUBLIC, OTHER_PORT) == "closed"
         assert leiden.to(PRIVATE, PORT) == "closed", "a name opens no private address"
 
-        permitted.append({"name": "centre", "cidr": "10.99.0.0/24", "ports": [OTHER_PORT]})  # type: ignore[dict-item]
+        permitted.append({"name": "centre", "cidr": "10.99.0.0/24", "ports": [OTHER_PORT]})
         city.cluster.merge(platform, twin.namespace, "oup", {"spec": {"egress": permitted}})
         city.cluster.wait("way out", lambda: leiden.to(PRIVATE, OTHER_PORT) == "open", twin.namespace)
         assert leiden.to(PRIVATE, PORT) == "closed"
         # What nobody may reach stays closed in a range that is open.
-        permitted.append({"name": "all", "cidr": "10.0.0.0/8", "ports": [10250]})  # type: ignore[dict-item]
+        permitted.append({"name": "all", "cidr": "10.0.0.0/8", "ports": [10250]})
         city.cluster.merge(platform, twin.namespace, "oup", {"spec": {"egress": permitted}})
         policy = f"{twin.name}-{twin.body()['status']['revision']}-network"
 

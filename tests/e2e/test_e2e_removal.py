@@ -2,9 +2,10 @@
 
 import e2e_apps as apps
 from e2e_city import City
-from e2e_kit import INSTALLATION, NAMESPACE, POD, Cluster, Twin
+from e2e_kit import NAMESPACE, POD, Cluster, Twin
 
 from ddtas import names
+from ddtas.cluster.rest.resources import INSTALLATION
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ prefix }}-extra'}\ndata: {key: value}\n"
 
@@ -34,8 +35,8 @@ def test_nothing_is_left_behind(cluster: Cluster, city: City) -> None:
 
     for twin in (busy, done):
         cluster.delete(INSTALLATION, twin.namespace, twin.name)
-        cluster.wait(f"end of {twin}", lambda twin=twin: cluster.find(INSTALLATION, twin.namespace, twin.name) is None)
-        cluster.wait(f"empty space after {twin}", lambda twin=twin: left_over(cluster, twin) == [], twin.namespace)
+        cluster.wait(f"end of {twin}", lambda twin=twin: cluster.find(INSTALLATION, twin.namespace, twin.name) is None)  # type: ignore[misc]
+        cluster.wait(f"empty space after {twin}", lambda twin=twin: left_over(cluster, twin) == [], twin.namespace)  # type: ignore[misc]
 
     assert cluster.find(INSTALLATION, done.namespace, "busy") is None
     cluster.delete(NAMESPACE, None, done.namespace)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import e2e_apps as apps
 import pytest
 from e2e_city import SESSION, City
-from e2e_kit import INSTALLATION, KINDS, NAMESPACE, POD, Cluster, JsonObject, Twin
+from e2e_kit import KINDS, NAMESPACE, POD, Cluster, JsonObject, Twin
 
-from ddtas.cluster.rest.resources import ResourceType
+from ddtas.cluster.rest.resources import INSTALLATION, ResourceType
 
 CLAIM = KINDS["PersistentVolumeClaim"]
 NODE = ResourceType("Node", "/api/v1", "nodes")

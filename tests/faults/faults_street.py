@@ -167,7 +167,7 @@ class Street:
     def is_ready(body: JsonObject) -> bool:
         """Whether an Installation is Ready at its generation, and the revision that it asks for serves."""
         status = body.get("status", {})
-        ready = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
+        ready: JsonObject = next((c for c in status.get("conditions", []) if c["type"] == "Ready"), {})
         now = (ready.get("status"), ready.get("observedGeneration"), status.get("servingRevision"))
         return bool(now == ("True", body["metadata"]["generation"], status.get("revision")))
 

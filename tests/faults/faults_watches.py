@@ -148,7 +148,7 @@ class Watch:
                 change = {"spec": {"municipality": {"name": _now()}}}
                 return self._edited(PLATFORM, self.street.namespace, self.name, change)
             case "installations":
-                change = {"spec": {"parameters": {"depth": 1 + next(_DEPTHS) / 1000}}}
+                change = {"spec": {"parameters": {"depth": 1 + next(_DEPTHS) / 1000}}}  # type: ignore[dict-item]
                 return self._edited(INSTALLATION, self.street.namespace, self.name, change)
             case "credentials":
                 return self._credentials_go()

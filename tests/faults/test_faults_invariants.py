@@ -17,7 +17,7 @@ DONE = {"outcome": "Passed", "completedAt": "2026-01-01T00:00:00Z"}
 
 def state(generation: int, at: str, status: str, evidence: JsonObject) -> JsonObject:
     condition = {"type": "Calibrated", "status": status, "reason": "Passed" if status == "True" else "Calibrating"}
-    condition |= {"message": f"it is {status}", "lastTransitionTime": at, "observedGeneration": generation}
+    condition |= {"message": f"it is {status}", "lastTransitionTime": at, "observedGeneration": generation}  # type: ignore[dict-item]
     revisions = [{"id": REVISION} | ({"calibration": evidence} if evidence else {})]
     return {
         "metadata": {"name": "flood", "uid": "u", "generation": generation},

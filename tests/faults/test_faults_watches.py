@@ -37,7 +37,7 @@ class Town:
     def _source(self, watch: Watch) -> dict[str, object]:
         url = self.street.supplier.url("/secret.csv" if watch.kind == "credentials" else "/series.csv")
         with_secret = {"credentials": {"secretName": CREDENTIALS, "scheme": "Basic"}}
-        return apps.source(url, **(with_secret if watch.kind == "credentials" else {}))
+        return apps.source(url, **(with_secret if watch.kind == "credentials" else {}))  # type: ignore[arg-type]
 
     def _all_ready(self) -> None:
         def look() -> bool:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from servers import s3 as s3_module
-from servers.s3 import Keys, S3Server
+from servers.s3 import S3Server
+from servers.sigv4 import Keys
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, FieldType

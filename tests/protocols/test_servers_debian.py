@@ -39,7 +39,7 @@ SECONDS = 60.0
 
 def _query(dsn: str, text: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn) as connection:
-        return connection.execute(text).fetchall()  # type: ignore[arg-type]
+        return connection.execute(text).fetchall()
 
 
 def _certified(server: PostgreSQLServer, pair: Pair | None) -> str:

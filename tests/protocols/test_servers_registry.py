@@ -14,11 +14,11 @@ from servers.ngsi_ld import NgsiLdServer
 from servers.ngsi_ld import ngsi_ld as run_ngsi_ld
 from servers.postgresql import Database
 from servers.process import Server
-from servers.s3 import Keys, S3Server
+from servers.s3 import S3Server
 from servers.s3 import s3 as run_s3
 from servers.sensorthings import Basic, SensorThingsServer
 from servers.sensorthings import sensorthings as run_sensorthings
-from servers.sigv4 import sign
+from servers.sigv4 import Keys, sign
 
 from ddtas_dev import frost
 from ddtas_dev.console import DevError

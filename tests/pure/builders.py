@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 
@@ -18,8 +18,8 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing, Version
 from ddtas.api.platform import DataSource, MunicipalityPlatform
 from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.diff import desired_digest, diff
-from ddtas.plan.children.manifests import Desired
 from ddtas.plan.children.volumes import CLAIM, imagined
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.plan import Plan
@@ -81,7 +81,8 @@ def installation_body() -> JsonObject:
 
 def parsed(model: type[R], body: JsonObject) -> R:
     """What the operator makes of an object. What was read before is not read again: models are frozen."""
-    return _parsed(model, marshal.dumps(body, 2))  # in version 2, the same objects are the same bytes
+    # In version 2, the same objects are the same bytes.
+    return cast("R", _parsed(model, marshal.dumps(body, 2)))
 
 
 @lru_cache(maxsize=200)
@@ -206,7 +207,7 @@ class City:
         removed = tuple(key for key in plan.prune if key in self.children and key not in verdicts)
         compared = diff(plan.desired, plan.prune, self.children, inventory, not plan.report_drift)
         of_operator = {s.desired.key: "Changed" if s.exists else "Created" for s in compared.sends}
-        of_operator |= {(d.kind, d.name): d.found for d in compared.drifted}
+        of_operator |= {(d.kind, d.name): d.change for d in compared.drifted}
         assert of_operator == {key: verdict for key, verdict in verdicts.items() if verdict}
         assert compared.removes == removed
         manifests = {d.key: d.manifest for d in plan.desired}
@@ -319,7 +320,8 @@ class City:
         """Let a running Job fail."""
         job = self.job(phase)
         self.children[job.key] = replace(job, facts=JobFacts("Failed", reason, "Job has failed", self.now))
-        self.pod(job, PodFacts("Failed", **({"exit_code": 1, "ended_reason": "Error", "ended_message": message} | pod)))
+        ended: dict[str, Any] = {"exit_code": 1, "ended_reason": "Error", "ended_message": message} | pod
+        self.pod(job, PodFacts("Failed", **ended))
 
     def bind_volumes(self) -> None:
         """Give each claim that waits for one its volume, as large as was asked for."""

@@ -69,11 +69,11 @@ def judge(snapshot: Snapshot) -> list[Any]:
         for version in listing.spec.versions:
             needs(version)
     if isinstance(platform, MunicipalityPlatform):
-        fits, version = [], installable(listing) if isinstance(listing, AppListing) else None
+        fits, version = [], installable(listing) if isinstance(listing, AppListing) else None  # type: ignore[assignment]
         if version is not None and isinstance(listing, AppListing):
             asked = hypothetical(listing.metadata.name, version.version, "voorbeeldstad", "voorbeeldstad")
             fits = [CLOCK.of("fit", lambda: fit(_with(snapshot, asked), version))]
-        about = (snapshot.observations, {}, fits, snapshot.now)
+        about: Any = (snapshot.observations, {}, fits, snapshot.now)
         said.append(CLOCK.of("platform_status", lambda: platform_status(platform, *about)))
     return [plan.findings, [d.manifest for d in plan.desired], *(status.dump() for status in said)]
 
@@ -181,7 +181,7 @@ def test_whatever_children_say(stage: str, data: st.DataObject) -> None:
                 new = data.draw(st.sampled_from(hostile.NUMBERS))
             city.children[key] = replace(child, facts=replace(child.facts, **{name: new}))
         elif what != "facts":
-            city.children[key] = replace(child, **{what: data.draw(st.sampled_from(hostile.TEXTS))})
+            city.children[key] = replace(child, **{what: data.draw(st.sampled_from(hostile.TEXTS))})  # type: ignore[arg-type]
     hold(city)
 
 

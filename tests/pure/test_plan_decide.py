@@ -694,7 +694,7 @@ def test_a_new_version_that_drops_and_adds_components_leaves_no_service_behind()
     version_body(city)["components"].append(copy.deepcopy(web) | {"name": "tiles"})
     city.serving()
     assert {k for k in city.children if k[0] == "Service"} == {("Service", "flood-web"), ("Service", "flood-tiles")}
-    versions = city.listing["spec"]["versions"]  # type: ignore[index]
+    versions: Any = city.listing["spec"]["versions"]  # type: ignore[index]
     versions.append(copy.deepcopy(versions[0]) | {"version": "2.0.0"})
     versions[1]["components"][1]["name"] = "maps"
     city.edit(version="2.0.0")
@@ -1057,7 +1057,7 @@ def every_desired(city: City) -> dict[Any, JsonObject]:
         lambda: city.finish("validate", result(window=VALIDATION_WINDOW)),
         city.roll_out,
     ):
-        go_on()
+        go_on()  # type: ignore[no-untyped-call]
         found |= {d.key: d.manifest for d in city.settle().desired}
     return found
 

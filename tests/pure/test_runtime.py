@@ -17,9 +17,9 @@ from kubernetes.aio.client import ApiClient, Configuration
 from ddtas import names
 from ddtas.cluster.memory.facts import child
 from ddtas.cluster.memory.informer import Informer
-from ddtas.cluster.rest import answers
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import CHILDREN
+from ddtas.errors import Garbled
 from ddtas.runtime import Operator
 from ddtas.settings import Settings
 
@@ -30,7 +30,10 @@ OWNER = ("city", "flood")
 
 def _metadata(kind: str) -> dict[str, Any]:
     labels = {names.LABEL_INSTALLATION: "flood", names.LABEL_REVISION: "0123456789", names.LABEL_PHASE: "calibrate"}
-    fields = {"f:metadata": {"f:labels": {f"f:{names.LABEL_REVISION}": {}}}, "f:spec": {"f:a": {'k:{"b":1}': {}}}}
+    fields: dict[str, Any] = {
+        "f:metadata": {"f:labels": {f"f:{names.LABEL_REVISION}": {}}},
+        "f:spec": {"f:a": {'k:{"b":1}': {}}},
+    }
     return {
         "name": f"flood-{kind.lower()}",
         "namespace": "city",
@@ -135,7 +138,7 @@ class Ear(Informer):
     broken: list[Exception]
 
     def _cannot(self, key: tuple[str, str], error: Exception) -> None:
-        if not isinstance(error, answers.Garbled):
+        if not isinstance(error, Garbled):
             self.broken.append(error)
 
 
@@ -168,7 +171,7 @@ async def test_no_mutation_of_an_object_reaches_its_neighbours(kind: str) -> Non
             for what in ("ADDED", "MODIFIED", "DELETED"):
                 try:
                     ear._hear(what, json.loads(json.dumps(odd)))
-                except answers.Garbled:
+                except Garbled:
                     continue  # the stream is left, and listed again
             assert ear.broken == []
         found = (neighbour["metadata"].get("namespace", ""), neighbour["metadata"]["name"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Hashable
 
 import pytest
@@ -93,7 +94,7 @@ class Clock:
 
 @pytest.fixture
 async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(workqueue.random, "uniform", lambda low, high: 1.0)
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
     return Clock(monkeypatch)
 
 
@@ -387,7 +388,7 @@ async def test_the_back_off_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append((low, high))
         return high
 
-    monkeypatch.setattr(workqueue.random, "uniform", uniform)
+    monkeypatch.setattr(random, "uniform", uniform)
     clock, bench = Clock(monkeypatch), Bench()
     bench.answers["a"] = fail
 

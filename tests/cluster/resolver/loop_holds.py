@@ -66,7 +66,7 @@ class Watch:
                 watch._note(Hold(took, _what(handle), watch._collecting))
             return result
 
-        asyncio.events.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.events.Handle._run = timed  # type: ignore[assignment, method-assign]
         gc.callbacks.append(self._collects)
 
     def remove(self) -> None:
@@ -84,7 +84,7 @@ class Watch:
 def write_to(path: str) -> None:
     """Install it in this process; each hold is a line of JSON in a file."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    Watch(lambda hold: os.write(file, f"{json.dumps(hold)}\n".encode()) and None).install()
+    Watch(lambda hold: os.write(file, f"{json.dumps(hold)}\n".encode()) and None).install()  # type: ignore[arg-type]
 
 
 def read_from(path: str) -> list[Hold]:

@@ -118,7 +118,7 @@ def iso(moment: datetime) -> str:
 @functools.cache
 def _transformer() -> pyproj.Transformer:
     # Without grids from the network, so that every machine gets the same numbers: right to a metre or so.
-    pyproj.network.set_network_enabled(False)
+    pyproj.network.set_network_enabled(False)  # type: ignore[attr-defined]
     return pyproj.Transformer.from_crs(RD, WGS84, always_xy=True)
 
 

@@ -39,7 +39,7 @@ def tiles_3d(directory: Path) -> Iterator[Server]:
     port, log = free_port(), directory / "http.log"
     command = [sys.executable, "-m", "http.server", "--bind", HOST, "--directory", root, str(port)]
     url = f"http://{HOST}:{port}"
-    with running(command, log=log, ready=http_answers(f"{url}{REGION}")):
+    with running(command, log=log, ready=http_answers(f"{url}{REGION}")):  # type: ignore[arg-type]
         yield Server(url=url, host=HOST, port=port, log=log)
 
 

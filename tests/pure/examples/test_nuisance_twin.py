@@ -34,7 +34,7 @@ from nuisance_twin.web import Service
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 sys.path.append(str(EXAMPLES / "flood-twin" / "data-server"))
-from discharge_csv import MEMBER, convert  # noqa: E402
+from discharge_csv import MEMBER, convert  # type: ignore[import-not-found]  # noqa: E402
 
 CALIBRATION = Window(date(2013, 1, 1), date(2014, 12, 31))
 VALIDATION = Window(date(2015, 1, 1), date(2016, 12, 31))
@@ -238,7 +238,7 @@ async def test_each_product_is_what_its_contract_promises(name: str, served: byt
 
 
 def seen(*fields: tuple[str, str]) -> SourceObservation:
-    found = tuple(MeasuredField(name=name, type=kind) for name, kind in fields)  # type: ignore[arg-type]
+    found = tuple(MeasuredField(name=name, type=kind) for name, kind in fields)
     return SourceObservation("Reachable", "Read", "", SourceFacts(fields=found, time_resolution="P1D"))
 
 

@@ -142,7 +142,7 @@ async def test_the_scheduler_wakes_by_itself_when_a_look_is_due() -> None:
     bench.scheduler.ensure(LEVELS, "d1", target())
     await bench.scheduler.start()
     third = asyncio.Event()
-    bench.hold = lambda _: asyncio.sleep(0, third.set() if len(bench.looks) == 3 else None)
+    bench.hold = lambda _: asyncio.sleep(0, third.set() if len(bench.looks) == 3 else None)  # type: ignore[func-returns-value]
     async with asyncio.timeout(5):
         await third.wait()
     await bench.scheduler.stop()

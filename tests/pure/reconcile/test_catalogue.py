@@ -9,6 +9,7 @@ from builders import City, installation_body, listing_body
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable, World
+from ddtas.plan.decision.catalogue import fit
 from ddtas.plan.turns import Turns, in_turns
 from ddtas.reconcile import catalogue as catalogues
 from ddtas.reconcile.catalogue import Catalogues, Surroundings
@@ -49,7 +50,7 @@ async def test_a_name_that_can_be_no_label_is_that_listings_trouble(name: str) -
 
 
 async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = catalogues.fit
+    judge = fit
 
     @in_turns
     def fails(snapshot: Any, version: Any) -> Turns[ListingFit]:

@@ -1,14 +1,15 @@
 """A first status that only says that something is under way waits for a moment."""
 
+import time
+
 import pytest
 
-from ddtas.reconcile import pacing
 from ddtas.reconcile.pacing import Grace
 
 
 def test_a_grace_begins_once_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(pacing.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     grace, key = Grace(), ("city", "flood")
     first = grace.left(key)
     assert first > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddtas_dev import binaries, control_plane, images, kind, node_config
+from ddtas_dev import binaries, control_plane, images, kind, node_config, paths
 from ddtas_dev.layout import Layout
 
 
@@ -26,7 +26,7 @@ def test_every_binary_has_a_pinned_module() -> None:
 
 
 def test_a_changed_pin_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binaries.paths, "GO_MODULES", tmp_path)
+    monkeypatch.setattr(paths, "GO_MODULES", tmp_path)
     module = binaries.Module("tool", {"tool": "."})
     module.folder.mkdir()
     (module.folder / "go.mod").write_text("module tool\n\ngo 1.26.0\n")

@@ -31,7 +31,7 @@ def body(kind: str, name: str, uid: str = "u", owners: Any = (OWNER,), **labels:
         names.GROUP + "/" + k.replace("_", "-"): v for k, v in labels.items()
     }
     metadata = {"name": name, "namespace": "city", "uid": uid, "resourceVersion": "5", "labels": marks}
-    metadata |= {"ownerReferences": list(owners), "managedFields": [APPLIED]}
+    metadata |= {"ownerReferences": list(owners), "managedFields": [APPLIED]}  # type: ignore[list-item]
     return {"kind": kind, "metadata": metadata, "spec": {}}
 
 

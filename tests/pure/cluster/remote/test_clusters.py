@@ -17,8 +17,9 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.cluster.remote import connection as module
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.cluster.remote.connection import Polling
-from ddtas.cluster.rest.access import Gate, open_client
+from ddtas.cluster.rest.access import open_client
 from ddtas.cluster.rest.resources import CHILDREN, ResourceType
+from ddtas.cluster.rest.transport import Gate
 from ddtas.errors import ClusterError, NotFound
 from ddtas.plan.capabilities.needs import Fact
 from ddtas.plan.reasons import Reason

@@ -68,7 +68,7 @@ async def test_an_answer_of_empty_lists_takes_neither_memory_nor_the_loop(ask: A
     raw = b'{"metadata": {"resourceVersion": "1"}, "items": ' + NESTED * 5 + b"}\n"
     async with client_of(said(raw), bounds) as client:
         with grown() as memory:
-            await asyncio.gather(asyncio.create_task(ask(client)), return_exceptions=True)
+            await asyncio.gather(asyncio.create_task(ask(client)), return_exceptions=True)  # type: ignore[arg-type]
     print(f"{memory.bytes / MIB:.0f} MiB")
     assert memory.bytes < 64 * MIB
 
@@ -291,7 +291,7 @@ async def test_large_objects_come_fewer_at_a_time(bounds: Any) -> None:
 @pytest.mark.parametrize("sort", [False, True])
 @pytest.mark.parametrize("count", [answers.MOST_VALUES + 1, 500_000])
 async def test_an_object_with_too_many_values_is_left_out_and_its_neighbours_are_read(sort: bool, count: int) -> None:
-    many = [[]] * count
+    many: list[list[Any]] = [[]] * count
     labels = {"ddtas.nl/installation": "flood", "other": "x"}
     large = thing("large", spec={"a": many, "metadata": {"name": "fake"}})
     large["metadata"]["labels"] = labels

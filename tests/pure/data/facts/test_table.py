@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ddtas.data.contract import DataContract
 from ddtas.data.facts.table import Table
-from ddtas.data.session import place, printable
-from ddtas.errors import SourceError
+from ddtas.data.session import place
+from ddtas.errors import SourceError, printable
 
 PLACE = "https://data.example/table.csv"
 

@@ -125,7 +125,7 @@ def source(at: Broker, topic: str = "a/#", scheme: str = "mqtt", **more: Any) ->
 async def facts_of(*said: bytes, contract: DataContract | None = None) -> SourceFacts:
     async with serving(broker(*said)) as at:
         more = {"contract": contract} if contract else {}
-        facts = await look_at(source(at, **more), PATIENT)
+        facts = await look_at(source(at, **more), PATIENT)  # type: ignore[arg-type]
     assert PAYLOAD not in facts.model_dump_json()
     return facts
 
@@ -259,7 +259,15 @@ async def test_messages_that_are_no_objects(payload: bytes) -> None:
 
 
 async def test_odd_objects() -> None:
-    odd = {PAYLOAD + "\n": 1, "": 2, "a b": 3, "ok": None, "big": 10**100, "deep": [[[[]]]], "time": "9999-99-99"}
+    odd: dict[str, Any] = {
+        PAYLOAD + "\n": 1,
+        "": 2,
+        "a b": 3,
+        "ok": None,
+        "big": 10**100,
+        "deep": [[[[]]]],
+        "time": "9999-99-99",
+    }
     facts = await facts_of(publish(odd), publish({f"field{number}": number for number in range(1000)}))
     assert len(facts.fields) == 128
     assert [field.name for field in facts.fields][:4] == ["ok", "big", "deep", "time"]

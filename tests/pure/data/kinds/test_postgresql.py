@@ -105,7 +105,7 @@ async def serving(talk: Talk) -> AsyncIterator[Server]:
             feed(data)
 
         server.received += bytes(reader._buffer)  # type: ignore[attr-defined]
-        reader.feed_data = remember  # type: ignore[method-assign]
+        reader.feed_data = remember  # type: ignore[assignment, method-assign]
         with suppress(OSError, EOFError, asyncio.CancelledError):
             await talk(reader, writer)
         writer.close()

@@ -81,7 +81,7 @@ async def test_reads_two_pages_and_then_knows_only_the_beginning() -> None:
     first = "/city?list-type=2&max-keys=1000&prefix=levels/"
     second = f"{first}&continuation-token=a%2Bb%20c"
     pages = {first: listing(entry("levels/a.txt", 7), more=token("a+b c")), second: listing(entry("levels/b.txt", 7))}
-    facts, asked = await facts_of(pages)
+    facts, asked = await facts_of(pages)  # type: ignore[arg-type]
     assert (facts.size_bytes, facts.last, len(asked)) == (14, "2024-02-01T10:00:00Z", 2)
     facts, asked = await facts_of({"/city": listing(entry("levels/a.txt", 7), more=token("x"))})
     assert (facts.size_bytes, facts.last, len(asked)) == (None, None, 2)

@@ -32,7 +32,7 @@ from ddtas.errors import SourceError
 ROOT = "/frost/v1.1"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
 POINT = {"type": "Point", "coordinates": [4.3, 52.0]}
-ODD = [None, 1, "x", True, [], {}, [1], {"a": {"b": []}}, 10**30, 1.5]
+ODD: list[Any] = [None, 1, "x", True, [], {}, [1], {"a": {"b": []}}, 10**30, 1.5]
 DROP = object()
 
 
@@ -197,7 +197,7 @@ async def test_where_each_datastream_came_by_once_one_is_looked_at_again(id_: in
     shown = id_ if isinstance(id_, int) else "'" + id_.replace("'", "''") + "'"
     newest = collection(observation(9, of=id_), observation(9, of="other"), count=9, more=True)
     again = collection(observation(9), observation("2024-01-01T08:45:00Z"), more=True)
-    found = await facts(newest=newest, **{f"Datastreams({shown})/Observations": again})
+    found = await facts(newest=newest, **{f"Datastreams({shown})/Observations": again})  # type: ignore[arg-type]
     assert found.time_resolution == "PT15M"
     assert (found.records, found.sampled) == (9, 2)
 
@@ -287,7 +287,7 @@ async def test_the_unit_is_that_of_all_datastreams(symbols: list[Any], unit: str
 async def test_pages_are_asked_for_by_number() -> None:
     first, second = [stream()] * 100, [stream(area={"type": "Point", "coordinates": [5.0, 53.0]})] * 20
     found = await facts(
-        **{"streams": collection(*first, count=120, more=True), "streams 100": collection(*second, count=120)}
+        **{"streams": collection(*first, count=120, more=True), "streams 100": collection(*second, count=120)}  # type: ignore[arg-type]
     )
     assert found.extent is not None
     assert found.extent.bbox == ("4.3", "52", "5", "53")
@@ -416,7 +416,7 @@ async def test_odd_values_in_every_place(odd: Any) -> None:
     ],
 )
 async def test_tells_what_there_is(name: str, streams: bytes, answers: dict[str, Answer], shown: str) -> None:
-    error = await refusal(name, streams=streams, **answers)
+    error = await refusal(name, streams=streams, **answers)  # type: ignore[arg-type]
     assert error.reason == "EntityNotFound"
     assert f"'{name}'" in error.message
     assert shown in error.message
@@ -454,7 +454,7 @@ async def test_tells_what_there_is(name: str, streams: bytes, answers: dict[str,
     ],
 )
 async def test_answers_that_are_no_answer(request_: str, answer: bytes, reason: str) -> None:
-    error = await refusal(**{request_: answer})
+    error = await refusal(**{request_: answer})  # type: ignore[arg-type]
     assert error.reason == reason
 
 

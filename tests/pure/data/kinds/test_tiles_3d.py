@@ -130,7 +130,7 @@ async def test_both_versions(version: str) -> None:
 
 async def test_a_schema_in_a_file_of_its_own() -> None:
     schema = {"classes": {"a": {"properties": {"height": {"type": "SCALAR", "componentType": "FLOAT64"}}}}}
-    found = await facts(tileset(schemaUri="schema.json"), **{"schema.json": json_response(schema)})
+    found = await facts(tileset(schemaUri="schema.json"), **{"schema.json": json_response(schema)})  # type: ignore[arg-type]
     assert [(f.name, f.type) for f in found.fields] == [("height", "number")]
 
 
@@ -138,7 +138,7 @@ async def test_a_schema_in_a_file_of_its_own() -> None:
     "link", ["missing.json", "http://127.0.0.1:1/schema.json", "file:///etc/passwd", "//[/", "bad.json", 7, None, {}]
 )
 async def test_a_schema_that_cannot_be_had_is_no_failure(link: Any) -> None:
-    found = await facts(tileset(schemaUri=link), **{"bad.json": json_response("{")})
+    found = await facts(tileset(schemaUri=link), **{"bad.json": json_response("{")})  # type: ignore[arg-type]
     assert found.fields == ()
     assert found.why_unknown("fields")
 
@@ -311,7 +311,7 @@ async def test_an_endless_tile_is_left_after_its_head() -> None:
             await writer.drain()
 
     answers = {PATH: json_response(tileset({"content": {"uri": "t"}})), "/3d/t": endless}
-    async with serving(answers) as server:
+    async with serving(answers) as server:  # type: ignore[arg-type]
         session = ProbeSession(target(server.url(path=PATH)), LIMITS, LOOPBACK)
         await probe(session)
     assert session.received < 50_000
@@ -340,14 +340,14 @@ async def test_odd_links_to_tiles_are_not_followed(root: dict[str, Any]) -> None
 async def test_the_first_tile_below_an_empty_root_is_looked_at() -> None:
     below = {"content": {"uri": "a.b3dm"}, "children": [{"content": {"uri": "b.b3dm"}}]}
     root = {"children": [{"extras": {"uri": "no.b3dm"}, "children": [below]}, {"content": {"uri": "c.b3dm"}}]}
-    found = await facts(tileset(root), **{"a.b3dm": response(b"pnts" + bytes(60))})
+    found = await facts(tileset(root), **{"a.b3dm": response(b"pnts" + bytes(60))})  # type: ignore[arg-type]
     assert found.geometry_type == "Point"
 
 
 async def test_the_first_subtree_of_implicit_tiles_is_looked_at() -> None:
     implicit = {"subdivisionScheme": "QUADTREE", "subtrees": {"uri": "subtrees/{level}.{x}.{y}.subtree"}}
     root = {"content": {"uri": "{level}/{x}/{y}.glb"}, "implicitTiling": implicit}
-    found = await facts(tileset(root), **{"subtrees/0.0.0.subtree": response(b"subt" + bytes(60))})
+    found = await facts(tileset(root), **{"subtrees/0.0.0.subtree": response(b"subt" + bytes(60))})  # type: ignore[arg-type]
     assert found.geometry_type == "Mesh"
     assert (await refusal(tileset(root))).reason == "MalformedData"
 
@@ -385,7 +385,7 @@ async def test_of_a_big_tileset_only_the_beginning_is_read() -> None:
 
 async def test_of_many_tiles_nothing_is_kept() -> None:
     tile = {"content": {"uri": "0.glb"}, "geometricError": 1}
-    found = await facts(tileset({"children": [tile] * 10_000}), **{"0.glb": response(GLB + bytes(60))})
+    found = await facts(tileset({"children": [tile] * 10_000}), **{"0.glb": response(GLB + bytes(60))})  # type: ignore[arg-type]
     assert found.extent is not None
 
 

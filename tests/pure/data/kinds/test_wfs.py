@@ -201,7 +201,7 @@ SORTED = {
 
 
 async def test_of_a_service_that_sorts_it_sees_the_newest_and_the_oldest() -> None:
-    found = await facts(**SORTED)
+    found = await facts(**SORTED)  # type: ignore[arg-type]
     assert (found.first, found.last) == ("2024-01-01T02:00:00Z", "2024-01-01T09:00:00Z")
     assert (found.records, found.sampled, found.time_resolution) == (300, 3, "PT1H")
 
@@ -223,7 +223,7 @@ async def test_of_a_service_that_sorts_it_sees_the_newest_and_the_oldest() -> No
 async def test_a_period_that_the_service_does_not_show_is_unknown(
     answers: dict[str, Answer], first: str | None, last: str | None, why: str
 ) -> None:
-    found = await facts(**{**SORTED, **answers})
+    found = await facts(**{**SORTED, **answers})  # type: ignore[arg-type]
     assert (found.first, found.last) == (first, last)
     assert why in (found.why_unknown("first") or "")
     assert found.records == 300
@@ -512,7 +512,7 @@ async def test_a_service_without_feature_types_has_none_of_that_name(types_: str
     ],
 )
 async def test_answers_that_are_no_answer(request_: str, answer: bytes, reason: str) -> None:
-    error = await refusal(**{request_: answer})
+    error = await refusal(**{request_: answer})  # type: ignore[arg-type]
     assert error.reason == reason
 
 

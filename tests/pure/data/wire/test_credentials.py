@@ -69,7 +69,7 @@ SCHEMES: dict[str, tuple[dict[str, str], dict[str, str], str, str]] = {
 async def test_headers_go_to_the_origin_with_each_request(case: str) -> None:
     secret, auth, header, value = SCHEMES[case]
     async with serving({"/": GOOD, "/next": redirect("/last"), "/last": GOOD}) as server:
-        await read(target(server.url(path="/"), case.split()[0], secret, **auth), "next")
+        await read(target(server.url(path="/"), case.split()[0], secret, **auth), "next")  # type: ignore[arg-type]
     assert server.targets == ["/", "/next", "/last"]
     assert [server.header(header, number) for number in range(3)] == [value] * 3
 
@@ -80,7 +80,7 @@ async def test_headers_leave_the_origin_neither_by_a_link_nor_by_a_redirect(case
     async with serving(GOOD) as there:
         routes = {"/": GOOD, "/away": redirect(there.url(path="/x"))}
         async with serving(routes) as here:
-            to = target(here.url(path="/"), case.split()[0], secret, **auth)
+            to = target(here.url(path="/"), case.split()[0], secret, **auth)  # type: ignore[arg-type]
             await read(to, "away", there.url(path="/x"))
     assert [here.header(header, number) for number in range(2)] == [value] * 2
     assert len(there.requests) == 2
@@ -92,7 +92,7 @@ async def test_headers_leave_the_origin_neither_by_a_link_nor_by_a_redirect(case
 async def test_what_the_server_refuses_is_unauthorized(case: str, status: str) -> None:
     secret, auth, _, _ = SCHEMES[case]
     async with serving(json_response({"error": SECRET}, status=status)) as server:
-        error = await refused(target(server.url(), case.split()[0], secret, **auth))
+        error = await refused(target(server.url(), case.split()[0], secret, **auth))  # type: ignore[arg-type]
     assert error.reason == "Unauthorized"
     assert "correct the Secret" in error.message
 
@@ -113,7 +113,7 @@ async def test_what_the_server_refuses_is_unauthorized(case: str, status: str) -
 async def test_values_that_cannot_be_sent_are_not_sent(scheme: str, secret: dict[str, str]) -> None:
     async with serving(GOOD) as server:
         extra = {"tokenUrl": server.url(path="/token")} if scheme.startswith("OAuth2") else {}
-        error = await refused(target(server.url(), scheme, secret, **extra))
+        error = await refused(target(server.url(), scheme, secret, **extra))  # type: ignore[arg-type]
     assert error.reason == "Unauthorized"
     assert server.requests == []
 
@@ -181,7 +181,7 @@ async def token_server() -> AsyncIterator[TokenServer]:
 
 
 def oauth(endpoint: str, token_url: str, secret: Mapping[str, str] = CLIENT, **auth: str) -> Target:
-    return target(endpoint, "OAuth2ClientCredentials", secret, tokenUrl=token_url, **auth)
+    return target(endpoint, "OAuth2ClientCredentials", secret, tokenUrl=token_url, **auth)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scope", [None, "levels.read weirs.read"])

@@ -22,7 +22,7 @@ from flood_twin.validate import evaluate, modelled_discharge, validate
 
 APP = Path(__file__).parents[4] / "examples" / "flood-twin"
 sys.path.append(str(APP / "data-server"))
-from discharge_csv import MEMBER, convert  # noqa: E402
+from discharge_csv import MEMBER, convert  # type: ignore[import-not-found]  # noqa: E402
 
 TRUE = Parameters(cmax=150.0, bexp=0.4, alpha=0.6, Ks=0.03, Kq=0.4)
 START = date(2019, 1, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[4] / "examples" / "flood-twin" / "data-server"))
-from discharge_server import allowed, make_server, until
+from discharge_server import allowed, make_server, until  # type: ignore[import-not-found]
 
 CONTENT = b"date,discharge_m3s\n2020-01-01,0.1\n"
 

@@ -26,7 +26,7 @@ MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 LISTED = listing_body()["spec"]["versions"][0]
 GPU = "nvidia.com/gpu"
 UNTOLD = {"unknown": [{"fact": fact, "reason": "no right to look"} for fact in Fact]}
-NO_QUOTA = {"quotas": [], "limitRanges": []}
+NO_QUOTA: dict[str, Any] = {"quotas": [], "limitRanges": []}
 
 
 def with_devices(*devices: dict[str, Any], replicas: int = 1, run: int = 0) -> dict[str, Any]:

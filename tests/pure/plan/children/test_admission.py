@@ -93,7 +93,8 @@ def deployment() -> Object:
 def changed(item: Object, path: str, value: object) -> Object:
     """The object with `value` at a dotted path; numbers are indexes, and a value of ... removes the field."""
     item = copy.deepcopy(item)
-    *way, last = [int(step) if step.isdigit() else step.replace("~", ".") for step in path.split(".")]
+    steps: list[Any] = [int(step) if step.isdigit() else step.replace("~", ".") for step in path.split(".")]
+    *way, last = steps
     place: Any = item
     for step in way:
         place = place[step] if isinstance(place, list) else place.setdefault(step, {})

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ddtas.api.installation_status import DriftedItem
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.diff import Diff, Send, desired_digest, diff
-from ddtas.plan.children.manifests import Desired
 from ddtas.plan.snapshot import Child, Key
 
 KEY: Key = ("Service", "flood-web")
@@ -44,9 +44,9 @@ def test_what_is_sent(child: Child | None, sends: tuple[Send, ...], made: bool) 
     ("child", "made", "expected"),
     [
         (None, False, Diff(CREATE)),
-        (None, True, Diff(drifted=(DriftedItem(kind="Service", name="flood-web", found="Missing"),))),
+        (None, True, Diff(drifted=(DriftedItem(kind="Service", name="flood-web", change="Missing"),))),
         (AS_WANTED, True, Diff()),
-        (EDITED, True, Diff(drifted=(DriftedItem(kind="Service", name="flood-web", found="Edited"),))),
+        (EDITED, True, Diff(drifted=(DriftedItem(kind="Service", name="flood-web", change="Edited"),))),
         (OF_BEFORE, True, Diff(CHANGE)),
         (GOING, True, Diff()),
     ],

@@ -79,7 +79,7 @@ def let(
     """
     return any(
         any(_port(p, port, protocol) for p in rule["ports"])
-        and any(_peer(peer, address, namespace, labels) for peer in rule.get("to", rule.get("from")))
+        and any(_peer(peer, address, namespace, labels) for peer in rule.get("to", rule.get("from")))  # type: ignore[union-attr]
         for rule in rules
     )
 
@@ -109,7 +109,7 @@ def _peer(peer: JsonObject, address: str, namespace: str, labels: dict[str, str]
 
 
 def out(made: Traffic, port: int, **to: str) -> bool:
-    return let(policy(made, SELECTOR)["egress"], port, **to)  # type: ignore[arg-type]
+    return let(policy(made, SELECTOR)["egress"], port, **to)
 
 
 NOWHERE = (
@@ -254,12 +254,12 @@ def test_a_call_is_open_where_both_sides_name_it() -> None:
 
 def test_a_call_that_is_not_permitted_is_refused_and_what_serves_loses_it() -> None:
     city = City()
-    city.listing["spec"]["versions"][0]["egress"] = [CALL]  # type: ignore[index, call-overload]
-    city.platform["spec"]["egress"] = [_permit("*.weather.example", 443, 8443)]  # type: ignore[index, call-overload]
+    city.listing["spec"]["versions"][0]["egress"] = [CALL]  # type: ignore[index]
+    city.platform["spec"]["egress"] = [_permit("*.weather.example", 443, 8443)]  # type: ignore[index]
     plan = city.serving()
     (before,) = (d.manifest["spec"] for d in plan.desired if d.key[0] == "NetworkPolicy")
     assert let(before["egress"], 8443, address="8.8.8.8")
-    city.platform["spec"]["egress"] = [_permit("*.weather.example", 443)]  # type: ignore[index, call-overload]
+    city.platform["spec"]["egress"] = [_permit("*.weather.example", 443)]  # type: ignore[index]
     plan = decide(city.snapshot())
     accepted = plan.finding("Accepted")
     assert accepted.reason is Reason.EGRESS_NOT_PERMITTED
@@ -272,8 +272,8 @@ def test_a_call_that_is_not_permitted_is_refused_and_what_serves_loses_it() -> N
 def test_what_an_app_may_call_makes_no_new_revision() -> None:
     city = City()
     before = city.serving().revision
-    city.platform["spec"]["egress"] = [_permit("*", 443, 8443)]  # type: ignore[index, call-overload]
-    city.listing["spec"]["versions"][0]["egress"] = [CALL]  # type: ignore[index, call-overload]
+    city.platform["spec"]["egress"] = [_permit("*", 443, 8443)]  # type: ignore[index]
+    city.listing["spec"]["versions"][0]["egress"] = [CALL]  # type: ignore[index]
     plan = decide(city.snapshot())
     assert plan.revision == before
     moved = replace(city.snapshot(), surroundings=AROUND)
@@ -284,7 +284,7 @@ def test_what_an_app_may_call_makes_no_new_revision() -> None:
 
 
 def into(made: Traffic, port: int, **who: str) -> bool:
-    return let(policy(made, SELECTOR).get("ingress", []), port, **who)  # type: ignore[arg-type]
+    return let(policy(made, SELECTOR).get("ingress", []), port, **who)
 
 
 PORTS = frozenset({(8080, "TCP"), (9090, "TCP")})
@@ -329,7 +329,7 @@ def test_a_consumer_in_another_namespace_reaches_the_product_and_nobody_else_doe
     plan = down.serving()
     (out_,) = (d.manifest["spec"]["egress"] for d in plan.desired if d.key[0] == "NetworkPolicy")
     reached = {"namespace": "voorbeeldstad", "installation": "flood", "component": "web"}
-    assert let(out_, 8080, **reached)  # type: ignore[arg-type]
+    assert let(out_, 8080, **reached)
     plan = decide(up.snapshot())
     (in_,) = (d.manifest["spec"]["ingress"] for d in plan.desired if d.key[0] == "NetworkPolicy")
     assert let(in_, 8080, namespace="gouda", installation="district")
@@ -347,7 +347,7 @@ metadata: {name: {{ prefix }}-cache}
 
 def test_pods_of_templates_are_the_revisions_and_their_ports_count() -> None:
     city = City()
-    city.listing["spec"]["versions"][0]["templates"] = [{"name": "cache", "manifest": DEPLOYMENT}]  # type: ignore[index, call-overload]
+    city.listing["spec"]["versions"][0]["templates"] = [{"name": "cache", "manifest": DEPLOYMENT}]  # type: ignore[index]
     request = decide(city.snapshot()).render[0]
     name = f"{request.prefix}-cache"
     ports = [{"containerPort": 6379}, {"containerPort": 6380, "protocol": "UDP"}]

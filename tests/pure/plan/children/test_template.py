@@ -17,7 +17,7 @@ CONTEXT: TemplateContext = {
     "municipality": {"name": "'s-Gravenhage", "code": "GM0518"},
     "revision": "3f9a2c71b0",
     "parameters": {"threshold": 0.5, "title": 'Water: #1\n- "now"', "replicas": 2, "debug": False, "mode": "no"},
-    "bindings": {"rain": {"source": "knmi-rain", "kind": "csv", "endpoint": "https://data.example/rain?a=1&b={c}"}},
+    "bindings": {"rain": {"source": "knmi-rain", "kind": "csv", "endpoint": "https://data.example/rain?a=1&b={c}"}},  # type: ignore[typeddict-unknown-key]
 }
 
 SAMPLE = """\
@@ -102,7 +102,7 @@ def test_the_sample_renders_and_is_admitted() -> None:
     assert config["data"]["title"] == CONTEXT["parameters"]["title"]
     assert json.loads(config["data"]["settings.json"]) == {
         "threshold": 0.5,
-        "rain": CONTEXT["bindings"]["rain"]["endpoint"],
+        "rain": CONTEXT["bindings"]["rain"]["endpoint"],  # type: ignore[typeddict-item]
     }
     assert service["spec"]["selector"] == {"app": "flood-3f9a2c71b0-tiles"}
     container = deployment["spec"]["template"]["spec"]["containers"][0]
@@ -272,11 +272,11 @@ def test_memory_errors_are_left_to_the_sandbox(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_value_is_never_rendered_again() -> None:
     context = CONTEXT | {"parameters": {"x": "{{ prefix }}{% if %}"}}
-    assert render([("a", "a: {{ parameters.x | tojson }}")], context) == [{"a": "{{ prefix }}{% if %}"}]  # type: ignore[list-item]
+    assert render([("a", "a: {{ parameters.x | tojson }}")], context) == [{"a": "{{ prefix }}{% if %}"}]
 
 
 # Surrogates aside, which no JSON text in UTF-8 can hold.
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)))  # type: ignore[arg-type]
 SCALARS = TEXTS | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
 
 QUOTED = textwrap.dedent("""\
@@ -297,7 +297,7 @@ QUOTED = textwrap.dedent("""\
 def test_a_quoted_value_never_changes_the_structure(value: object, key: str) -> None:
     if key in ("plain", "flow", "list"):
         key = "k"
-    (found,) = render([("a", QUOTED)], CONTEXT | {"parameters": {"x": value, "key": key}})  # type: ignore[list-item]
+    (found,) = render([("a", QUOTED)], CONTEXT | {"parameters": {"x": value, "key": key}})  # type: ignore[arg-type]
     inner = found["list"][1].pop("json")  # type: ignore[index]
     assert found == {"plain": value, "flow": [value, {"inner": value}], "list": [value, {}], key: "last"}
     assert type(found["plain"]) is type(value)
@@ -310,7 +310,7 @@ BARE = "a: pre-{{ parameters.x }}-post\n{{ parameters.x }}z: {b: [{{ parameters.
 @given(value=SCALARS | st.text("aZ09-_./ :#{}[],&*!|>'\"%@`\n\t~", max_size=6))
 def test_a_bare_value_is_refused_or_never_changes_the_structure(value: object) -> None:
     try:
-        (found,) = render([("a", BARE)], CONTEXT | {"parameters": {"x": value}})  # type: ignore[list-item]
+        (found,) = render([("a", BARE)], CONTEXT | {"parameters": {"x": value}})  # type: ignore[arg-type]
     except TemplateError as error:
         assert "could change the YAML" in error.message  # noqa: PT017 - either outcome is right
         return

@@ -142,7 +142,7 @@ def test_size_class_and_mode_are_no_inputs_of_a_revision_and_the_rest_is() -> No
     for same in ({"size": "2Gi"}, {"accessMode": "ReadWriteMany"}):
         assert city(DATA | same).decide().revision == first
     fast = city()
-    fast.platform["spec"]["storageClassName"] = "fast"  # type: ignore[index,call-overload]
+    fast.platform["spec"]["storageClassName"] = "fast"  # type: ignore[index]
     assert fast.decide().revision == first
     for other in ({"mountPath": "/other"}, {"name": "other"}):
         assert city(DATA | other).decide().revision != first
@@ -151,14 +151,14 @@ def test_size_class_and_mode_are_no_inputs_of_a_revision_and_the_rest_is() -> No
 
 def test_the_class_is_the_platforms() -> None:
     there = city()
-    there.platform["spec"]["storageClassName"] = "fast"  # type: ignore[index,call-overload]
+    there.platform["spec"]["storageClassName"] = "fast"  # type: ignore[index]
     assert desired(there.decide()).manifest["spec"]["storageClassName"] == "fast"
 
 
 @pytest.mark.parametrize(("limit", "fits"), [("1Gi", True), ("1000M", False), ("2T", True)])
 def test_the_size_is_within_the_platforms_limits(limit: str, fits: bool) -> None:
     there = city()
-    there.platform["spec"]["limits"]["storage"] = limit  # type: ignore[index,call-overload]
+    there.platform["spec"]["limits"]["storage"] = limit  # type: ignore[index]
     plan = there.reconcile()
     assert (plan.finding("Accepted").status == "True") is fits
     if not fits:
@@ -364,13 +364,13 @@ def test_a_claim_that_never_had_a_volume_is_made_anew_as_it_is_asked_for_now(lat
 
 def test_so_a_class_that_is_not_there_can_be_corrected() -> None:
     there = city()
-    there.platform["spec"]["storageClassName"] = "fats"  # type: ignore[index,call-overload]
+    there.platform["spec"]["storageClassName"] = "fats"  # type: ignore[index]
     there.settle()
-    there.platform["spec"]["storageClassName"] = "fast"  # type: ignore[index,call-overload]
+    there.platform["spec"]["storageClassName"] = "fast"  # type: ignore[index]
     there.settle()
     assert facts(there).asked_class == "fast"
     there.bind_volumes()
-    there.platform["spec"]["storageClassName"] = "other"  # type: ignore[index,call-overload]
+    there.platform["spec"]["storageClassName"] = "other"  # type: ignore[index]
     plan = there.settle()
     assert plan.prune == ()
     assert desired(plan).manifest["spec"]["storageClassName"] == "fast"
@@ -406,7 +406,7 @@ def test_another_apps_data_are_not_touched_and_the_way_out_is_named() -> None:
     other = ClaimFacts("Bound", "1Gi", "1Gi", ("ReadWriteOnce",), volume="pv-1", listing="other-twin")
     there.children[KEY] = Child(CLAIM, KEY[1], component="web", applied="theirs", facts=other)
     plan = there.settle()
-    assert plan.desired == plan.prune == ()
+    assert (plan.desired, plan.prune) == ((), ())
     said = there.condition("Provisioned")
     assert said["reason"] == Reason.VOLUME_OF_ANOTHER_APP
     assert (
@@ -627,7 +627,7 @@ def test_bring_up_writes_each_object_once() -> None:
     there = city()
     sent: list[tuple[str, str]] = []
     put = there._put
-    there._put = lambda m, *more: (sent.append((m["kind"], m["metadata"]["name"])), put(m, *more))[1]  # type: ignore[method-assign,assignment,func-returns-value]
+    there._put = lambda m, *more: (sent.append((m["kind"], m["metadata"]["name"])), put(m, *more))[1]  # type: ignore[func-returns-value, method-assign]
     there.validated()
     there.bind_volumes()
     there.serving()

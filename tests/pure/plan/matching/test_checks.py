@@ -16,6 +16,7 @@ from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import periods, questions, space, units
+from ddtas.data.meaning.questions import Question
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 from ddtas.plan.matching.binding import Bound, bind, verdict
 from ddtas.plan.matching.checks import Circumstances
@@ -514,7 +515,7 @@ def test_an_area_that_cannot_be_used_is_named(wkt: str, crs: str, said: str) -> 
 def test_what_is_not_remembered_is_collected_and_not_worked_out() -> None:
     area = Area(crs="EPSG:28992", wkt="POLYGON((0 0, 10 10, 10 0, 0 0))")
     here, there = (Extent(crs="EPSG:28992", bbox=("0", "0", "9", side)) for side in ("8.75", "9.25"))
-    asked = [space.Covered(area, here), space.SameCrs("EPSG:28992", "EPSG:7415"), space.Fault(area)]
+    asked: list[Question] = [space.Covered(area, here), space.SameCrs("EPSG:28992", "EPSG:7415"), space.Fault(area)]
     questions._answers.clear()
     with questions.elsewhere() as collected:
         assert space.covered_percent(area, here) is None

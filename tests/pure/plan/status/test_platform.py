@@ -232,6 +232,6 @@ def test_the_newest_version_counts_unless_it_may_not_be_installed() -> None:
     ]
     listing = city.snapshot().listing
     assert not isinstance(listing, (str, type(None)))
-    newest = installable(listing)
+    newest = installable(listing)  # type: ignore[arg-type]
     assert newest is not None
     assert newest.version == "1.10.0"

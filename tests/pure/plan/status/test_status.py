@@ -298,7 +298,7 @@ def test_an_unreadable_installation_says_so_and_keeps_the_rest() -> None:
     assert (found["Stalled"]["status"], found["Reconciling"]["status"]) == ("True", "False")
     assert found["Serving"] == by_type(old.dump())["Serving"]
     assert [c.type for c in new.conditions] == [*STAGES, *KSTATUS, UP_TO_DATE]
-    assert (new.observed_generation, new.serving_revision, new.revisions) == (7, old.serving_revision, old.revisions)
+    assert (new.observed_generation, new.serving_revision, new.revisions) == (7, old.serving_revision, old.revisions)  # type: ignore[union-attr]
     assert new.observed_generation == found["Ready"]["observedGeneration"]
 
 

@@ -22,7 +22,7 @@ def conditions(*said: Said) -> list[Condition]:
     return [
         Condition(
             type=type_,
-            status=status,  # type: ignore[arg-type]
+            status=status,
             reason=reason,
             message=f"{type_} says",
             observed_generation=1,
