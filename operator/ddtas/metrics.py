@@ -89,7 +89,7 @@ _OBJECTS = _described(
 
 
 class _Objects(Collector):
-    """Counted when it is asked for, so that no object that went away is left over."""
+    """Counted at each scrape, so that no object that went away is left over."""
 
     def __init__(self, count: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         self._count = count

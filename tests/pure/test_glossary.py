@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,12 @@ def values(schema: dict[str, Any]) -> Iterator[str]:
 
 
 VALUES = {value for schema in SCHEMAS.values() for value in values({"properties": schema})}
-CLASSES = {
+CLASSES = Counter(
     node.name
     for path in CODE.rglob("*.py")
     for node in ast.walk(ast.parse(path.read_text()))
     if isinstance(node, ast.ClassDef)
-}
+)
 LABELS = {value for value in vars(names).values() if isinstance(value, str) and value.startswith(f"{names.GROUP}/")}
 METRICS = {description.name for description in metrics.DESCRIPTIONS}
 SETTINGS = {f"DDTAS_{name.upper()}" for name in Settings.model_fields}
@@ -67,7 +68,7 @@ def is_field(path: str) -> bool:
 
 def exists(name: str) -> bool:
     """Whether there is something of that name."""
-    if name in CLASSES | LABELS | METRICS | SETTINGS | VALUES:
+    if name in CLASSES or name in LABELS | METRICS | SETTINGS | VALUES:
         return True
     if name.endswith(("/", ".py")):
         return (CODE / name).exists()
@@ -77,6 +78,10 @@ def exists(name: str) -> bool:
 @pytest.mark.parametrize(("word", "name"), NAMES, ids=[name for _, name in NAMES])
 def test_a_name_of_the_glossary_exists(word: str, name: str) -> None:
     assert exists(name), f"{word}: nothing has the name {name} any more; change the glossary with the name"
+
+
+def test_a_class_of_the_glossary_is_one_class() -> None:
+    assert {name: CLASSES[name] for _, name in NAMES if CLASSES[name] > 1} == {}
 
 
 @pytest.mark.parametrize("name", ["Nothing", "nothing/", "Installation.spec.nothing", "ddtas_nothing", "DDTAS_NOTHING"])

@@ -1,4 +1,4 @@
-"""What can be told without running the product: style, types, layers, and generated files that drifted."""
+"""What can be checked without running the product: style, types, layers, and generated files that differ."""
 
 import subprocess
 import sys

@@ -16,7 +16,7 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 class Verdict(StrEnum):
-    """The outcome of one check. Unknown means that it could not be told; it is neither a pass nor a fail."""
+    """The outcome of one check. Unknown means that there is no answer; it is neither a pass nor a fail."""
 
     MET = "Met"
     NOT_MET = "NotMet"
@@ -27,7 +27,7 @@ _AN_HOUR = "maximumAge must be an hour or more, given in days or hours, such as 
 
 
 class Recalibration(Model):
-    """When the evidence of what serves expires, so that it is calibrated and validated anew. UTC unless `timeZone`.
+    """When the evidence of what serves expires, so that it is calibrated and validated again. UTC unless `timeZone`.
 
     What is due begins later by a part of `jitter` (one hour unless given; of an age, at most a tenth of it) that is the
     Installation's own: cities that share a schedule do not all begin at once. From the beginning of one recalibration
@@ -73,7 +73,7 @@ Conditions = Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_e
 
 
 class Metadata(Model):
-    """The part of an object's metadata that the operator looks at."""
+    """The part of an object's metadata that the operator uses."""
 
     name: str
     namespace: str = ""
@@ -108,12 +108,12 @@ class Resource(Model):
             InvalidObject: with the first three faults, each with the path of its field.
         """
         try:
-            found = cls.model_validate(body)
+            parsed = cls.model_validate(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[:3]
             faults = [printable(f"{'.'.join(map(str, e['loc']))}: {words(e)}") for e in first]
             raise InvalidObject("; ".join(faults)) from None
-        # Admission asks for it too, but does not make those anew that were there before it did.
-        if len(found.metadata.name) > cls.longest_name or not _DNS_LABEL.fullmatch(found.metadata.name):
+        # Admission asks for it too, but those that were there before it did have stayed.
+        if len(parsed.metadata.name) > cls.longest_name or not _DNS_LABEL.fullmatch(parsed.metadata.name):
             raise InvalidObject(cls.about_names())
-        return found
+        return parsed

@@ -1,4 +1,4 @@
-"""What a cluster has for apps: the words that listings, platforms and looks at a cluster have in common."""
+"""What a cluster has for apps: the words that listings, platforms and surveys of a cluster have in common."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -113,7 +113,7 @@ class DeclaredStorageClass(Model):
 class Capabilities(Model):
     """What the platform team declares that the cluster has for apps.
 
-    Of what is left out, nothing is said; an empty list says that there is none. What a look at the cluster finds
+    Of what is left out, nothing is said; an empty list says that there is none. What a survey of the cluster finds
     otherwise counts against it.
     """
 
@@ -173,9 +173,9 @@ class MeasuredLimitRange(Model):
 
 
 class MeasuredCapabilities(Model):
-    """What a look at the cluster found.
+    """What a survey of the cluster found.
 
-    Only what some listing asks for is looked at. What could not be told is absent, and `unknown` says why.
+    Only what some listing asks for is read. What is not known is absent, and `unknown` says why.
     """
 
     storage_classes: (

@@ -24,7 +24,7 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind is called and shown."""
+    """The names of a kind, and the columns of `kubectl get`."""
 
     model: type[Resource]
     plural: str

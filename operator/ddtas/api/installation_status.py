@@ -36,7 +36,7 @@ class NearMiss(Model):
 
 
 class Upstream(Model):
-    """The Installation whose product feeds, or would feed, a requirement."""
+    """The Installation whose product meets, or would meet, a requirement."""
 
     installation: Name
     """The Installation that serves the product, or would."""
@@ -73,7 +73,7 @@ class Binding(Model):
 
 
 class Trigger(StrEnum):
-    """Why an app is calibrated anew."""
+    """Why an app is calibrated again."""
 
     SCHEDULE = "Schedule"
     AGE = "Age"

@@ -1,4 +1,4 @@
-"""What a listing asks of a volume, and what the status of an Installation says of it."""
+"""What a listing says of a volume, and what the status of an Installation says of it."""
 
 from enum import StrEnum
 from typing import Annotated, Literal

@@ -168,7 +168,10 @@ class Run(Task):
 
 
 class Monitoring(Task):
-    """A run that looks at new data time and again, while the app serves: a threshold that is not met is drift."""
+    """A run that judges the model on new data, by a schedule, while the app serves.
+
+    A threshold that is not met is model drift.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=cel(

@@ -47,7 +47,7 @@ class Reason(StrEnum):
     VERSION_WITHDRAWN = (
         "VersionWithdrawn",
         Course.STALLED,
-        "The version was withdrawn: what serves it keeps serving, and it is not taken anew.",
+        "The version was withdrawn: what serves it keeps serving, and it is started nowhere else.",
     )
     APPROVAL_REQUIRED = (
         "ApprovalRequired",
@@ -93,7 +93,7 @@ class Reason(StrEnum):
 
     # DataBound
     BOUND = "Bound", Course.DONE, "Each data requirement has a source that meets it."
-    PROBING = "Probing", Course.WORKING, "A data source or cluster that is needed has not been looked at yet."
+    PROBING = "Probing", Course.WORKING, "A data source or cluster that is needed has not been probed yet."
     DATA_SOURCE_UNREACHABLE = (
         "DataSourceUnreachable",
         Course.WAITING,
@@ -155,7 +155,7 @@ class Reason(StrEnum):
     INSIDE_CLUSTER = (
         "InsideCluster",
         Course.DONE,
-        "A data product inside the city's own cluster: its address is known there only, so it is not looked at.",
+        "A data product inside the city's own cluster: its address is known there only, so it is not probed.",
     )
 
     # Provisioned
@@ -295,7 +295,7 @@ class Reason(StrEnum):
 
     # AppListing and MunicipalityPlatform
     LISTED = "Listed", Course.DONE, "The app may be installed."
-    SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source that can be looked at could be read."
+    SOURCES_REACHABLE = "SourcesReachable", Course.DONE, "Every data source that can be probed could be read."
     NO_SOURCES = "NoSources", Course.DONE, "The platform offers no data source."
     SOURCES_UNREACHABLE = "SourcesUnreachable", Course.WAITING, "Some data sources cannot be read."
     NOT_OFFERED = "NotOffered", Course.WAITING, "spec.accepts names a data product that nobody offers to this platform."
@@ -317,7 +317,7 @@ class Reason(StrEnum):
     CAPABILITIES_UNKNOWN = (
         "CapabilitiesUnknown",
         Course.STALLED,
-        "It cannot be told whether the cluster has what listings ask of it: declare it, or grant the right to look.",
+        "It is not known whether the cluster has what listings ask of it: declare it, or grant the right to read it.",
     )
     SOURCES_NOT_CONFORMANT = (
         "SourcesNotConformant",

@@ -21,7 +21,7 @@ from ddtas.data.probing import Probe, ProbeSession
 from ddtas.data.session import Limits, SourceReason, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
-from ddtas.probes.slots import Agenda, Place, Slots, Standing
+from ddtas.probes.slots import Agenda, Claimant, Slots, Standing
 
 log = logging.getLogger(__name__)
 
@@ -101,22 +101,22 @@ class _Watch:
 class _SlotTaken:
     """The slot that a probe has."""
 
-    def __init__(self, slots: Slots, place: Place) -> None:
+    def __init__(self, slots: Slots, claimant: Claimant) -> None:
         self._slots = slots
-        self._place = place
+        self._claimant = claimant
         self.slow = False
-        slots.take(place)
+        slots.take(claimant)
 
     def takes_long(self) -> None:
         """From now on it counts among those that hold others up."""
         self.slow = True
         self.end()
-        self._place = self._place._replace(standing=Standing.BAD)
-        self._slots.take(self._place)
+        self._claimant = self._claimant._replace(standing=Standing.BAD)
+        self._slots.take(self._claimant)
 
     def end(self) -> None:
         """Give the slot back."""
-        self._slots.give_back(self._place)
+        self._slots.give_back(self._claimant)
 
 
 class ProbeScheduler:
@@ -257,10 +257,10 @@ class ProbeScheduler:
         # A key that is still running is put on the agenda again when it ends.
         if watch is None or watch.due != due or key in self._running:
             return None
-        place = Place(key.namespace, _host(watch.target), watch.standing)
-        if not self._slots.may(place):
+        claimant = Claimant(key.namespace, _host(watch.target), watch.standing)
+        if not self._slots.may(claimant):
             return False  # until a probe ends
-        slot = _SlotTaken(self._slots, place)
+        slot = _SlotTaken(self._slots, claimant)
         task = asyncio.create_task(self._run_probe(key, watch, watch.target), name=f"probe {'/'.join(key)}")
         patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, slot.takes_long)
         target = watch.target

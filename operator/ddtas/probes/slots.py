@@ -24,8 +24,8 @@ _IN_ALL = {Standing.GOOD: 1.0, Standing.NEW: 0.8, Standing.BAD: 0.5}
 _OF_ONE = {Standing.GOOD: 0.5, Standing.NEW: 0.4, Standing.BAD: 0.2}
 
 
-class Place(NamedTuple):
-    """What a probe counts for: its namespace, its server, and what is to be expected of it."""
+class Claimant(NamedTuple):
+    """For whom a slot is taken: the namespace of a probe, its server, and what is to be expected of it."""
 
     namespace: str
     host: str
@@ -44,37 +44,37 @@ class Slots:
         self._in_all = {standing: max(1, int(number * share)) for standing, share in _IN_ALL.items()}
         self._of_one = {standing: max(1, int(number * share)) for standing, share in _OF_ONE.items()}
         self._number = number
-        self._taken: Counter[Place] = Counter()
+        self._taken: Counter[Claimant] = Counter()
 
     @property
     def full(self) -> bool:
         """Whether there is no room for anybody."""
         return self._taken.total() >= self._number
 
-    def may(self, place: Place) -> bool:
+    def may(self, claimant: Claimant) -> bool:
         """Whether a probe may begin there."""
         at_host = in_all = of_one = 0
         for taken, number in self._taken.items():  # never more than there are slots
-            at_host += number if taken.host == place.host else 0
-            if taken.standing >= place.standing:
+            at_host += number if taken.host == claimant.host else 0
+            if taken.standing >= claimant.standing:
                 in_all += number
-                of_one += number if taken.namespace == place.namespace else 0
+                of_one += number if taken.namespace == claimant.namespace else 0
         return (
             not self.full
             and at_host < MOST_AT_ONE_HOST
-            and in_all < self._in_all[place.standing]
-            and of_one < self._of_one[place.standing]
+            and in_all < self._in_all[claimant.standing]
+            and of_one < self._of_one[claimant.standing]
         )
 
-    def take(self, place: Place) -> None:
+    def take(self, claimant: Claimant) -> None:
         """A probe begins."""
-        self._taken[place] += 1
+        self._taken[claimant] += 1
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, claimant: Claimant) -> None:
         """It ended."""
-        self._taken[place] -= 1
-        if not self._taken[place]:
-            del self._taken[place]
+        self._taken[claimant] -= 1
+        if not self._taken[claimant]:
+            del self._taken[claimant]
 
 
 Key = TypeVar("Key")

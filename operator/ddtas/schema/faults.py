@@ -18,7 +18,7 @@ _ADDRESS, _UUID, _UNKNOWN_FIELD = "must be an address (URL)", "must be a UUID", 
 _BYTES, _DEEP, _UNREADABLE = "must be bytes", "is nested too deeply", "cannot be read"
 _REQUIRED, _COMPLEX, _FRACTION = "is required", "must be a complex number", "must be a fraction"
 
-# With `{name}` for what the library tells beside the type of the fault.
+# With `{name}` for what the library says beside the type of the fault.
 WORDS: Mapping[str, str] = {
     "arguments_type": _LIST,
     "assertion_error": "{error}",
@@ -104,7 +104,7 @@ WORDS: Mapping[str, str] = {
     "set_item_not_hashable": "must be a list of plain values",
     "set_type": _LIST,
     "string_not_ascii": "must have plain letters, digits and signs only (ASCII)",
-    "string_pattern_mismatch": "has not the form that is asked for ({pattern})",
+    "string_pattern_mismatch": "has not the form that is required ({pattern})",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
     "string_type": _TEXT,
@@ -139,15 +139,15 @@ OWN = frozenset({"scalar"})
 
 def words(fault: ErrorDetails) -> str:
     """What is wrong, as it is said after the name of a field."""
-    kind, told = fault["type"], fault.get("ctx", {})
+    kind, context = fault["type"], fault.get("ctx", {})
     if kind in OWN:
         return fault["msg"]
-    text = WORDS.get(kind, "is not valid").format_map(_Told(told))
+    text = WORDS.get(kind, "is not valid").format_map(_Context(context))
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
 
 
-class _Told(dict[str, Any]):
-    """What is told beside the type; "?" for what is not."""
+class _Context(dict[str, Any]):
+    """What the library says beside the type; "?" for what it does not."""
 
     def __missing__(self, key: str) -> str:
         return "?"

@@ -43,7 +43,7 @@ def says(what: str) -> Any:
 
 
 def list_map(*keys: str) -> dict[str, Any]:
-    """Schema extension: a list whose items are told apart by `keys`, so that appliers can own items each."""
+    """Schema extension: a list whose items differ by `keys`, so that appliers can own items each."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
