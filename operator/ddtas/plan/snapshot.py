@@ -56,7 +56,6 @@ class PodFacts:
     ended_reason: str = ""
     ended_message: str = ""
     unschedulable: str = ""
-    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

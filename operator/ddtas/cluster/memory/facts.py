@@ -266,5 +266,4 @@ def _pod(status: JsonObject) -> PodFacts:
         ended_reason=_text(ended, "reason"),
         ended_message=_text(ended, "message", _MOST_ENDED),
         unschedulable=_text(scheduled, "message") if scheduled.get("reason") == "Unschedulable" else "",
-        restarts=_get(container, "restartCount", int, 0),
     )

@@ -161,7 +161,6 @@ PODS: dict[str, tuple[Json | None, PodFacts]] = {
             exit_code=1,
             ended_reason="Error",
             ended_message="boom",
-            restarts=4,
         ),
     ),
     "no room": (

@@ -14,9 +14,9 @@ BACKING_OFF = PodFacts(
     waiting_reason="ImagePullBackOff",
     waiting_message='Back-off pulling image "localhost/x:1": ErrImagePull: connection refused',
 )
-CRASHED = PodFacts("Running", waiting_reason="CrashLoopBackOff", exit_code=4, ended_message="no port", restarts=1)
-STARTED_AGAIN = PodFacts("Running", exit_code=4, ended_message="no port", restarts=2)
-ENDED_AGAIN = PodFacts("Running", exit_code=4, ended_message="no port", ended_reason="Error", restarts=2)
+CRASHED = PodFacts("Running", waiting_reason="CrashLoopBackOff", exit_code=4, ended_message="no port")
+STARTED_AGAIN = PodFacts("Running", exit_code=4, ended_message="no port")
+ENDED_AGAIN = PodFacts("Running", exit_code=4, ended_message="no port", ended_reason="Error")
 ENDED_UNSTARTED = facts.child(
     "Pod",
     {
