@@ -16,7 +16,7 @@ pytest_plugins = ["cluster_fixtures"]
 
 _WORKER = "PYTEST_XDIST_WORKER"
 # What takes longest comes first; the quick tests fill the gaps at the end.
-_ORDER = ("e2e", "faults", "cluster", "attacks", "protocols", "pure")
+_ORDER = ("e2e", "faults", "cluster", "attacks", "protocols", "confined", "pure")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,11 +13,13 @@ from ddtas_dev import binaries, checks, cluster, images, servers_debian, servers
 from ddtas_dev.console import DevError, say
 from ddtas_dev.paths import REPO
 
-LAYERS = ("pure", "protocols", "cluster", "attacks", "faults", "e2e")
+LAYERS = ("pure", "confined", "protocols", "cluster", "attacks", "faults", "e2e")
 ON_TEST_SERVERS = frozenset({"cluster", "attacks", "faults"})  # API servers without a node
 ON_A_CLUSTER = ON_TEST_SERVERS | {"e2e"}
 # Processes of pytest: tests mostly wait, so there may be more of them than cores. Each has API servers of its own.
 SIDE_BY_SIDE = 3
+# Of the layer that never waits, as many as cores; each begins with seconds of imports.
+MOST_OF_PURE = 4
 
 
 def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> int:
@@ -36,7 +38,9 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
     tools = binaries.ensure("kubectl", "helm") if set(chosen) & ON_A_CLUSTER else {}
     folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
     environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
-    workers = _workers(pytest_arguments)
+    # What one process has compiled, the others need not compile again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    workers = _workers(chosen, pytest_arguments)
     with contextlib.ExitStack() as started:
         environment |= _start(started, chosen, workers, keep)
         command = [sys.executable, "-m", "pytest", *(f"tests/{layer}" for layer in chosen), *pytest_arguments]
@@ -49,9 +53,11 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
         return code
 
 
-def _workers(pytest_arguments: Sequence[str]) -> int:
+def _workers(chosen: Sequence[str], pytest_arguments: Sequence[str]) -> int:
     """Processes of pytest. What a person picks out runs in one, whose output is easier to follow."""
-    return 1 if pytest_arguments or cluster.given(None, None) else SIDE_BY_SIDE
+    if pytest_arguments or cluster.given(None, None):
+        return 1
+    return min(os.cpu_count() or 1, MOST_OF_PURE) if chosen == ["pure"] else SIDE_BY_SIDE
 
 
 def _start(started: contextlib.ExitStack, chosen: Sequence[str], workers: int, keep: bool) -> dict[str, str]:

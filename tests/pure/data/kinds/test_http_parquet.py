@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -336,17 +335,3 @@ async def test_refuses_a_footer_that_cannot_be_read(file: bytes, shown: str) -> 
     # Some have pyarrow ask for more memory than there is.
     assert error.reason in ("MalformedData", "ResourceExhausted")
     assert shown in error.message or error.reason == "ResourceExhausted"
-
-
-async def test_the_operator_does_not_import_pyarrow() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import ddtas.handlers; "
-        "import ddtas.data.kinds.http_parquet.probe; "
-        "print('pyarrow' in sys.modules)",
-        json.dumps(sys.path),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    assert output == b"False\n"
