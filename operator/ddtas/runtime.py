@@ -1,9 +1,8 @@
-"""The running operator: what is watched, and which object each piece of news concerns."""
+"""The running operator: its parts, wired together, and their life from the start of the process to its end."""
 
 import asyncio
 import logging
 import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from ipaddress import ip_network
@@ -11,10 +10,9 @@ from typing import Any, TypeVar
 
 from ddtas import confined, garbage, metrics, names
 from ddtas.cluster.memory.children import Children
-from ddtas.cluster.memory.facts import NOBODY
 from ddtas.cluster.memory.informer import Informer
 from ddtas.cluster.memory.ownership import Seal
-from ddtas.cluster.memory.world import Collection, World
+from ddtas.cluster.memory.world import World
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.cluster.remote.connection import Polling
 from ddtas.cluster.rest.access import open_client
@@ -31,10 +29,10 @@ from ddtas.data.session import Limits
 from ddtas.endpoints import HttpServer
 from ddtas.errors import ClusterError
 from ddtas.names import NamespacedName
-from ddtas.plan.capabilities.needs import Fact, needs
-from ddtas.probes.scheduler import ProbeScheduler, SourceKey
+from ddtas.probes.scheduler import ProbeScheduler
 from ddtas.reconcile.context import Context, ObjectKey
 from ddtas.reconcile.dispatch import Reconciler
+from ddtas.routing import Router
 from ddtas.settings import Settings
 from ddtas.workqueue import WorkQueue
 
@@ -55,93 +53,105 @@ class Operator:
             settings: this process's settings.
             forbidden: addresses (of the API server) that probes must not reach.
         """
-        self._client = client
-        self._settings = settings
-        self._world = World()
-        self._collections: dict[str, Collection[Any]] = {
-            APP_LISTING.kind: self._world.listings,
-            PLATFORM.kind: self._world.platforms,
-            INSTALLATION.kind: self._world.installations,
-        }
+        self._client, self._settings = client, settings
+        self._world, self._children, self._seal = World(), Children(), Seal()
+        self._router = Router(self._world, self._children, self._add, self._refresh)
+        self._collections = self._router.collections
         networks = tuple(ip_network(address) for address in forbidden)
         self._scout = Scout(client, _configured(settings, networks), self._on_surroundings)
-        limits = Limits(deadline_seconds=settings.probe_deadline_seconds, max_bytes=settings.probe_max_bytes)
         self._probes = ProbeScheduler(
             self._addresses(settings.probe_allowed_ranges),
-            limits,
-            on_change=self._on_probe_news,
+            Limits(deadline_seconds=settings.probe_deadline_seconds, max_bytes=settings.probe_max_bytes),
+            on_change=self._router.on_probe_news,
             on_probe=_count_probe,
             interval_seconds=settings.probe_interval_seconds,
         )
-        self._children = Children()
-        self._seal = Seal()
-        self._asked: dict[str, tuple[str, int, frozenset[Fact]]] = {}
         self._surveyor = Surveyor(
             client,
-            lambda: (self._facts_wanted(), self._namespaces_at_home()),
-            on_change=self._on_capabilities,
+            lambda: (self._router.facts_wanted(), self._router.namespaces_at_home()),
+            on_change=self._router.on_capabilities,
             every_seconds=settings.capabilities_interval_seconds,
             whole=not settings.namespaces,
         )
-        self._clusters = Clusters(
+        self._clusters = self._make_clusters()
+        self._queue = self._make_queue()
+        self._informers = self._make_informers()
+        self._http = HttpServer(settings.http_host, settings.http_port, self._unhealthy, self._waiting)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._greeted = False
+        self._failed = asyncio.Event()
+        self._measure()
+
+    def _make_clusters(self) -> Clusters:
+        client, settings, router = self._client, self._settings, self._router
+        return Clusters(
             lambda access: open_client(
                 access,
                 lambda a: self._addresses(settings.cluster_allowed_ranges).refusal(a),
                 _count_request,
                 lambda: client.fence(),
             ),
-            on_change=lambda platform: self._concerns(PLATFORM.kind, platform),
-            on_child=self._on_installation,
+            on_change=lambda platform: router.concerns(PLATFORM.kind, platform),
+            on_child=router.on_installation,
             polling=Polling(
                 settings.cluster_interval_seconds,
                 settings.capabilities_interval_seconds,
-                self._facts_wanted,
+                router.facts_wanted,
                 self._scout.uid,
             ),
         )
-        self._queue: WorkQueue[ObjectKey] = WorkQueue(
-            Reconciler(
-                Context(
-                    client,
-                    self._world,
-                    self._children,
-                    self._clusters,
-                    self._probes,
-                    settings,
-                    self._seal,
-                    capabilities=self._surveyor.of,
-                    on_published=self._pass_on,
-                    surroundings=lambda: self._scout.surroundings,
-                    on_served=self._on_served,
-                )
-            ),
-            settings.workers,
-            party=lambda key: key.namespace,
-            is_further=self._is_on_its_way,
+
+    def _make_queue(self) -> WorkQueue[ObjectKey]:
+        context = Context(
+            self._client,
+            self._world,
+            self._children,
+            self._clusters,
+            self._probes,
+            self._settings,
+            self._seal,
+            capabilities=self._surveyor.of,
+            on_published=self._router.pass_on,
+            surroundings=lambda: self._scout.surroundings,
+            on_served=self._router.on_served,
         )
-        self._informers = [
-            Informer(client, resource, namespace, selector, on_object, on_gone, held)
-            for resource, selector, on_object, on_gone, held in (
-                *(
-                    (r, "", self._on_object, self._on_object_gone, _nothing)
-                    for r in (APP_LISTING, PLATFORM, INSTALLATION)
-                ),
-                *(
-                    (r, names.LABEL_INSTALLATION, self._on_child, self._on_child_gone, self._children.held)
-                    for r in CHILDREN
-                ),
-                (SECRET, names.LABEL_CREDENTIALS, self._on_secret, self._on_secret_gone, _nothing),
-            )
-            for namespace in ((None,) if resource is APP_LISTING else settings.namespaces or (None,))
+        return WorkQueue(
+            Reconciler(context),
+            self._settings.workers,
+            party=lambda key: key.namespace,
+            is_further=self._router.is_on_its_way,
+        )
+
+    def _make_informers(self) -> list[Informer]:
+        router, namespaces = self._router, self._settings.namespaces or (None,)
+        own = (APP_LISTING, PLATFORM, INSTALLATION)
+        watched = [
+            *((r, "", router.on_object, router.on_object_gone, _nothing) for r in own),
+            *(
+                (r, names.LABEL_INSTALLATION, router.on_child, router.on_child_gone, self._children.held)
+                for r in CHILDREN
+            ),
+            (SECRET, names.LABEL_CREDENTIALS, router.on_secret, router.on_secret_gone, _nothing),
         ]
-        self._http = HttpServer(settings.http_host, settings.http_port, self._unhealthy, self._waiting)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._greeted = False
-        self._failed = asyncio.Event()
+        return [
+            Informer(self._client, resource, namespace, selector, on_object, on_gone, held)
+            for resource, selector, on_object, on_gone, held in watched
+            for namespace in ((None,) if resource is APP_LISTING else namespaces)
+        ]
+
+    def _measure(self) -> None:
+        """What metrics show when they are asked for."""
         metrics.QUEUE_LENGTH.set_function(lambda: len(self._queue))
-        metrics.count_objects_by(self._count_objects)
+        metrics.count_objects_by(self._router.count)
         for resource in (APP_LISTING, PLATFORM, INSTALLATION, *CHILDREN):
             metrics.WATCH_UP.labels(resource.kind).set_function(partial(self._is_up, resource.kind))
+
+    def _add(self, key: ObjectKey, *, urgent: bool = True) -> None:
+        self._queue.add(key, urgent=urgent)
+
+    def _refresh(self) -> None:
+        self._surveyor.look()
+        self._clusters.refresh()
 
     @classmethod
     async def create(cls, settings: Settings) -> "Operator":
@@ -200,14 +210,6 @@ class Operator:
             log.error("%s broke", task.get_name(), exc_info=task.exception())
             self._failed.set()
 
-    def _count_objects(self) -> Counter[tuple[str, str]]:
-        counts: Counter[tuple[str, str]] = Counter()
-        for kind, collection in self._collections.items():
-            for known in collection.readable():
-                ready = next((c.reason for c in known.status.conditions if c.type == "Ready"), "New")
-                counts[kind, ready] += 1
-        return counts
-
     def _unhealthy(self) -> list[str]:
         return ["a part of this process broke: it ends"] if self._failed.is_set() else []
 
@@ -229,115 +231,8 @@ class Operator:
         await self._scout.first()
         self._spawn(self._probes.start(), "probe scheduler")
         self._spawn(self._surveyor.run(), "looks at the cluster's capabilities")
-        # Platforms first: they say which data sources to look at.
-        for kind in (PLATFORM.kind, APP_LISTING.kind, INSTALLATION.kind):
-            for namespace, name in self._collections[kind].names():
-                self._queue.add(ObjectKey(kind, namespace, name), urgent=False)  # type: ignore[arg-type]
-        for owner in self._children.owners():  # it may be gone since, and what it left has to be told
-            self._on_installation(owner)
+        self._router.add_all()
         self._queue.start()
-
-    # ---- news of the three kinds ----
-
-    def _on_object(self, resource: ResourceType, body: JsonObject) -> None:
-        if self._collections[resource.kind].put(body):
-            metadata = body["metadata"]
-            self._concerns(resource.kind, (metadata.get("namespace", ""), metadata["name"]))
-
-    def _on_object_gone(self, resource: ResourceType, namespace: str, name: str, version: str) -> None:
-        self._collections[resource.kind].bury((namespace, name), version)
-        self._concerns(resource.kind, (namespace, name))
-
-    def _concerns(self, kind: str, key: NamespacedName) -> None:
-        """Queue an object, and those that depend on it."""
-        self._queue.add(ObjectKey(kind, *key))  # type: ignore[arg-type]
-        users: list[NamespacedName] = []
-        if kind == APP_LISTING.kind:
-            users = self._world.users_of_listing(key[1])
-            for platform in self._world.platforms.names():  # each says which apps could run on it
-                self._queue.add(ObjectKey(PLATFORM.kind, *platform), urgent=False)  # type: ignore[arg-type]
-        elif kind == PLATFORM.kind:
-            users = self._world.users_of_platform(key)
-        for user in users:  # one listing may have hundreds: what a person edits goes first
-            self._queue.add(ObjectKey("Installation", *user), urgent=False)
-        if kind != INSTALLATION.kind:
-            self._surveyor.look()
-            self._clusters.refresh()
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        """Queue those whose data, or whose removal, depends on an Installation that is another one for them now."""
-        upstreams, platforms = self._world.take_news()
-        users = upstreams
-        for platform in platforms:
-            self._queue.add(ObjectKey("MunicipalityPlatform", *platform))
-            users = users.union(self._world.users_of_platform(platform))
-        for user in users:
-            self._queue.add(ObjectKey("Installation", *user))
-
-    def _is_on_its_way(self, key: ObjectKey) -> bool:
-        """Whether an Installation has begun, and is not Ready yet."""
-        installation = self._world.installations.find((key.namespace, key.name)) if key.kind == "Installation" else None
-        if installation is None:
-            return False
-        conditions = {c.type: c.status for c in installation.status.conditions}
-        return conditions.get("Provisioned") == "True" and conditions.get("Ready") != "True"
-
-    def _on_served(self, platform: NamespacedName) -> None:
-        self._queue.add(ObjectKey("MunicipalityPlatform", *platform), urgent=False)
-
-    # ---- news of children, credentials and data sources ----
-
-    def _on_child(self, resource: ResourceType, body: JsonObject) -> None:
-        for owner in self._children.put(resource, body):
-            self._on_installation(owner)
-
-    def _on_child_gone(self, resource: ResourceType, namespace: str, name: str, version: str) -> None:
-        owner = self._children.remove(resource.kind, namespace, name, version)
-        if owner is not None:
-            self._on_installation(owner)
-
-    def _on_installation(self, owner: NamespacedName) -> None:
-        if owner != NOBODY:
-            self._queue.add(ObjectKey("Installation", *owner))
-
-    def _on_secret(self, _: ResourceType, body: JsonObject) -> None:
-        self._on_credentials(self._world.put_secret(body))
-
-    def _on_secret_gone(self, _: ResourceType, namespace: str, name: str, version: str) -> None:
-        self._world.remove_secret((namespace, name))
-        self._on_credentials((namespace, name))
-
-    def _on_credentials(self, secret: NamespacedName) -> None:
-        namespace, name = secret
-        for platform in self._world.platforms.readable():
-            if platform.metadata.namespace == namespace and name in platform.spec.secret_names():
-                self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
-
-    # ---- the capabilities of clusters ----
-
-    def _facts_wanted(self) -> frozenset[Fact]:
-        """What some version of some listing asks of a cluster."""
-        known, self._asked = self._asked, {}
-        for listing in self._world.listings.readable():
-            meta = listing.metadata
-            was = known.get(meta.name)
-            if was is None or was[:2] != (meta.uid, meta.generation):
-                facts = (needs(version).facts for version in listing.spec.versions)
-                was = (meta.uid, meta.generation, frozenset[Fact]().union(*facts))
-            self._asked[meta.name] = was
-        return frozenset[Fact]().union(*(facts for _, _, facts in self._asked.values()))
-
-    def _namespaces_at_home(self) -> frozenset[str]:
-        platforms = self._world.platforms.readable()
-        return frozenset(p.metadata.namespace for p in platforms if p.spec.cluster is None)
-
-    def _on_capabilities(self, namespace: str) -> None:
-        for platform in list(self._world.platforms.readable()):
-            if platform.metadata.namespace == namespace and platform.spec.cluster is None:
-                self._concerns(PLATFORM.kind, (namespace, platform.metadata.name))
-
-    # ---- the cluster's network ----
 
     def _addresses(self, allowed: tuple[Network, ...]) -> AddressPolicy:
         """Where connections may lead to, as it is known now."""
@@ -346,11 +241,7 @@ class Operator:
 
     def _on_surroundings(self) -> None:
         self._probes.policy = self._addresses(self._settings.probe_allowed_ranges)
-        for namespace, name in self._world.installations.names():  # their NetworkPolicies have these addresses
-            self._queue.add(ObjectKey("Installation", namespace, name), urgent=False)
-
-    def _on_probe_news(self, key: SourceKey) -> None:
-        self._concerns(PLATFORM.kind, (key.namespace, key.platform))
+        self._router.on_surroundings()
 
 
 async def _insist(request: Callable[[], Awaitable[T]]) -> T:
