@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind
-from ddtas.data.measured import SourceFacts
 from ddtas.data.probing import Probe, ProbeSession
 from ddtas.data.session import Limits, SourceReason, Target
 from ddtas.errors import SourceError
+from ddtas.plan.snapshot import SourceObservation
 from ddtas.probes.process import CONFINED
 from ddtas.probes.slots import Agenda, Claimant, Slots, Standing
 
@@ -45,31 +45,22 @@ class SourceKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Observation:
-    """What is known about a source.
+class Probed:
+    """What the last probe of a source observed, and of what.
 
     Attributes:
         digest: of the part of the spec that was read; under another digest this says nothing.
-        state: Unknown when the probe itself failed: then nothing is known about the source.
-        reason: a `Reason`.
-        message: what is wrong and what to do next; what was left out of the facts; or None.
-        facts: of the last successful probe, as long as the source counts as Reachable.
+        observation: as the decision gets it.
         since: since when state and reason are what they are.
-        probed_at: when it was read last.
-        target: what was read; in memory only.
+        target: what was read, and with which credentials; None of what was known before a restart. In memory only.
     """
 
     digest: str
-    state: State
-    reason: str
-    message: str | None
-    facts: SourceFacts | None
+    observation: SourceObservation
     since: datetime
-    probed_at: datetime
-    # What was read, and with which credentials; None of what was known before a restart.
     target: Target | None = field(default=None, repr=False)
 
-    def differs(self, other: "Observation | None") -> bool:
+    def differs(self, other: "Probed | None") -> bool:
         """True when the other one does not say the same; how quick the answer was, and when, is no news."""
         return other is None or _steady(self) != _steady(other)
 
@@ -78,21 +69,21 @@ def _host(target: Target) -> str:
     return target.endpoint.partition("://")[2].partition("/")[0].rpartition("@")[2].casefold()
 
 
-def _steady(observation: Observation) -> tuple[object, ...]:
-    facts = observation.facts
-    steady = facts.model_copy(update={"latency_milliseconds": None}) if facts else None
-    return (observation.digest, observation.state, observation.reason, observation.message, steady, observation.target)
+def _steady(probed: Probed) -> tuple[object, ...]:
+    seen = probed.observation
+    facts = seen.facts.model_copy(update={"latency_milliseconds": None}) if seen.facts else None
+    return (probed.digest, probed.target, replace(seen, facts=facts, probed_at=None))
 
 
 class _Watch:
     """One source that is being watched under one digest."""
 
-    __slots__ = ("digest", "due", "failures", "observation", "standing", "target")
+    __slots__ = ("digest", "due", "failures", "probed", "standing", "target")
 
-    def __init__(self, digest: str, target: Target, observation: Observation | None, due: datetime) -> None:
+    def __init__(self, digest: str, target: Target, probed: Probed | None, due: datetime) -> None:
         self.digest = digest
         self.target = target
-        self.observation = observation
+        self.probed = probed
         self.due = due
         self.failures = 0
         self.standing = Standing.NEW
@@ -172,7 +163,7 @@ class ProbeScheduler:
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
-    def ensure(self, key: SourceKey, digest: str, target: Target, seed: Observation | None = None) -> None:
+    def ensure(self, key: SourceKey, digest: str, target: Target, seed: Probed | None = None) -> None:
         """See to it that this source is watched under this digest. Idempotent, no I/O.
 
         Args:
@@ -189,10 +180,10 @@ class ProbeScheduler:
             watch.target = target
             self._schedule(key, watch, 0)
 
-    def observation(self, key: SourceKey, digest: str) -> Observation | None:
+    def probed(self, key: SourceKey, digest: str) -> Probed | None:
         """What is known under that digest; None when that is nothing."""
         watch = self._watches.get(key)
-        return watch.observation if watch and watch.digest == digest else None
+        return watch.probed if watch and watch.digest == digest else None
 
     def forget(self, *prefix: str) -> None:
         """Stop watching all sources of a namespace, of a platform in it, or one source."""
@@ -222,9 +213,9 @@ class ProbeScheduler:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._loop = None
 
-    def _begin(self, key: SourceKey, digest: str, target: Target, seed: Observation | None) -> None:
+    def _begin(self, key: SourceKey, digest: str, target: Target, seed: Probed | None) -> None:
         self._drop(key)
-        if seed is not None and (seed.digest != digest or seed.state == "Unknown"):
+        if seed is not None and (seed.digest != digest or seed.observation.state == "Unknown"):
             seed = None
         self._watches[key] = watch = _Watch(digest, target, seed, self._steady())
         self._schedule(key, watch, self._interval * self._random() if seed else 0)
@@ -288,25 +279,24 @@ class ProbeScheduler:
         started = clock()
         policy = self.policy.reaching([target.namespace] if target.namespace else [])
         session = ProbeSession(target, self._limits, policy)
-        seen = await self._probe(watch.digest, session)
+        probed = await self._probe(watch.digest, session)
         try:
             if self._watches.get(key) is watch:
-                self._note(key, watch, seen)
+                self._note(key, watch, probed)
             if self._on_probe:
-                self._on_probe(session, seen.reason, clock() - started)
+                self._on_probe(session, probed.observation.reason, clock() - started)
         except Exception:  # of a callback; the next probe comes all the same
             log.exception("After the probe of data source %s", "/".join(key))
 
-    async def _probe(self, digest: str, session: ProbeSession) -> Observation:
+    async def _probe(self, digest: str, session: ProbeSession) -> Probed:
         """Probe once. Whatever happens becomes an observation."""
         target = session.target
         state: State = "Unreachable"
         facts = None
-        message: str | None
         try:
             async with asyncio.timeout(self._limits.deadline_seconds + _GRACE_SECONDS):
                 facts = await self._registry[target.kind](session)
-            state, reason, message = "Reachable", str(SourceReason.REACHABLE), None
+            state, reason, message = "Reachable", str(SourceReason.REACHABLE), ""
         except SourceError as error:
             reason, message = error.reason, error.message
             state = "Unknown" if reason == SourceReason.INTERNAL_ERROR else state
@@ -321,18 +311,18 @@ class ProbeScheduler:
             state, reason = "Unknown", SourceReason.INTERNAL_ERROR
             message = f"the probe of {target.place} failed unexpectedly: report it, with the operator's log"
         now = self._now()
-        return Observation(digest, state, str(reason), message, facts, now, now, target)
+        return Probed(digest, SourceObservation(state, str(reason), message, facts, now), now, target)
 
-    def _note(self, key: SourceKey, watch: _Watch, seen: Observation) -> None:
-        """Take over what was seen, unless it may be a blip."""
-        before = watch.observation
-        watch.failures = 0 if seen.state == "Reachable" else watch.failures + 1
-        if 0 < watch.failures < FAILURES_THAT_COUNT and before and before.state == "Reachable":
+    def _note(self, key: SourceKey, watch: _Watch, probed: Probed) -> None:
+        """Take over what was observed, unless it may be a blip."""
+        before, now = watch.probed, probed.observation
+        watch.failures = 0 if now.state == "Reachable" else watch.failures + 1
+        if 0 < watch.failures < FAILURES_THAT_COUNT and before and before.observation.state == "Reachable":
             return
-        if before and (before.state, before.reason) == (seen.state, seen.reason):
-            seen = replace(seen, since=before.since)
-        watch.observation = seen
-        if seen.differs(before):
+        if before and (before.observation.state, before.observation.reason) == (now.state, now.reason):
+            probed = replace(probed, since=before.since)
+        watch.probed = probed
+        if probed.differs(before):
             self._on_change(key)
 
     def _until_next(self, watch: _Watch) -> float:

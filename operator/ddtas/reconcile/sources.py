@@ -1,16 +1,17 @@
 """The data sources of a platform: which of them are probed, with what, and what the probes found."""
 
 from base64 import b64decode
+from dataclasses import replace
 
-from ddtas import names
 from ddtas.api.platform import DataSource, DataSourceStatus, MunicipalityPlatform
 from ddtas.data.session import Target
 from ddtas.names import NamespacedName
+from ddtas.plan.matching.credentials import credentials_missing
 from ddtas.plan.products import Product
 from ddtas.plan.reasons import Reason
 from ddtas.plan.revision import digest
 from ddtas.plan.snapshot import Secret, SourceObservation
-from ddtas.probes.scheduler import Observation, SourceKey
+from ddtas.probes.scheduler import Probed, SourceKey
 from ddtas.reconcile.context import Context
 
 
@@ -47,21 +48,18 @@ class Sources:
         for source in probed(platform, products):
             key, mark = SourceKey(namespace, name, source.name), digests[source.name]
             product = products.get(source.name)
+            missing = credentials_missing(source, secrets)
+            if missing is not None:
+                probes.forget(*key)
+                found[source.name] = missing
+                continue
             # A product was offered to this platform: its Service may be reached, and no other one there.
             target = _target(source, secrets, product.upstream.namespace if product is not None else namespace)
-            if target is None:
-                probes.forget(*key)
-                secret = source.credentials.secret_name if source.credentials else ""
-                text = f"Secret {secret} is missing, lacks a key, or has no label {names.LABEL_CREDENTIALS}"
-                found[source.name] = SourceObservation("Unreachable", Reason.CREDENTIALS_MISSING, text)
-                continue
             probes.ensure(key, mark, target, _seed(remembered.get(source.name)))
-            seen = probes.observation(key, mark)
-            if seen is not None:
-                current = seen.target == target if seen.target is not None else None
-                found[source.name] = SourceObservation(
-                    seen.state, seen.reason, seen.message or "", seen.facts, seen.probed_at, current=current
-                )
+            last = probes.probed(key, mark)
+            if last is not None:
+                current = last.target == target if last.target is not None else None
+                found[source.name] = replace(last.observation, current=current)
         return found
 
     def digests(self, platform: MunicipalityPlatform, products: dict[str, Product]) -> dict[str, str]:
@@ -83,14 +81,12 @@ def probed(platform: MunicipalityPlatform, products: dict[str, Product]) -> list
     return [*platform.spec.data_sources, *served]
 
 
-def _target(source: DataSource, secrets: dict[str, Secret], namespace: str) -> Target | None:
-    """What to probe, perhaps a Service of that namespace; None where the credentials are not complete."""
+def _target(source: DataSource, secrets: dict[str, Secret], namespace: str) -> Target:
+    """What to probe, perhaps a Service of that namespace; its credentials are complete."""
     auth = source.credentials
     values: dict[str, str] = {}
     if auth is not None:
-        secret = secrets.get(auth.secret_name)
-        if secret is None or any(key not in secret.data for key in auth.keys):
-            return None
+        secret = secrets[auth.secret_name]
         values = {key: _decoded(secret.data[key]) for key in auth.keys + auth.optional_keys if key in secret.data}
     return Target(source.kind, source.endpoint, source.contract, source.physical_name, auth, values, namespace)
 
@@ -105,7 +101,7 @@ def _probe_digest(source: DataSource) -> str:
     return digest([source.kind, source.endpoint, source.physical_name, source.contract.dump(), auth])[:16]
 
 
-def _seed(known: DataSourceStatus | None) -> Observation | None:
+def _seed(known: DataSourceStatus | None) -> Probed | None:
     """What the platform's status still knows from before a restart.
 
     That credentials were missing is no probe: once they are there, the source is probed for the first time.
@@ -113,4 +109,5 @@ def _seed(known: DataSourceStatus | None) -> Observation | None:
     if known is None or known.probe is None or known.reason == Reason.CREDENTIALS_MISSING:
         return None
     probed_at = known.probed_at or known.since
-    return Observation(known.probe, known.state, known.reason, known.message, known.facts, known.since, probed_at)
+    seen = SourceObservation(known.state, known.reason, known.message or "", known.facts, probed_at)
+    return Probed(known.probe, seen, known.since)

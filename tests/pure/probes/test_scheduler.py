@@ -15,7 +15,8 @@ from ddtas.data.measured import SourceFacts
 from ddtas.data.probing import ProbeSession
 from ddtas.data.session import Limits, Target
 from ddtas.errors import SourceError
-from ddtas.probes.scheduler import Observation, ProbeScheduler, SourceKey
+from ddtas.plan.snapshot import SourceObservation
+from ddtas.probes.scheduler import Probed, ProbeScheduler, SourceKey
 from ddtas.probes.slots import Standing
 
 CONTRACT = DataContract.model_validate({"version": "1.0.0", "fields": [{"name": "day", "type": "date"}]})
@@ -103,8 +104,8 @@ class Bench:
         return len(self.looks) - before
 
     def state(self, key: SourceKey = LEVELS, digest: str = "d1") -> tuple[str, str] | None:
-        seen = self.scheduler.observation(key, digest)
-        return (seen.state, seen.reason) if seen else None
+        seen = self.scheduler.probed(key, digest)
+        return (seen.observation.state, seen.observation.reason) if seen else None
 
 
 @pytest.fixture
@@ -116,10 +117,10 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def test_a_new_source_is_looked_at_at_once_and_then_every_interval(bench: Bench) -> None:
-    assert bench.scheduler.observation(LEVELS, "d1") is None
+    assert bench.scheduler.probed(LEVELS, "d1") is None
     assert await bench.ensure() == 1
-    assert bench.scheduler.observation(LEVELS, "d1") == Observation(
-        "d1", "Reachable", "Reachable", None, FACTS, START, START, target()
+    assert bench.scheduler.probed(LEVELS, "d1") == Probed(
+        "d1", SourceObservation("Reachable", "Reachable", "", FACTS, START), START, target()
     )
     assert bench.changes == [LEVELS]
     assert [await bench.after(seconds) for seconds in (299, 1, 299, 1)] == [0, 1, 0, 1]
@@ -178,8 +179,8 @@ async def test_a_source_can_fail_for_years(bench: Bench) -> None:
 async def test_a_new_source_is_unreachable_at_the_first_failure(bench: Bench) -> None:
     bench.result = DOWN
     await bench.ensure()
-    assert bench.scheduler.observation(LEVELS, "d1") == Observation(
-        "d1", "Unreachable", "Unreachable", "down", None, START, START, target()
+    assert bench.scheduler.probed(LEVELS, "d1") == Probed(
+        "d1", SourceObservation("Unreachable", "Unreachable", "down", None, START), START, target()
     )
     assert bench.changes == [LEVELS]
     assert bench.counted == [(DataKind.HTTP_CSV, "Unreachable", 0)]
@@ -205,9 +206,9 @@ async def test_the_third_failure_in_a_row_counts(bench: Bench) -> None:
     bench.result = DOWN
     for pause in (300, 5, 10):
         assert await bench.after(pause) == 1
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     then = START + timedelta(seconds=315)
-    assert seen == Observation("d1", "Unreachable", "Unreachable", "down", None, then, then, target())
+    assert seen == Probed("d1", SourceObservation("Unreachable", "Unreachable", "down", None, then), then, target())
     assert bench.changes == [LEVELS, LEVELS]
     bench.result = FACTS
     await bench.after(20)
@@ -220,9 +221,9 @@ async def test_on_change_means_change(bench: Bench) -> None:
     bench.result = FACTS.model_copy(update={"records": 2})
     await bench.after(300)
     assert bench.changes == [LEVELS, LEVELS]
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     assert seen is not None
-    assert seen.facts == bench.result
+    assert seen.observation.facts == bench.result
     assert seen.since == START  # it is Reachable as long as before
     await bench.after(300)
     assert bench.changes == [LEVELS, LEVELS]
@@ -235,18 +236,22 @@ async def test_another_reason_is_news_and_the_same_is_not(bench: Bench) -> None:
     await bench.after(5)
     await bench.after(10)
     assert bench.changes == [LEVELS, LEVELS]
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     assert seen is not None
-    assert (seen.reason, seen.message, seen.since) == ("HttpError", "HTTP 500", START + timedelta(seconds=5))
+    assert (seen.observation.reason, seen.observation.message, seen.since) == (
+        "HttpError",
+        "HTTP 500",
+        START + timedelta(seconds=5),
+    )
 
 
 async def test_an_unexpected_error_is_unknown_and_not_the_end(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.result = ZeroDivisionError("s3cr3t")
     await bench.ensure(to=target("http://u:s3cr3t@data.example/x?k=s3cr3t", token="s3cr3t"))
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     assert seen is not None
-    assert (seen.state, seen.reason) == ("Unknown", "InternalError")
-    assert "s3cr3t" not in (seen.message or "")
+    assert (seen.observation.state, seen.observation.reason) == ("Unknown", "InternalError")
+    assert "s3cr3t" not in (seen.observation.message or "")
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.exc_info
@@ -262,10 +267,10 @@ async def test_a_kind_without_a_probe_is_unknown() -> None:
     await scheduler.start()
     scheduler.ensure(LEVELS, "d1", target())
     await bench.settle()
-    seen = scheduler.observation(LEVELS, "d1")
+    seen = scheduler.probed(LEVELS, "d1")
     await scheduler.stop()
     assert seen is not None
-    assert seen.reason == "InternalError"
+    assert seen.observation.reason == "InternalError"
 
 
 async def test_callbacks_that_fail_do_not_stop_the_looks(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -303,8 +308,8 @@ async def test_a_new_digest_is_looked_at_at_once_and_the_old_one_says_nothing(be
     await bench.ensure()
     bench.result = DOWN
     bench.scheduler.ensure(LEVELS, "d2", target())
-    assert bench.scheduler.observation(LEVELS, "d1") is None
-    assert bench.scheduler.observation(LEVELS, "d2") is None
+    assert bench.scheduler.probed(LEVELS, "d1") is None
+    assert bench.scheduler.probed(LEVELS, "d2") is None
     await bench.settle()
     assert bench.state(digest="d2") == ("Unreachable", "Unreachable")
     assert bench.state(digest="d1") is None
@@ -371,7 +376,7 @@ async def test_new_credentials_are_tried_at_once_and_it_is_told_with_which_it_wa
     await bench.ensure(to=target(token="old"))
     assert bench.changes == [LEVELS]
     assert await bench.ensure(to=target(token="new")) == 1
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     assert seen is not None
     assert seen.target == target(token="new")
     assert bench.changes == [LEVELS, LEVELS]
@@ -382,14 +387,14 @@ async def test_a_look_that_fails_with_new_credentials_tells_nothing_of_them_unti
     await bench.ensure(to=target(token="old"))
     bench.result = SourceError("AccessDenied", "HTTP 401")
     await bench.ensure(to=target(token="new"))
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     assert seen is not None
-    assert (seen.state, seen.target) == ("Reachable", target(token="old"))
+    assert (seen.observation.state, seen.target) == ("Reachable", target(token="old"))
     for seconds in (5, 10):
         await bench.after(seconds)
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     assert seen is not None
-    assert (seen.state, seen.target) == ("Unreachable", target(token="new"))
+    assert (seen.observation.state, seen.target) == ("Unreachable", target(token="new"))
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 24 * 365, -24 * 365])
@@ -580,14 +585,16 @@ async def test_a_look_that_takes_longer_than_the_interval_is_not_doubled(bench: 
 
 
 async def test_after_a_restart_what_was_known_stands_and_looks_are_spread(bench: Bench) -> None:
-    known = Observation("d1", "Reachable", "Reachable", None, FACTS, START - timedelta(days=1), START)
+    known = Probed("d1", SourceObservation("Reachable", "Reachable", "", FACTS, START), START - timedelta(days=1))
     bench.random = 0.25
     bench.scheduler.ensure(LEVELS, "d1", target(), seed=known)
-    assert bench.scheduler.observation(LEVELS, "d1") is known
+    assert bench.scheduler.probed(LEVELS, "d1") is known
     assert [await bench.after(74), await bench.after(1)] == [0, 1]
-    seen = bench.scheduler.observation(LEVELS, "d1")
+    seen = bench.scheduler.probed(LEVELS, "d1")
     probed_at = START + timedelta(seconds=75)
-    assert seen == replace(known, probed_at=probed_at, target=target())  # `since` stays
+    assert seen == replace(
+        known, observation=replace(known.observation, probed_at=probed_at), target=target()
+    )  # `since` stays
     assert bench.changes == [LEVELS], "with which credentials it was read is news"
     bench.result = DOWN
     await bench.after(300)
@@ -596,8 +603,9 @@ async def test_after_a_restart_what_was_known_stands_and_looks_are_spread(bench:
 
 @pytest.mark.parametrize(("digest", "state"), [("d0", "Reachable"), ("d1", "Unknown")])
 async def test_a_seed_that_says_nothing_is_not_believed(bench: Bench, digest: str, state: str) -> None:
-    bench.scheduler.ensure(LEVELS, "d1", target(), seed=Observation(digest, state, "x", None, None, START, START))  # type: ignore[arg-type]
-    assert bench.scheduler.observation(LEVELS, "d1") is None
+    seed = Probed(digest, SourceObservation(state, "x", "", None, START), START)  # type: ignore[arg-type]
+    bench.scheduler.ensure(LEVELS, "d1", target(), seed=seed)
+    assert bench.scheduler.probed(LEVELS, "d1") is None
     await bench.settle()
     assert bench.state() == ("Reachable", "Reachable")
 
