@@ -128,6 +128,8 @@ def _value(text: str, kind: FieldType | None) -> Any:
     text = text.strip()
     if kind is FieldType.STRING:
         return text
+    if not text and kind not in (FieldType.ARRAY, FieldType.OBJECT):
+        return None
     if kind is FieldType.BOOLEAN and text in ("true", "false", "1", "0"):
         return True
     if kind is FieldType.DATE and (match := _DAY_WITH_ZONE.fullmatch(text)):
