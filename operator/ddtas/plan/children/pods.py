@@ -73,7 +73,8 @@ class Pods:
             # Where there is no such pod yet, the scheduler takes this to be the first one, and any node will do.
             selector = {names.LABEL_INSTALLATION: self.installation, names.LABEL_COMPONENT: component.name}
             term = {"labelSelector": {"matchLabels": selector}, "topologyKey": "kubernetes.io/hostname"}
-            pod["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+            same_node = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+            pod["affinity"] = pod.get("affinity", {}) | same_node
 
     def _pod(self, container: Container, name: str, phase: str) -> Manifest:
         """A pod of one container."""

@@ -8,6 +8,7 @@ from builders import City, listing_body, platform_body
 from plan.remote.test_identity import ONE, remote
 
 from ddtas import names
+from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.installation import Installation
 from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.volumes import CLAIM, kept, refused_growth
@@ -118,6 +119,16 @@ def test_the_pods_mount_it_and_may_write_and_follow_it_to_its_node() -> None:
     (term,) = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["topologyKey"] == "kubernetes.io/hostname"
     assert names.LABEL_REVISION not in term["labelSelector"]["matchLabels"], "both revisions, at the switch-over"
+
+
+def test_a_volume_takes_nothing_from_the_choice_of_nodes() -> None:
+    body = listing(DATA)
+    body["spec"]["versions"][0]["platformRequirements"] = {"architectures": ["arm64"]}
+    there = City(listing=body)
+    there.capabilities = MeasuredCapabilities(architectures=("arm64",), quotas=(), limit_ranges=())
+    plan = there.validated()
+    pod = next(d for d in plan.desired if d.key[0] == "Deployment").manifest["spec"]["template"]["spec"]
+    assert set(pod["affinity"]) == {"nodeAffinity", "podAffinity"}
 
 
 def test_pods_that_share_a_volume_may_be_anywhere() -> None:
