@@ -4,9 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from ddtas.api import crd
-from ddtas.reference import pages
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,18 +39,18 @@ def main() -> int:
         group.add_argument("--write", action="store_true", help=f"write to {where}")
         group.add_argument("--check", action="store_true", help=f"exit 1 when {where} differs from the code")
     arguments = parser.parse_args()
-    match arguments.command:
-        case "crds":
-            for fault in (faults := crd.undescribed()):
-                print(fault, file=sys.stderr)
-            if faults:
-                return 1
-            return _generate("crds", "crds", "*.yaml", crd.files(), arguments)
-        case "reference":
-            return _generate("reference", "docs/reference", "*.md", pages.files(), arguments)
-    from ddtas.handlers import run  # only `run` needs the framework, and the API server
+    if arguments.command == "run":
+        from ddtas.handlers import run  # only `run` needs the framework, and the API server
 
-    return run()
+        return run()
+    from ddtas.api import crd  # and `run` needs no generators
+    from ddtas.reference import pages
+
+    if arguments.command == "reference":
+        return _generate("reference", "docs/reference", "*.md", pages.files(), arguments)
+    for fault in (faults := crd.undescribed()):
+        print(fault, file=sys.stderr)
+    return 1 if faults else _generate("crds", "crds", "*.yaml", crd.files(), arguments)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,25 @@
-"""Keeps the collector of garbage in cycles from holding the process: it stops everything while it looks.
+"""Keeps the collector of garbage in cycles from holding the process: a collection stops everything.
 
-It looks at all objects that live, and an operator holds a few hundred thousand for as long as it runs: modules, models,
-what it knows of the cluster. Those are set aside, where the collector does not look again; each is still freed as soon
-as nothing refers to it. What is set aside and later becomes garbage in a cycle stays, which is why it is done only when
-a look has taken long.
+A collection visits all objects that live, and an operator holds a few hundred thousand for as long as it runs: modules,
+models, the objects of the cluster. Those are set aside, where the collector does not come again; each is still freed as
+soon as nothing refers to it. What is set aside and later becomes garbage in a cycle stays, which is why it is done only
+when a collection has taken long.
 """
 
 import gc
+import linecache
 import time
 from typing import Literal
 
 _LONG_SECONDS = 0.01  # of processor time
-_EVERYTHING = 2  # the generation of a look at all objects
+_EVERYTHING = 2  # the generation of a collection that visits all objects
 
 _began = 0.0
 
 
-def keep_looks_short() -> None:
-    """Set aside what lives now, and after each look that takes long what lives then."""
+def keep_collections_short() -> None:
+    """Set aside what lives now, and after each collection that takes long what lives then."""
+    linecache.clearcache()  # 400 KiB: the sources of the models, whose docstrings pydantic has read
     gc.collect()
     set_aside()
     if _after not in gc.callbacks:
@@ -25,7 +27,7 @@ def keep_looks_short() -> None:
 
 
 def set_aside() -> None:
-    """Have no look at what lives now. It takes no time."""
+    """Keep later collections from what lives now. It takes no time."""
     gc.freeze()
 
 

@@ -73,7 +73,7 @@ def run() -> int:
     settings = Settings()
     _configure_logging(settings.log_level)
     log.info("DDTAs operator", extra={"version": __version__})
-    garbage.keep_looks_short()
+    garbage.keep_collections_short()
     with contextlib.suppress(KeyboardInterrupt):
         kopf.run(
             registry=registry(settings),
