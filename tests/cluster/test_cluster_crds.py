@@ -449,6 +449,18 @@ def test_explain(cluster: ApiServer, short: str) -> None:
     assert "-required-" in cluster.kubectl("explain", f"{short}.spec")
 
 
+@pytest.mark.parametrize(
+    ("path", "meaning"),
+    [
+        ("inst.spec.drift", "Absent: Correct."),
+        ("oup.spec.dataSources.contract.freshness", "The newest record is never older than this ISO 8601 duration."),
+        ("listing.spec.versions.components.replicas", "How many pods it has. Absent: 1."),
+    ],
+)
+def test_explain_says_what_a_field_is(cluster: ApiServer, path: str, meaning: str) -> None:
+    assert meaning in " ".join(cluster.kubectl("explain", path).split())
+
+
 @pytest.mark.parametrize(("field", "value"), [("listing", STORE), ("platform", "oup")], ids=["listing", "platform"])
 def test_installations_can_be_selected(store: ApiServer, field: str, value: str) -> None:
     name = GOOD["Installation"]["metadata"]["name"]

@@ -92,7 +92,7 @@ class RevisionState(StrEnum):
 MAX_REVISIONS = 10  # that are remembered, the one that serves and the one that is asked for among them
 
 
-class Feed(Model):
+class UsedProduct(Model):
     """A data source of a revision that is the product of another Installation."""
 
     requirement: PartName
@@ -124,7 +124,7 @@ class RevisionStatus(Model):
     """What the newest monitoring run showed. Absent: none has ended."""
     measured: Annotated[str, StringConstraints(max_length=16)] | None = None
     """Digest of the fields that were measured in the data it was calibrated on. Absent: not measured then."""
-    upstreams: Annotated[tuple[Feed, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
+    upstreams: Annotated[tuple[UsedProduct, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     """Products of other Installations among its data sources. Absent: none."""
 
     @property

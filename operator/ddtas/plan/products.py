@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from ddtas import names
-from ddtas.api.evidence import Feed
+from ddtas.api.evidence import UsedProduct
 from ddtas.api.installation import Installation
 from ddtas.api.installation_status import ProductStatus, Upstream
 from ddtas.api.listing import DataProduct, Version
@@ -74,9 +74,9 @@ class Product:
             version=self.version or None,
         )
 
-    def feed(self, requirement: str, namespace: str) -> Feed:
+    def feed(self, requirement: str, namespace: str) -> UsedProduct:
         """For a revision of a consumer in a namespace."""
-        return Feed(
+        return UsedProduct(
             requirement=requirement,
             data_source=self.source.name,
             installation=self.upstream.name,

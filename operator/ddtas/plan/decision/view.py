@@ -91,7 +91,7 @@ class RevisionView:
             monitoring=known.monitoring if known is not None else None,
             # What was measured when it was calibrated, not what is measured now.
             measured=(known.measured if known is not None else None) or self.measured,
-            upstreams=upstreams.feeds(self.snapshot, inputs.bindings, known),
+            upstreams=upstreams.used_products(self.snapshot, inputs.bindings, known),
         )
 
     @property

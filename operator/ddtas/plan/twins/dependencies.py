@@ -1,4 +1,4 @@
-"""Which Installation uses the products of which: who feeds whom, who must wait, and whether somebody feeds himself.
+"""Which Installation uses the products of which: who must wait, and whether one uses its own.
 
 All of it is read from what the Installations say of themselves: what they are bound to, or wait for.
 """
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ddtas.api.evidence import Feed
+from ddtas.api.evidence import UsedProduct
 from ddtas.api.installation import Installation, Offer
 from ddtas.api.installation_status import Upstream
 from ddtas.api.listing import Version
@@ -48,8 +48,8 @@ class Interface:
         home: its own platform.
         offers: to whom else it offers what.
         products: what there is, and is to come.
-        upstreams: who feeds it, or is waited for.
-        fed_by: who feeds it: whose consumer it is.
+        upstreams: whose products it uses, or waits for.
+        fed_by: whose products it uses: whose consumer it is.
         leaving: it is being deleted.
         cluster: where it is; see `cluster_of`.
     """
@@ -132,7 +132,7 @@ def _offered(offers: Iterable[Offer], product: str, to: NamespacedName) -> bool:
     return any(o.product == product and to in {(r.namespace, r.platform) for r in o.to} for o in offers)
 
 
-def named(upstream: Upstream | Feed, namespace: str) -> Ref:
+def named(upstream: Upstream | UsedProduct, namespace: str) -> Ref:
     """The Installation that a consumer in a namespace means."""
     return Ref(upstream.namespace or namespace, upstream.installation)
 
@@ -187,7 +187,7 @@ def cycle(me: Ref, wanted: Ref, edges: Edges) -> tuple[Ref, ...] | None:
 
 
 def consumers(me: Ref, others: Iterable[Installation]) -> tuple[Ref, ...]:
-    """The Installations among these that a product of this one feeds."""
+    """The Installations among these that use a product of this one."""
     return tuple(sorted(Ref.of(i) for i in others if Ref.of(i) != me and me in fed_by(i)))
 
 

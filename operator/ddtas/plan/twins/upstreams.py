@@ -7,7 +7,7 @@ have to be waited for, that it may be gone, and that nobody may be fed by himsel
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ddtas.api.evidence import Feed, RevisionStatus
+from ddtas.api.evidence import RevisionStatus, UsedProduct
 from ddtas.api.platform import DataSource, MunicipalityPlatformSpec
 from ddtas.api.requirements import DataRequirement
 from ddtas.plan.matching.binding import Bound, bind
@@ -31,7 +31,7 @@ def answers(
     requirements: Sequence[DataRequirement],
     circumstances: Circumstances,
 ) -> Turns[list[Bound]]:
-    """Find a source for each requirement, and who feeds it, or would, or did.
+    """Find a source for each requirement, and whose product it is, or would be, or was.
 
     A product that would close a cycle is no choice; it is shown where nothing else fits, so that the cycle is named.
     """
@@ -117,7 +117,7 @@ def _judged(snapshot: Snapshot, answer: Bound) -> Bound:
 def _way_back(snapshot: Snapshot, name: str) -> tuple[Ref, ...] | None:
     """The cycle that a product would close; None where it closes none.
 
-    What feeds the revision that serves stands: whoever closed the cycle is refused.
+    What the revision that serves uses stands: whoever closed the cycle is refused.
     """
     status, me, upstream = snapshot.installation.status, snapshot.me, snapshot.products[name].upstream
     serving = status.evidence(status.serving_revision) if status.serving_revision else None
@@ -163,7 +163,9 @@ def _lost(snapshot: Snapshot, answer: Bound) -> Bound | None:
     return replace(answer, binding=shown, reason=Reason.UPSTREAM_GONE, message=text)
 
 
-def feeds(snapshot: Snapshot, bound: Iterable[BoundSource], known: RevisionStatus | None) -> tuple[Feed, ...]:
+def used_products(
+    snapshot: Snapshot, bound: Iterable[BoundSource], known: RevisionStatus | None
+) -> tuple[UsedProduct, ...]:
     """The products among the data sources of a revision; those that are gone as they were known."""
     before = {f.data_source: f for f in known.upstreams} if known is not None else {}
     found = []
