@@ -86,25 +86,38 @@ _OBJECTS = _described(
     "Objects by the reason of Ready; New where an object has no status yet.",
     ("kind", "reason"),
 )
+_INSTALLATIONS = _described(
+    "gauge",
+    "ddtas_installations",
+    "Installations by the stage that they are at: the first one that does not hold, Serving where all do.",
+    ("stage",),
+)
 
 
-class _Objects(Collector):
+class _Counted(Collector):
     """Counted at each scrape, so that no object that went away is left over."""
 
-    def __init__(self, count: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+    def __init__(self, description: Description, count: Callable[[], Mapping[tuple[str, ...], int]]) -> None:
+        self._description = description
         self._count = count
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One sample for each kind and reason."""
-        family = GaugeMetricFamily(_OBJECTS.name, _OBJECTS.meaning, labels=_OBJECTS.labels)
-        for (kind, reason), number in self._count().items():
-            family.add_metric([kind, reason], number)
+        """One sample for each combination of labels."""
+        about = self._description
+        family = GaugeMetricFamily(about.name, about.meaning, labels=about.labels)
+        for labels, number in self._count().items():
+            family.add_metric(labels, number)
         yield family
 
 
-def count_objects_by(count: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+def count_objects_by(count: Callable[[], Mapping[tuple[str, ...], int]]) -> None:
     """Publish how many objects there are, by kind and reason of Ready, as `count` says."""
-    REGISTRY.register(_Objects(count))
+    REGISTRY.register(_Counted(_OBJECTS, count))
+
+
+def count_installations_by(count: Callable[[], Mapping[tuple[str, ...], int]]) -> None:
+    """Publish how many Installations there are, by the stage that they are at, as `count` says."""
+    REGISTRY.register(_Counted(_INSTALLATIONS, count))
 
 
 def exposition() -> bytes:

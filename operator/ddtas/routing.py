@@ -11,6 +11,7 @@ from ddtas.cluster.rest.resources import APP_LISTING, INSTALLATION, PLATFORM, Re
 from ddtas.names import NamespacedName
 from ddtas.plan.capabilities.needs import Fact, needs
 from ddtas.plan.findings import Stage
+from ddtas.plan.status.conditions import stage_of
 from ddtas.probes.scheduler import SourceKey
 from ddtas.reconcile.context import ObjectKey
 
@@ -57,9 +58,13 @@ class Router:
         for owner in self._children.owners():  # it may be gone since, and what it left behind has to be said
             self.on_installation(owner)
 
-    def count(self) -> Counter[tuple[str, str]]:
+    def count_installations(self) -> Counter[tuple[str, ...]]:
+        """How many Installations there are, by the stage that they are at."""
+        return Counter((stage_of(known.status.conditions),) for known in self._world.installations.readable())
+
+    def count(self) -> Counter[tuple[str, ...]]:
         """How many objects there are, by kind and reason of Ready."""
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: Counter[tuple[str, ...]] = Counter()
         for kind, collection in self.collections.items():
             for known in collection.readable():
                 ready = next((c.reason for c in known.status.conditions if c.type == "Ready"), "New")

@@ -143,6 +143,7 @@ class Operator:
         """What metrics show when they are asked for."""
         metrics.QUEUE_LENGTH.set_function(lambda: len(self._queue))
         metrics.count_objects_by(self._router.count)
+        metrics.count_installations_by(self._router.count_installations)
         for resource in (APP_LISTING, PLATFORM, INSTALLATION, *CHILDREN):
             metrics.WATCH_UP.labels(resource.kind).set_function(partial(self._is_up, resource.kind))
 

@@ -149,7 +149,10 @@ def test_the_table_of_metrics_is_complete() -> None:
         if family.name.startswith("ddtas_"):
             found[family.name + ("_total" if family.type == "counter" else "")] = family.type
     # Registered by the running operator only.
-    assert {name: row[1] for name, row in table.items()} == found | {"ddtas_objects": "gauge"}
+    assert {name: row[1] for name, row in table.items()} == found | {
+        "ddtas_objects": "gauge",
+        "ddtas_installations": "gauge",
+    }
 
 
 def values(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -1,5 +1,6 @@
 """One Installation, once: observe, decide, apply, publish."""
 
+import logging
 from functools import partial
 
 from ddtas import metrics, names
@@ -28,6 +29,8 @@ from ddtas.reconcile.publish import Publisher
 from ddtas.reconcile.remote import RemoteWork
 from ddtas.reconcile.removal import Removals
 from ddtas.reconcile.rendering import Renderings
+
+log = logging.getLogger(__name__)
 
 # Objects of others are not watched: whether one that is in the way is gone must be read.
 _NAME_TAKEN_AGAIN_SECONDS = 15.0
@@ -84,6 +87,7 @@ class Installations:
         key = (installation.metadata.namespace, installation.metadata.name)
         for _ in range(_MOST_PASSES):
             snapshot, plan, shown = await self._decide(installation, place)
+            log.debug("decided", extra={"object": "/".join(key), "stage": plan.stage.value})
             changes = ChangeSet()
             if not plan.suspended:
                 changes = await apply(self._context.client, place, snapshot, plan, self._context.seal)

@@ -36,6 +36,7 @@ class Decision:
         lead: how far the revision is that the spec asks for; None where it leads to none.
         kept: the revision that serves in its place; None where none does, or nothing is known of it.
         serving: the id of the revision that serves; None where none does.
+        ended: when the runs of the target ended, well or badly; None while they go on.
         monitoring: the newest monitoring Job of the revision that serves.
     """
 
@@ -44,6 +45,7 @@ class Decision:
     lead: Progress | None
     kept: Progress | None = None
     serving: str | None = None
+    ended: datetime | None = None
     monitoring: Child | None = None
 
     @property
@@ -161,7 +163,7 @@ def _recalibration(decision: Decision) -> RecalibrationStatus | None:
     old, now = situation.snapshot.installation.status.recalibration, situation.snapshot.now
     if lead is None:
         return old.model_copy(update={"next": None}) if old is not None else None
-    since, in_force = recalibration.ended(lead.status), lead.view.revision.inputs.round
+    since, in_force = decision.ended, lead.view.revision.inputs.round
     timed = None
     if since is not None:
         timed = recalibration.due(target.policy, situation.owner.uid, since, in_force, now)

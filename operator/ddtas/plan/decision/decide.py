@@ -39,8 +39,9 @@ def decide(snapshot: Snapshot) -> Turns[Plan]:
     serving = lead.id if lead is not None and _serves(lead) else situation.past.serving
     yield
     kept = _kept(situation, serving) if serving is not None and (lead is None or serving != lead.id) else None
+    ended = recalibration.ended(lead.status) if lead is not None else None
     yield
-    return compose(_monitored(Decision(situation, target, lead, kept, serving)))
+    return compose(_monitored(Decision(situation, target, lead, kept, serving, ended)))
 
 
 def _serves(lead: Progress) -> bool:
@@ -68,12 +69,11 @@ def _kept(situation: Situation, serving: str) -> Progress | None:
 
 def _monitored(decision: Decision) -> Decision:
     """With the monitoring of the revision that serves, where its objects can be made."""
-    active, lead = decision.active, decision.lead
+    active = decision.active
     if active is None or not active.view.complete:
         return decision
-    start = lead is not None and recalibration.ended(lead.status) is not None
-    monitored = monitor(active.view, active.status, start)
+    monitored = monitor(active.view, active.status, start=decision.ended is not None)
     after = active.after(monitored.step)
-    if active is lead:
+    if active is decision.lead:
         return replace(decision, lead=after, monitoring=monitored.newest)
     return replace(decision, kept=after, monitoring=monitored.newest)

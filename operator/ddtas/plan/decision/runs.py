@@ -11,13 +11,15 @@ from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet, true
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs import evidence, monitoring, recalibration
-from ddtas.plan.runs.evidence import CALIBRATE, MONITOR
+from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 from ddtas.schema.types import Window
 
 # How long a finished Job may be without its pod's last event, before the result counts as lost.
 _LOST_AFTER = timedelta(seconds=60)
-_LOOK_AGAIN = timedelta(seconds=15)
+_READ_AGAIN = timedelta(seconds=15)
+# What a run is called, and the reason while it goes on.
+_WORDS = {CALIBRATE: ("calibration", Reason.CALIBRATING), VALIDATE: ("validation", Reason.VALIDATING)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Assessment:
 
     Attributes:
         evidence: None while it is under way.
-        until: when its result is looked for again, where its Job has ended without one.
+        until: when its result is read again, where its Job has ended without one.
     """
 
     evidence: Evidence | None
@@ -61,18 +63,38 @@ def assess(
     lost = finished is not None and not pods and abs(now - finished) > _LOST_AFTER
     result = evidence.assess(known, job, pods, run, must_not_see, lost, view.hidden)
     waits = result is None and finished is not None
-    return Assessment(result, now + _LOOK_AGAIN if waits else None)
+    return Assessment(result, now + _READ_AGAIN if waits else None)
 
 
-def passed(found: Evidence | None) -> bool:
-    """Whether a run has passed."""
-    return found is not None and found.outcome is Outcome.PASSED
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A calibration or validation.
+
+    Attributes:
+        stage: that it is.
+        phase: in the names and labels of its objects.
+        declared: by the listing.
+        must_not_see: periods that it must not use.
+    """
+
+    stage: Stage
+    phase: str
+    declared: Task
+    must_not_see: Sequence[Window]
 
 
-def finding(stage: Stage, view: RevisionView, phase: str, found: Evidence | None) -> Finding:
-    """What is said of a run."""
-    word = "calibration" if phase == CALIBRATE else "validation"
-    job, child = view.renderer.name(phase), view.job(phase)
+def assess_run(view: RevisionView, run: Run, known: Evidence | None) -> tuple[Assessment, Finding]:
+    """What a calibration or validation showed, and what is said of it."""
+    job, pods = view.job(run.phase), view.pods(phase=run.phase)
+    assessment = assess(view, job, known, pods, run.declared, run.must_not_see)
+    return assessment, _finding(view, run, assessment.evidence, job, pods)
+
+
+def _finding(
+    view: RevisionView, run: Run, found: Evidence | None, child: Child | None, pods: list[PodFacts]
+) -> Finding:
+    stage, job = run.stage, view.renderer.name(run.phase)
+    word, working = _WORDS[run.phase]
     if found is not None:
         reason = Reason.named(found.reason)
         text = f"{word} of revision {view.id}: {found.message}"
@@ -81,12 +103,11 @@ def finding(stage: Stage, view: RevisionView, phase: str, found: Evidence | None
         if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
             text += f"; see `kubectl logs job/{job}`"
         return not_yet(stage, reason, text)
-    waiting = [p for p in view.pods(phase=phase) if p.unschedulable]
+    waiting = [p for p in pods if p.unschedulable]
     detail = f"no node has room for it: {waiting[0].unschedulable}" if waiting else "is running"
     if child is not None and isinstance(child.facts, JobFacts) and child.facts.trouble:
         detail = f"{child.facts.trouble}, so nobody knows whether it has ended; see `kubectl get job/{job} -o yaml`"
-    reason = Reason.CALIBRATING if phase == CALIBRATE else Reason.VALIDATING
-    return not_yet(stage, reason, f"Job {job} {detail}")
+    return not_yet(stage, working, f"Job {job} {detail}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,32 +63,31 @@ def _not_provisioned(view: RevisionView) -> Finding | None:
 def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
     """Fit the model to the city's data: a Job, and what it showed."""
     inputs = view.revision.inputs
-    run, must_not_see = inputs.version.calibration, (inputs.windows.validation,)
-    pods = view.pods(phase=CALIBRATE)
-    found = runs.assess(view, view.job(CALIBRATE), status.calibration, pods, run, must_not_see)
+    run = runs.Run(Stage.CALIBRATED, CALIBRATE, inputs.version.calibration, (inputs.windows.validation,))
+    found, finding = runs.assess_run(view, run, status.calibration)
     final = evidence.is_final(found.evidence)
     return Step(
         status.model_copy(update={"calibration": found.evidence}),
-        (runs.finding(Stage.CALIBRATED, view, CALIBRATE, found.evidence),),
-        desired=() if final else (view.renderer.job(CALIBRATE, run),),
+        (finding,),
+        desired=() if final else (view.renderer.job(CALIBRATE, run.declared),),
         until=(found.until,) if found.until is not None else (),
-        passes=runs.passed(found.evidence),
+        passes=finding.holds,
     )
 
 
 def validate(view: RevisionView, status: RevisionStatus) -> Step:
     """Judge the calibrated model on other data: a Job, and what it showed."""
-    run, calibration = view.revision.inputs.version.validation, status.calibration
+    calibration, renderer = status.calibration, view.renderer
     assert calibration is not None  # noqa: S101 - the stage before has passed
-    pods = view.pods(phase=VALIDATE)
-    found = runs.assess(view, view.job(VALIDATE), status.validation, pods, run, calibration.windows)
-    final, renderer = evidence.is_final(found.evidence), view.renderer
+    run = runs.Run(Stage.VALIDATED, VALIDATE, view.revision.inputs.version.validation, calibration.windows)
+    found, finding = runs.assess_run(view, run, status.validation)
+    final = evidence.is_final(found.evidence)
     return Step(
         status.model_copy(update={"validation": found.evidence}),
-        (runs.finding(Stage.VALIDATED, view, VALIDATE, found.evidence),),
-        desired=() if final else (renderer.calibrated(calibration), renderer.job(VALIDATE, run)),
+        (finding,),
+        desired=() if final else (renderer.calibrated(calibration), renderer.job(VALIDATE, run.declared)),
         until=(found.until,) if found.until is not None else (),
-        passes=runs.passed(found.evidence),
+        passes=finding.holds,
     )
 
 

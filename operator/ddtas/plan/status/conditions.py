@@ -46,6 +46,12 @@ def conditions(
     return tuple(result)
 
 
+def stage_of(known: Iterable[Condition]) -> Stage:
+    """The stage that an Installation is at, by its conditions: the first that does not hold, or Serving."""
+    holding = {c.type for c in known if c.status == "True"}
+    return next((stage for stage in Stage if stage not in holding), Stage.SERVING)
+
+
 def kstatus(main: Finding) -> tuple[Finding, ...]:
     """Ready, Reconciling and Stalled (kstatus) from the finding that matters most."""
     course = main.reason.course
