@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from ddtas.backoff import backoff
 from ddtas.errors import ClusterError, DdtasError, trail
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ class WorkQueue(Generic[K]):
             again_after = await self._work(key)
         except Exception as error:  # the one place where any fault of one object is kept from the others
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            pause = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(failures - 1, 30))
+            pause = backoff(failures, FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS)
             asked = min(MAX_BACKOFF_SECONDS, error.retry_after if isinstance(error, ClusterError) else 0.0)
             # An error that was raised on purpose says all there is to say. Any other one is a bug to be found; its text
             # may be anything, a secret too.

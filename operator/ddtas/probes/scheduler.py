@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from ddtas.backoff import backoff
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataKind
 from ddtas.data.probing import Probe, ProbeSession
@@ -328,6 +329,5 @@ class ProbeScheduler:
     def _until_next(self, watch: _Watch) -> float:
         pause = self._interval
         if watch.failures:
-            # The exponent is bounded: a source may fail for years, a float may not grow as long.
-            pause = min(pause, FIRST_BACKOFF_SECONDS * 2.0 ** min(watch.failures - 1, 30))
+            pause = backoff(watch.failures, FIRST_BACKOFF_SECONDS, self._interval)
         return pause * (1 + JITTER * (2 * self._random() - 1))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ddtas import metrics
+from ddtas.backoff import backoff
 from ddtas.cluster.rest import answers
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import ResourceType
@@ -135,7 +136,7 @@ class Informer:
 
     def _pause(self, trouble: ClusterError | None) -> float:
         """Seconds until the next attempt."""
-        pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures - 1, 10))
+        pause = backoff(self._failures, _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
         asked = min(trouble.retry_after, _MAX_PAUSE_SECONDS) if trouble is not None else 0.0
         return max(asked, pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ddtas import names
 from ddtas.api.capabilities import MeasuredCapabilities
+from ddtas.backoff import backoff
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.informer import Informer
 from ddtas.cluster.place import Place
@@ -142,7 +143,7 @@ class Connection:
                     failures, pause = 0, self._polling.every_seconds
                 except Exception as error:  # whatever a city's cluster answers, it is that city's trouble
                     failures += 1
-                    pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** max(0, failures - _FAILURES))
+                    pause = backoff(failures - _FAILURES + 1, _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
                     await self._failed(error, failures)
                 if (self.place, self.observation, self.capabilities()) != before:
                     hooks.on_change(self._key)

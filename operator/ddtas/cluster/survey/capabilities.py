@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ddtas.api.capabilities import MeasuredCapabilities
+from ddtas.backoff import backoff
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, Garbled, NotFound, TooLarge
@@ -221,7 +222,7 @@ class Surveyor:
             failures = 0 if found.complete else failures + 1
             if not found.covers(*self._wanted()):
                 self._wake.set()  # it changed meanwhile
-            pause = self._every if not failures else min(self._every, _FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1))
+            pause = backoff(failures, _FIRST_PAUSE_SECONDS, self._every) if failures else self._every
             try:
                 async with asyncio.timeout(pause if facts and namespaces else None):
                     await self._wake.wait()
