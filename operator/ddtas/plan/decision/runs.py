@@ -67,7 +67,7 @@ def assess(
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunStage:
     """A calibration or validation.
 
     Attributes:
@@ -83,7 +83,7 @@ class Run:
     must_not_see: Sequence[Window]
 
 
-def assess_run(view: RevisionView, run: Run, known: Evidence | None) -> tuple[Assessment, Finding]:
+def assess_run(view: RevisionView, run: RunStage, known: Evidence | None) -> tuple[Assessment, Finding]:
     """What a calibration or validation showed, and what is said of it."""
     job, pods = view.job(run.phase), view.pods(phase=run.phase)
     assessment = assess(view, job, known, pods, run.declared, run.must_not_see)
@@ -91,7 +91,7 @@ def assess_run(view: RevisionView, run: Run, known: Evidence | None) -> tuple[As
 
 
 def _finding(
-    view: RevisionView, run: Run, found: Evidence | None, child: Child | None, pods: list[PodFacts]
+    view: RevisionView, run: RunStage, found: Evidence | None, child: Child | None, pods: list[PodFacts]
 ) -> Finding:
     stage, job = run.stage, view.renderer.name(run.phase)
     word, working = _WORDS[run.phase]

@@ -63,7 +63,7 @@ def _not_provisioned(view: RevisionView) -> Finding | None:
 def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
     """Fit the model to the city's data: a Job, and what it showed."""
     inputs = view.revision.inputs
-    run = runs.Run(Stage.CALIBRATED, CALIBRATE, inputs.version.calibration, (inputs.windows.validation,))
+    run = runs.RunStage(Stage.CALIBRATED, CALIBRATE, inputs.version.calibration, (inputs.windows.validation,))
     found, finding = runs.assess_run(view, run, status.calibration)
     final = evidence.is_final(found.evidence)
     return Step(
@@ -79,7 +79,7 @@ def validate(view: RevisionView, status: RevisionStatus) -> Step:
     """Judge the calibrated model on other data: a Job, and what it showed."""
     calibration, renderer = status.calibration, view.renderer
     assert calibration is not None  # noqa: S101 - the stage before has passed
-    run = runs.Run(Stage.VALIDATED, VALIDATE, view.revision.inputs.version.validation, calibration.windows)
+    run = runs.RunStage(Stage.VALIDATED, VALIDATE, view.revision.inputs.version.validation, calibration.windows)
     found, finding = runs.assess_run(view, run, status.validation)
     final = evidence.is_final(found.evidence)
     return Step(
