@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from ddtas_dev import bench, binaries, checks, cluster, images, paths, testing
+from ddtas_dev import bench, binaries, checks, cluster, images, mutate, paths, testing
 from ddtas_dev.console import DevError, say
 from ddtas_dev.demo import demo
 from ddtas_dev.shell import succeeds
@@ -86,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     demonstration.set_defaults(run=demo)
     benchmark = command("bench", "measure; what follows -- is for the benchmark", _bench)
     benchmark.add_argument("benchmark", choices=bench.BENCHMARKS)
+    mutants = command("mutate", "put small faults into modules, and show which of them no test notices", _mutate)
+    mutants.add_argument("targets", nargs="+", metavar="PATH", help="in operator/ddtas, such as plan/runs")
     command("clean", "stop the clusters and remove all caches", _clean)
     return parser
 
@@ -147,6 +149,10 @@ def _test(args: argparse.Namespace) -> int:
 
 def _bench(args: argparse.Namespace) -> int:
     return bench.bench(args.benchmark, args.pytest_arguments)
+
+
+def _mutate(args: argparse.Namespace) -> int:
+    return mutate.mutate(args.targets, args.pytest_arguments)
 
 
 def _clean(args: argparse.Namespace) -> int:
