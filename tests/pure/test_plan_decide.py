@@ -21,7 +21,7 @@ from ddtas.errors import TemplateError
 from ddtas.plan.children.pod_security import restricted_violations
 from ddtas.plan.decision.plan import Plan
 from ddtas.plan.reasons import Reason
-from ddtas.plan.snapshot import PodFacts, SourceObservation
+from ddtas.plan.snapshot import JobFacts, PodFacts, SourceObservation
 from ddtas.plan.status.changes import Fault
 from ddtas.settings import StorePolicy
 
@@ -1198,3 +1198,18 @@ def test_an_app_cannot_point_its_pods_elsewhere_than_to_their_bindings() -> None
         "DDTAS_CONFIG": "/etc/ddtas",
         "A": "1",
     }
+
+
+@pytest.mark.parametrize("phase", ["calibrate", "validate"])
+@pytest.mark.parametrize(("seconds", "lost"), [(58, False), (62, True)])
+def test_the_pod_of_a_finished_job_has_a_minute_to_say_how_it_ended(phase: str, seconds: int, lost: bool) -> None:
+    """A pod's last event may come later than its Job's; and a Job whose pod is gone must not wait for ever."""
+    city = City()
+    (city.calibrated if phase == "validate" else city.settle)()
+    job = city.job(phase)
+    city.children[job.key] = replace(job, facts=JobFacts("Complete", finished_at=city.now))
+    city.tick(seconds - 1)  # one more passes in the pass itself
+    plan = city.reconcile()
+    condition = city.condition({"calibrate": "Calibrated", "validate": "Validated"}[phase])
+    assert (condition["reason"] == "ResultMissing") is lost, condition
+    assert (plan.requeue_after is None) is lost

@@ -23,6 +23,7 @@ BOTH = OFTEN | DAILY_AGE
 
 
 def test_what_is_ahead_was_written_by_a_clock_that_was() -> None:
+    assert timedelta(minutes=5) == clock.SKEW
     assert not clock.ahead(NOW + clock.SKEW, NOW)
     assert clock.ahead(NOW + clock.SKEW + timedelta(seconds=1), NOW)
     assert clock.elapsed(NOW, NOW + PAUSE, PAUSE)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -25,8 +26,9 @@ from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.plan.findings import STAGES, UP_TO_DATE, Finding
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import PodFacts, SourceObservation
-from ddtas.plan.status.changes import Fault
+from ddtas.plan.status.changes import ChangeSet, Fault
 from ddtas.plan.status.conditions import Status, conditions, refused_status
+from ddtas.plan.status.installation import installation_status
 from ddtas.plan.status.listing import listing_status
 from ddtas.plan.status.platform import platform_status
 from ddtas.settings import StorePolicy
@@ -405,3 +407,18 @@ def test_a_status_of_another_operator_with_a_reason_of_its_own_is_no_crash() -> 
         condition["reason"] = "FromTheFuture"
     assert Installation.parse(city.installation).status.conditions
     assert city.settle().finding("Serving").reason is Reason.KEEPS_SERVING
+
+
+def test_what_may_not_have_been_made_is_not_in_the_inventory() -> None:
+    """After an apply that stopped, of what was to be made nobody knows whether it was; what was there still is."""
+    city = City()
+    plan = city.settle()
+    snapshot = city.snapshot()
+    made, *others = sorted(desired.key for desired in plan.desired)
+    there = {key: child for key, child in snapshot.children.items() if key != made}
+    snapshot = replace(snapshot, children=there)
+    stopped = (Fault(Reason.APPLY_FAILED, "no answer"),)
+    for faults, expected in (((), {made, *others}), (stopped, {*others})):
+        changes = ChangeSet((made,), faults=faults)
+        found = {(item.kind, item.name) for item in installation_status(snapshot, plan, changes, None).inventory}
+        assert found == expected

@@ -354,7 +354,7 @@ NO_EFFECT: dict[str, tuple[str, str]] = {
     "no version at all": ("yes", "; the approved 'yes' is not listed"),
     "very long": ("x" * 5000, f"; the approved '{'x' * 64}' is not listed"),
     "withdrawn": ("1.2.0", "version 1.1.0 is listed"),
-    "older": ("0.9.0", "version 1.1.0 is listed"),
+    "older, and not in the range": ("0.9.0", "version 1.1.0 is listed"),
     "what it has": ("1.0.0", "version 1.1.0 is listed"),
 }
 
@@ -371,6 +371,17 @@ def test_an_approval_of_what_cannot_be_had_changes_nothing_and_is_shown(named: s
     assert (plan.revision, held(plan)) == (before.revision, ALL_TRUE)
     assert up_to_date(city)[:2] == ("False", "ApprovalRequired")
     assert text in up_to_date(city)[2]
+
+
+@pytest.mark.parametrize("approve", APPROVALS.values(), ids=APPROVALS)
+def test_an_approval_of_an_older_version_takes_nobody_back(approve: Any) -> None:
+    """It may be had, and is in the range: but it was approved before another one came to serve."""
+    city = manual("1.1.0")
+    before = city.serving()
+    put(city, "1.0.0")
+    approve(city, "1.0.0")
+    plan = city.settle()
+    assert (plan.revision, plan.version, held(plan)) == (before.revision, "1.1.0", ALL_TRUE)
 
 
 def test_manual_does_not_follow_a_range_that_leaves_it_behind() -> None:
