@@ -23,7 +23,8 @@ def bench(name: str, arguments: Sequence[str]) -> int:
     """
     if name not in BENCHMARKS:
         raise DevError(f"there is no benchmark {name}; there are {', '.join(BENCHMARKS)}")
-    folders = [REPO / "operator", REPO / "tools", REPO / "tests", REPO / "tests" / "pure", REPO / "tests" / "cluster"]
+    tests = [REPO / "tests" / layer for layer in ("", "pure", "cluster", "e2e")]
+    folders = [REPO / "operator", REPO / "tools", *tests]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     command: list[str | Path] = [sys.executable, REPO / "tests" / "bench" / f"{name}.py", *arguments]
     if name == "matching":
