@@ -17,14 +17,14 @@ async def discreetly(probe: Probe, session: ProbeSession) -> SourceFacts:
     Raises:
         SourceError: of the probe, without credentials in its message; UnexpectedContent where the facts have one.
     """
-    told = Redactor()
+    redactor = Redactor()
     try:
         facts = await probe(session)
     except SourceError as error:
-        told.put("", "", _confided(session))
-        raise SourceError(error.reason, told.hide(error.message)) from None
-    told.put("", "", _confided(session))
-    if told.holds(facts.model_dump_json()):
+        redactor.put("", "", _sent(session))
+        raise SourceError(error.reason, redactor.hide(error.message)) from None
+    redactor.put("", "", _sent(session))
+    if redactor.holds(facts.model_dump_json()):
         raise session.error(
             SourceReason.UNEXPECTED_CONTENT,
             "gives back the credentials that it is asked with: tell its supplier, and replace them",
@@ -32,7 +32,7 @@ async def discreetly(probe: Probe, session: ProbeSession) -> SourceFacts:
     return facts
 
 
-def _confided(session: ProbeSession) -> list[str]:
+def _sent(session: ProbeSession) -> list[str]:
     """What the source was told, or may have been."""
     secret = session.target.secret or {}
-    return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *session.confided]
+    return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *session.tokens]

@@ -14,7 +14,7 @@ class ProbeSession(Session):
 
     _unknown: dict[str, str] = field(default_factory=dict)
 
-    def not_found(self, fact: str, reason: str) -> None:
+    def unknown(self, fact: str, reason: str) -> None:
         """Say why a fact (named as in SourceFacts, in camelCase) is unknown. The first reason stands."""
         self._unknown.setdefault(fact, printable(reason, 200))
 

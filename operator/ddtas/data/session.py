@@ -122,7 +122,7 @@ class Session:
         requests: sent so far.
         received: bytes of data received so far.
         latency_milliseconds: until the first byte of the first answer; None before.
-        confided: credentials that were got during the session, and sent on; those of the Secret are not among them.
+        tokens: access tokens that were got during the session, and sent on.
     """
 
     target: Target
@@ -131,7 +131,7 @@ class Session:
     requests: int = 0
     received: int = 0
     latency_milliseconds: int | None = None
-    confided: list[str] = field(default_factory=list, repr=False)
+    tokens: list[str] = field(default_factory=list, repr=False)
 
     def count_request(self) -> None:
         """One more request is about to be sent.

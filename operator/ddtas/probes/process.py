@@ -145,17 +145,17 @@ def prepare(kind: str) -> None:
 
 def answer(request: bytes) -> bytes:
     """Facts, or a reason and a message, as JSON; and what it cost."""
-    asked = _REQUESTS.validate_json(request)
-    session = ProbeSession(asked.target, asked.limits, asked.policy)
+    task = _REQUESTS.validate_json(request)
+    session = ProbeSession(task.target, task.limits, task.policy)
     facts, reason, message = None, SourceReason.REACHABLE, ""
     try:
         facts = asyncio.run(_probe(session))
     except SourceError as error:
         reason, message = SourceReason(error.reason), error.message
-    found = _Answer(
+    outcome = _Answer(
         reason=reason, message=message[:_MESSAGE], facts=facts, requests=session.requests, received=session.received
     )
-    return found.model_dump_json(by_alias=True).encode()
+    return outcome.model_dump_json(by_alias=True).encode()
 
 
 async def _probe(session: ProbeSession) -> SourceFacts:

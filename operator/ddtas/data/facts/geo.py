@@ -122,12 +122,12 @@ class Geometries:
 
     def add_type(self, kind: Any) -> bool:
         """Take the type of a geometry alone; False, and the box unknown, when it is none."""
-        known = isinstance(kind, str) and kind in _TYPES
-        if known:
+        is_type = isinstance(kind, str) and kind in _TYPES
+        if is_type:
             self.types.add(_TYPES[kind])
         else:
             self.broken = True
-        return known
+        return is_type
 
     def type(self) -> GeometryType | None:
         """The type of all geometries; the Multi type when some are single; None when they have no type in common."""

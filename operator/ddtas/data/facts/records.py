@@ -50,9 +50,9 @@ class Records:
     def axis(self) -> Axis | None:
         """The time axis: the first field that should hold days or moments and does, else the first that does."""
         promised = {f.name for f in self._contract.fields if f.type in _TIMES}
-        found = {name: field for name, field in self._fields.items() if field.type in _TIMES}
-        return next((f.axis for name, f in found.items() if name in promised), None) or next(
-            (f.axis for f in found.values()), None
+        times = {name: field for name, field in self._fields.items() if field.type in _TIMES}
+        return next((f.axis for name, f in times.items() if name in promised), None) or next(
+            (f.axis for f in times.values()), None
         )
 
     def axis_of(self, name: str) -> Axis | None:

@@ -90,15 +90,15 @@ class Table:
             raise self._malformed(f"the header has {len(names)} columns, where at most {MAX_COLUMNS} are allowed")
         seen: set[str] = set()
         for number, name in enumerate(names, 1):
-            shown = f"column {number} of the header, '{printable(name, _SHOWN_CHARACTERS)}',"
+            column = f"column {number} of the header, '{printable(name, _SHOWN_CHARACTERS)}',"
             if not _NAME.fullmatch(name):
                 hint = " (are the columns separated by commas?)" if ";" in name or "\t" in name else ""
                 raise self._malformed(
-                    f"{shown} is not a field name: 1 to 63 letters, digits, '_', '.' or '-', not starting with a "
+                    f"{column} is not a field name: 1 to 63 letters, digits, '_', '.' or '-', not starting with a "
                     f"digit{hint}"
                 )
             if name in seen:
-                raise self._malformed(f"{shown} has the name of an earlier column")
+                raise self._malformed(f"{column} has the name of an earlier column")
             seen.add(name)
 
     def _malformed(self, what: str) -> SourceError:

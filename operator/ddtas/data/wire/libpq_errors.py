@@ -92,8 +92,8 @@ def explain(session: Session, error: psycopg.Error) -> SourceError:
             SourceReason.UNREACHABLE,
             f"broke off (SQLSTATE class {state[:2]}): ask the data supplier for the server's log",
         )
-    shown = f"SQLSTATE {state}" if re.fullmatch("[0-9A-Z]{5}", state) else "no valid SQLSTATE"
-    return session.error(SourceReason.ERROR_REPORTED, f"reports an error ({shown}): ask the data supplier")
+    code = f"SQLSTATE {state}" if re.fullmatch("[0-9A-Z]{5}", state) else "no valid SQLSTATE"
+    return session.error(SourceReason.ERROR_REPORTED, f"reports an error ({code}): ask the data supplier")
 
 
 def _refused(session: Session, text: str) -> SourceError:

@@ -55,5 +55,5 @@ async def token(session: Session, connections: aiohttp.ClientSession, gate: Gate
     token = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
         raise refused
-    session.confided.append(token)
+    session.tokens.append(token)
     return {"Authorization": f"Bearer {token}"}

@@ -56,7 +56,7 @@ def endpoint(session: Session, ports: Mapping[str, int], parameters: frozenset[s
     try:
         parts = urlsplit(session.target.endpoint)
         query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), max_num_fields=8))
-        found = Endpoint(
+        checked = Endpoint(
             parts.scheme,
             parts.hostname or "",
             parts.port or ports[parts.scheme],
@@ -65,15 +65,15 @@ def endpoint(session: Session, ports: Mapping[str, int], parameters: frozenset[s
         )
     except (ValueError, KeyError):  # ValueError also from the port
         raise wrong from None
-    texts = (found.host, found.path, *query.values())
+    texts = (checked.host, checked.path, *query.values())
     if (
-        not found.host
+        not checked.host
         or parts.username is not None
         or not set(query) <= parameters
         or not all(map(str.isprintable, texts))
     ):
         raise wrong
-    return found
+    return checked
 
 
 @asynccontextmanager

@@ -34,5 +34,5 @@ async def facts(answer: answers.Answer, session: ProbeSession) -> SourceFacts:
     assert table is not None  # noqa: S101 - there is a header, or an error
     if not answer.complete:
         for fact in ("records", "sizeBytes", "last"):
-            session.not_found(fact, f"only the first {session.limits.max_bytes} bytes were read")
+            session.unknown(fact, f"only the first {session.limits.max_bytes} bytes were read")
     return table.facts(answer.received if answer.complete else None)

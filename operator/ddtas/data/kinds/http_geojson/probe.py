@@ -63,16 +63,16 @@ class _Summary:
             if not self._collection.begun:
                 raise unexpected(session, f"JSON without features in its first {session.limits.max_bytes} bytes")
             for fact in ("records", "first", "last", *(() if size_bytes is not None else ("sizeBytes",))):
-                session.not_found(fact, f"only the first {session.limits.max_bytes} bytes were read")
+                session.unknown(fact, f"only the first {session.limits.max_bytes} bytes were read")
         kind = geometries.type()
         if kind is None:
-            session.not_found(
+            session.unknown(
                 "geometryType",
                 "there are geometries of several types" if geometries.types else "no feature has a geometry",
             )
         if records.axis() is None:
             for fact in ("first", "last", "timeResolution"):
-                session.not_found(fact, "no property holds dates or timestamps")
+                session.unknown(fact, "no property holds dates or timestamps")
         crs = self._crs_name()
         return records.facts(complete=complete).model_copy(
             update={
@@ -87,42 +87,40 @@ class _Summary:
         """RFC 7946 has one CRS; GeoJSON 2008 names another in the member `crs`, where null means that it is unknown."""
         if self._collection.crs is ...:
             if self._geometries.box and self._geometries.extent(geo.CRS84) is None and not self._geometries.broken:
-                self._session.not_found(
-                    "crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them"
-                )
+                self._session.unknown("crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them")
                 return None
             return geo.CRS84
         match self._collection.crs:
             case {"type": "name", "properties": {"name": name}}:
-                found = geo.crs_name(name)
+                crs = geo.crs_name(name)
             case _:
-                found = None
-        if found is None:
-            self._session.not_found("crs", "the crs member names no coordinate reference system that is known")
-        return found
+                crs = None
+        if crs is None:
+            self._session.unknown("crs", "the crs member names no coordinate reference system that is known")
+        return crs
 
     def _extent(self, crs: str | None, *, complete: bool) -> Extent | None:
         session = self._session
         if crs is None:
-            session.not_found("extent", "the coordinate reference system is not known")
+            session.unknown("extent", "the coordinate reference system is not known")
             return None
         if complete and self._geometries.box is None and not self._geometries.broken:
-            session.not_found("extent", "no feature has a geometry")
+            session.unknown("extent", "no feature has a geometry")
             return None
         if complete:
-            found = self._geometries.extent(crs)
+            extent = self._geometries.extent(crs)
         else:
             # [west, south, east, north], or with heights [west, south, lowest, east, north, highest]
             box = self._collection.box
-            found = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box)
-        if found is None:
-            session.not_found(
+            extent = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box)
+        if extent is None:
+            session.unknown(
                 "extent",
                 "a geometry has no usable coordinates"
                 if complete
                 else f"only the first {session.limits.max_bytes} bytes were read, and there is no usable bbox in them",
             )
-        return found
+        return extent
 
 
 def _length(answer: answers.Answer) -> int | None:

@@ -65,30 +65,30 @@ def _described(data: bytes, session: ProbeSession) -> _Footer:
         raise malformed(session, "its footer cannot be read") from None
 
 
-def _facts(said: _Footer, size: int | None, session: ProbeSession) -> SourceFacts:
-    spatial = _geo(said.geo)
-    columns = [column for column in said.columns if column.name not in spatial.columns and NAME.fullmatch(column.name)][
-        :MAX_FIELDS
-    ]
+def _facts(footer: _Footer, size: int | None, session: ProbeSession) -> SourceFacts:
+    spatial = _geo(footer.geo)
+    columns = [
+        column for column in footer.columns if column.name not in spatial.columns and NAME.fullmatch(column.name)
+    ][:MAX_FIELDS]
     promised = {field.name: field.type for field in session.target.contract.fields}
-    told = all(column.empty is not None and column.empty <= said.rows for column in columns)
-    if not told:
-        session.not_found("sampled", "the statistics of the file do not tell the empty values of each column")
+    counted = all(column.empty is not None and column.empty <= footer.rows for column in columns)
+    if not counted:
+        session.unknown("sampled", "the statistics of the file do not tell the empty values of each column")
     first, last = _period(columns, promised, session)
-    session.not_found("timeResolution", "the footer of a Parquet file does not tell it")
+    session.unknown("timeResolution", "the footer of a Parquet file does not tell it")
     if size is None:
-        session.not_found("sizeBytes", "the server does not tell it")
+        session.unknown("sizeBytes", "the server does not tell it")
     return SourceFacts(
         fields=tuple(
             MeasuredField(
                 name=column.name,
                 type=column.type or promised.get(column.name, FieldType.STRING),
-                empty=column.empty or 0 if told else 0,
+                empty=column.empty or 0 if counted else 0,
             )
             for column in columns
         ),
-        records=said.rows,
-        sampled=said.rows if told else None,
+        records=footer.rows,
+        sampled=footer.rows if counted else None,
         first=first,
         last=last,
         size_bytes=size,
@@ -109,7 +109,7 @@ def _period(
     else:
         return times[0].first, times[0].last
     for fact in ("first", "last"):
-        session.not_found(fact, why)
+        session.unknown(fact, why)
     return None, None
 
 
@@ -124,20 +124,20 @@ class _Spatial:
         """Geometry type, CRS and extent, by their names in SourceFacts."""
         if self.primary is None:
             for fact in ("geometryType", "crs", "extent"):
-                session.not_found(fact, "the file has no GeoParquet metadata")
+                session.unknown(fact, "the file has no GeoParquet metadata")
             return {}
         crs, kind = self._crs(), self._type()
         if crs is None:
-            session.not_found("crs", "the GeoParquet metadata names no coordinate reference system that is known")
+            session.unknown("crs", "the GeoParquet metadata names no coordinate reference system that is known")
         if kind is None:
-            session.not_found("geometryType", "the GeoParquet metadata does not tell one type of geometry")
+            session.unknown("geometryType", "the GeoParquet metadata does not tell one type of geometry")
         box = self.primary.get("bbox")
         box = box if isinstance(box, list) else []
         # [xmin, ymin, xmax, ymax], or [xmin, ymin, zmin, xmax, ymax, zmax]; x is the easting or longitude always
         extent = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box) if crs else None
         if extent is None:
             why = "has no usable bbox" if crs else "names no known coordinate reference system for its bbox"
-            session.not_found("extent", f"the GeoParquet metadata {why}")
+            session.unknown("extent", f"the GeoParquet metadata {why}")
         return {"geometry_type": kind, "crs": (crs,) if crs else (), "extent": extent}
 
     def _crs(self) -> str | None:
@@ -152,11 +152,11 @@ class _Spatial:
 
     def _type(self) -> Any:
         assert self.primary is not None  # noqa: S101 - the caller checked
-        found = geo.Geometries()
+        geometries = geo.Geometries()
         kinds = self.primary.get("geometry_types")
         for kind in kinds if isinstance(kinds, list) else ():
-            found.add_type(kind.removesuffix(" Z") if isinstance(kind, str) else None)
-        return None if found.broken else found.type()
+            geometries.add_type(kind.removesuffix(" Z") if isinstance(kind, str) else None)
+        return None if geometries.broken else geometries.type()
 
 
 def _geo(text: str | None) -> _Spatial:

@@ -59,25 +59,25 @@ async def _tail(open_: Open, session: Session, wanted: int) -> _Tail:
 
 
 async def _part(answer: Answer, session: Session, wanted: int) -> _Tail:
-    told = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    size = int(told[3]) if told and told[3] != "*" else None
-    if told is None or (size is not None and int(told[2]) != size - 1):
+    sent = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    size = int(sent[3]) if sent and sent[3] != "*" else None
+    if sent is None or (size is not None and int(sent[2]) != size - 1):
         raise _unexpected(session, "another part of the file than its end")
     data = bytearray()
     while (chunk := await answer.read()) and len(data) <= wanted:
         data += chunk
     if not answer.complete or len(data) > wanted:
         raise _unexpected(session, "a longer part of the file than was asked for")
-    return _Tail(bytes(data), size, whole=int(told[1]) == 0)
+    return _Tail(bytes(data), size, whole=int(sent[1]) == 0)
 
 
 async def _all(answer: Answer, session: Session) -> _Tail:
     """The end of a file that comes as a whole, since the server knows no ranges."""
     most = session.limits.max_document_bytes
     length = answer.headers.get("Content-Length", "")
-    told = int(length) if re.fullmatch(r"[0-9]{1,15}", length) else 0
+    announced = int(length) if re.fullmatch(r"[0-9]{1,15}", length) else 0
     data = bytearray()
-    if told <= session.limits.max_bytes - session.received:
+    if announced <= session.limits.max_bytes - session.received:
         while chunk := await answer.read():
             data += chunk
             del data[:-most]

@@ -288,19 +288,19 @@ def _facts(session: ProbeSession, messages: list[_Message], seconds: float) -> S
         ("sizeBytes", "a stream has no size"),
         *((fact, "messages have no geometry that MQTT knows of") for fact in ("geometryType", "crs", "extent")),
     ):
-        session.not_found(fact, why)
+        session.unknown(fact, why)
     records = Records(session.target.contract)
-    found = list(_records(messages))
-    for _, record in found:
+    received = list(_records(messages))
+    for _, record in received:
         records.add(record)
     silence = f"no message within {seconds:g} seconds: there was none, or this user may not read the topic"
-    if not found:
-        session.not_found("fields", "no message was a JSON object" if messages else silence)
-    last, step = _period(session, messages, found, records)
+    if not received:
+        session.unknown("fields", "no message was a JSON object" if messages else silence)
+    last, step = _period(session, messages, received, records)
     if last is None:
-        session.not_found("last", "no message had a time in it, or came live" if messages else silence)
+        session.unknown("last", "no message had a time in it, or came live" if messages else silence)
     if step is None:
-        session.not_found(
+        session.unknown(
             "timeResolution", f"no two messages of one topic within {seconds:g} seconds" if messages else silence
         )
     return session.facts(SourceFacts(fields=records.fields(), sampled=records.count, last=last, time_resolution=step))
@@ -321,7 +321,7 @@ def _records(messages: list[_Message]) -> Iterator[tuple[_Message, dict[str, Any
 
 
 def _period(
-    session: ProbeSession, messages: list[_Message], found: list[tuple[_Message, dict[str, Any]]], records: Records
+    session: ProbeSession, messages: list[_Message], received: list[tuple[_Message, dict[str, Any]]], records: Records
 ) -> tuple[str | None, str | None]:
     """The newest moment, and the step within a topic.
 
@@ -332,7 +332,7 @@ def _period(
     times = sorted((field for field in records.fields() if field.type in _TIMES), key=lambda f: f.name not in promised)
     if times:
         read = day if times[0].type is FieldType.DATE else timestamp
-        moments = [(message.topic, read(str(record.get(times[0].name)))) for message, record in found]
+        moments = [(message.topic, read(str(record.get(times[0].name)))) for message, record in received]
     else:
         moments = [(message.topic, message.arrived) for message in messages if not message.retained]
     axes: dict[str, Axis] = {}

@@ -31,9 +31,9 @@ def _facts(session: ProbeSession, page: Page) -> SourceFacts:
     count, seen = page.count, len(page.entities)
     complete = count == seen
     if count is None:
-        session.not_found("records", "the broker does not tell NGSILD-Results-Count")
+        session.unknown("records", "the broker does not tell NGSILD-Results-Count")
     elif count < seen:
-        session.not_found("records", "the broker counts fewer entities than it gives")
+        session.unknown("records", "the broker counts fewer entities than it gives")
         count = None
     part = f"{seen} of {count if count is not None else 'an unknown number of'} entities were read"
     facts = records.facts(complete=complete, units=units.common).model_copy(
@@ -46,8 +46,8 @@ def _facts(session: ProbeSession, page: Page) -> SourceFacts:
             "extent": places.extent(geo.CRS84) if complete else None,
         }
     )
-    session.not_found("timeResolution", "a broker gives the newest value of an attribute alone")
-    session.not_found("sizeBytes", "a broker does not tell how much data it has")
+    session.unknown("timeResolution", "a broker gives the newest value of an attribute alone")
+    session.unknown("sizeBytes", "a broker does not tell how much data it has")
     no_place = "no location" if not places.types else None
     for fact, value, why in (
         ("geometryType", facts.geometry_type, no_place or "the geometries have no type in common"),
@@ -57,7 +57,7 @@ def _facts(session: ProbeSession, page: Page) -> SourceFacts:
         ("last", facts.last, part if not complete else "no attribute has a date or time"),
     ):
         if not value and why:
-            session.not_found(fact, why)
+            session.unknown(fact, why)
     return facts
 
 

@@ -113,12 +113,12 @@ class Broker:
         """There is no entity: a broker knows a type by its entities alone, unless it says otherwise (clause 6.25)."""
         wanted = self._session.target.physical_name or ""
         try:
-            found = (await self._client.json("types")).value
+            answer = (await self._client.json("types")).value
         except SourceError as error:
             if error.reason in (SourceReason.TOO_SLOW, SourceReason.TOO_MANY_REQUESTS):
                 raise
-            found = None
-        names = found.get("typeList") if isinstance(found, dict) else None
+            answer = None
+        names = answer.get("typeList") if isinstance(answer, dict) else None
         # JSON-LD writes a list of one as the one.
         types = [name for name in (names if isinstance(names, list) else [names]) if isinstance(name, str)]
         if _expanded(wanted) in map(_expanded, types):

@@ -88,28 +88,28 @@ async def _crs(client: http.Client, collection: Mapping[str, Any], sample: "_Sam
 def _facts(
     session: ProbeSession, collection: Mapping[str, Any], sample: _Sample, schema: Schema, names: tuple[str, ...]
 ) -> SourceFacts:
-    found = sample.records.facts(complete=sample.complete, units=schema.units)
-    first, last = found.first, found.last
+    measured = sample.records.facts(complete=sample.complete, units=schema.units)
+    first, last = measured.first, measured.last
     if first is None:
         first, last = _period(session, collection)
-    if found.time_resolution is None:
-        session.not_found("timeResolution", "the items that were read have no step in time that most have")
-    records = sample.matched if sample.matched is not None else found.records
+    if measured.time_resolution is None:
+        session.unknown("timeResolution", "the items that were read have no step in time that most have")
+    records = sample.matched if sample.matched is not None else measured.records
     if records is None:
-        session.not_found("records", "the server does not tell numberMatched")
+        session.unknown("records", "the server does not tell numberMatched")
     geometry_type = sample.geometries.type() or (None if sample.geometries.types else schema.geometry)
     if geometry_type is None:
-        session.not_found(
+        session.unknown(
             "geometryType",
             "the geometries are of several types"
             if sample.geometries.types
             else "no geometry that can be read was found",
         )
-    fields = _fields(found.fields, sample.records.count, schema)
+    fields = _fields(measured.fields, sample.records.count, schema)
     if not fields:
-        session.not_found("fields", "there are no items to see, and no schema that can be read")
-    session.not_found("sizeBytes", "OGC API - Features does not tell it")
-    return found.model_copy(
+        session.unknown("fields", "there are no items to see, and no schema that can be read")
+    session.unknown("sizeBytes", "OGC API - Features does not tell it")
+    return measured.model_copy(
         update={
             "fields": fields,
             "geometry_type": geometry_type,
@@ -122,11 +122,11 @@ def _facts(
     )
 
 
-def _fields(found: Iterable[MeasuredField], sampled: int, schema: Schema) -> tuple[MeasuredField, ...]:
+def _fields(measured: Iterable[MeasuredField], sampled: int, schema: Schema) -> tuple[MeasuredField, ...]:
     """The fields that were seen, then those that the schema has besides; without any value, the type of the schema."""
     fields = {
         one.name: one.model_copy(update={"type": schema.types.get(one.name, one.type)}) if one.empty == sampled else one
-        for one in found
+        for one in measured
     }
     for name, kind in schema.types.items():
         if name not in fields:
@@ -142,10 +142,10 @@ def _extent(session: ProbeSession, collection: Mapping[str, Any], sample: _Sampl
     spatial = as_object(as_object(collection.get("extent")).get("spatial"))
     boxes = as_array(spatial.get("bbox"))
     if not boxes:  # the first one is the whole
-        found = _extent_of_all(sample) if sample.complete else None
-        if found is None:
-            session.not_found("extent", "the collection does not tell it")
-        return found
+        extent = _extent_of_all(sample) if sample.complete else None
+        if extent is None:
+            session.unknown("extent", "the collection does not tell it")
+        return extent
     box = as_array(boxes[0])
     plane = [box[0], box[1], box[3], box[4]] if len(box) == 6 else box  # without heights
     crs = geo.crs_name(spatial.get("crs", geo.CRS84))
@@ -153,10 +153,10 @@ def _extent(session: ProbeSession, collection: Mapping[str, Any], sample: _Sampl
     swapped = geo.northing_first(crs) if crs else None
     if swapped and len(plane) == 4:
         plane = [plane[1], plane[0], plane[3], plane[2]]
-    found = geo.extent(crs, plane) if crs and swapped is not None else None
-    if found is None:
-        session.not_found("extent", "the collection's bbox is no rectangle in a CRS that can be read")
-    return found
+    extent = geo.extent(crs, plane) if crs and swapped is not None else None
+    if extent is None:
+        session.unknown("extent", "the collection's bbox is no rectangle in a CRS that can be read")
+    return extent
 
 
 def _extent_of_all(sample: _Sample) -> Extent | None:
@@ -169,13 +169,13 @@ def _period(session: ProbeSession, collection: Mapping[str, Any]) -> tuple[str |
     temporal = as_object(as_object(collection.get("extent")).get("temporal"))
     intervals = as_array(temporal.get("interval"))
     ends = as_array(intervals[0]) if intervals else []  # the first one is the whole
-    found = [iso(day(end) or timestamp(end)) if isinstance(end, str) else None for end in ends]
-    first, last = found if len(found) == 2 else (None, None)
+    moments = [iso(day(end) or timestamp(end)) if isinstance(end, str) else None for end in ends]
+    first, last = moments if len(moments) == 2 else (None, None)
     if first and last and first[:10] > last[:10]:
         first = last = None
     for fact, end in (("first", first), ("last", last)):
         if end is None:
-            session.not_found(fact, "the collection's temporal extent does not tell it")
+            session.unknown(fact, "the collection's temporal extent does not tell it")
     return first, last
 
 

@@ -151,8 +151,8 @@ class Collection:
             )
         except SourceError:  # a list of thousands, say; it is only for the message
             listed = {}
-        found = [as_object(one).get("id") for one in as_array(listed.get("collections"))]
-        names = [printable(name, _SHOWN_CHARACTERS) for name in found if isinstance(name, str)]
+        ids = [as_object(one).get("id") for one in as_array(listed.get("collections"))]
+        names = [printable(name, _SHOWN_CHARACTERS) for name in ids if isinstance(name, str)]
         there = (
             f"; there are {', '.join(names[:_SHOWN])}{' and others' if len(names) > _SHOWN else ''}" if names else ""
         )
@@ -163,8 +163,8 @@ class Collection:
 def _matched(body: Mapping[str, Any], seen: int) -> int | None:
     """The number of items in the collection; None where the server does not tell it, and where it cannot be right."""
     number = body.get("numberMatched")
-    told = isinstance(number, int) and not isinstance(number, bool) and seen <= number <= _MAX_COUNT
-    return number if told else None
+    usable = isinstance(number, int) and not isinstance(number, bool) and seen <= number <= _MAX_COUNT
+    return number if usable else None
 
 
 def _no_features(session: Session, body: Mapping[str, Any], what: str) -> SourceError:

@@ -50,8 +50,8 @@ class Column(Checked):
         """Its type as contracts have it."""
         if self.type == "numeric" and self.core and self.typmod >= 4 and (self.typmod - 4) & 0x7FF == 0:
             return FieldType.INTEGER  # numeric(10): the scale is in the low 11 bits
-        known = _TYPES.get(self.type) if self.core else None
-        return known or _CATEGORIES.get(self.category, FieldType.STRING)
+        by_name = _TYPES.get(self.type) if self.core else None
+        return by_name or _CATEGORIES.get(self.category, FieldType.STRING)
 
 
 class Storage(Checked):
@@ -191,9 +191,9 @@ async def relation(
 
 
 def _no_table(session: Session, name: str, others: tuple[str, ...]) -> SourceError:
-    shown = ", ".join(printable(other, 60) for other in others[:5])
+    readable = ", ".join(printable(other, 60) for other in others[:5])
     return session.error(
         SourceReason.ENTITY_NOT_FOUND,
         f"has no table or view '{printable(name, 80)}' for this user: correct physicalName"
-        + (f" (it may read {shown})" if shown else ""),
+        + (f" (it may read {readable})" if readable else ""),
     )

@@ -153,8 +153,8 @@ class _Sampling:
     def _time_column(self) -> Column | None:
         """The first column that should hold days or moments and does; else the first with an index; else the first."""
         promised = {field.name for field in self._session.target.contract.fields if field.type in _TIMES}
-        found = [column for column in self._columns if column.field_type in _TIMES]
-        return min(found, key=lambda c: (c.name not in promised, not c.indexed), default=None)
+        times = [column for column in self._columns if column.field_type in _TIMES]
+        return min(times, key=lambda c: (c.name not in promised, not c.indexed), default=None)
 
     def _moments(self, column: sql.Composed, own: sql.Identifier) -> sql.Composed:
         """The oldest, the newest, and the newest 1,000; of a table without a fit index those of its first rows."""
@@ -214,8 +214,8 @@ class _Sampling:
         typmod = self._shape.typmod if self._shape else -1
         return ((typmod & 0x0FFFFF00) >> 8 or None) if typmod >= 0 else None
 
-    def _spatial_facts(self, found: _Shape | None) -> tuple[GeometryType | None, str | None]:
-        if self._shape is None or found is None:
+    def _spatial_facts(self, measured: _Shape | None) -> tuple[GeometryType | None, str | None]:
+        if self._shape is None or measured is None:
             why = "it has no column of PostGIS" if self._shape is None else "the user may not use the schema of PostGIS"
             self._unknown(why, "geometryType", "crs", "extent")
             return None, None
@@ -223,11 +223,11 @@ class _Sampling:
         shape = _SHAPES.get((self._shape.typmod & 0xFC) >> 2) if self._shape.typmod >= 0 else None
         if shape is None:
             kinds = geo.Geometries()
-            kinds.types = {_SHAPE_NAMES[name] for name in found.types or () if name in _SHAPE_NAMES}
-            shape = kinds.type() if all(name in _SHAPE_NAMES for name in found.types or ()) else None
+            kinds.types = {_SHAPE_NAMES[name] for name in measured.types or () if name in _SHAPE_NAMES}
+            shape = kinds.type() if all(name in _SHAPE_NAMES for name in measured.types or ()) else None
         if shape is None:
             self._unknown("the geometries are of several types, or of none that is known", "geometryType")
-        crs = geo.crs_name(found.crs) if found.srids[0] == found.srids[1] else None
+        crs = geo.crs_name(measured.crs) if measured.srids[0] == measured.srids[1] else None
         if crs is None:
             self._unknown(
                 "the geometries have no SRID, or several, or one that spatial_ref_sys gives no name of EPSG or OGC",
@@ -251,8 +251,8 @@ class _Sampling:
             self._unknown(f"{self._why_partial()}, and no index begins with {self._time.name}", "first", "last")
             return None, None, step
         first, last = iso(read(sample.oldest or "")), iso(read(sample.newest or ""))
-        for fact, found in (("first", first), ("last", last)):
-            if found is None:
+        for fact, end in (("first", first), ("last", last)):
+            if end is None:
                 self._unknown(f"{self._time.name} has no value that is a day or moment of our calendar", fact)
         return first, last, step
 
@@ -263,4 +263,4 @@ class _Sampling:
 
     def _unknown(self, why: str, *facts: str) -> None:
         for fact in facts:
-            self._session.not_found(fact, why)
+            self._session.unknown(fact, why)

@@ -67,16 +67,16 @@ async def _of_prefix(session: ProbeSession, store: Bucket, prefix: str) -> Sourc
         # In the order of their keys, so the newest may be among the others.
         size = last = None
         for fact in ("sizeBytes", "last"):
-            session.not_found(fact, f"there are more than {len(objects)} objects: give a longer prefix")
+            session.unknown(fact, f"there are more than {len(objects)} objects: give a longer prefix")
     if last is None:
-        session.not_found("last", "the bucket is empty")
-    session.not_found("records", "a list of objects does not tell how many records they hold")
-    session.not_found("first", "a list of objects does not tell when their data begins")
-    session.not_found("extent", "it is known of the newest object alone")
+        session.unknown("last", "the bucket is empty")
+    session.unknown("records", "a list of objects does not tell how many records they hold")
+    session.unknown("first", "a list of objects does not tell when their data begins")
+    session.unknown("extent", "it is known of the newest object alone")
     readable = [o for o in objects if o.key.lower().endswith(_SUFFIXES) and o.size and store.has_url(o.key)]
     if not readable:
         for fact in ("fields", "geometryType", "crs", "timeResolution"):
-            session.not_found(fact, f"no object has data and one of the suffixes {', '.join(_SUFFIXES)}")
+            session.unknown(fact, f"no object has data and one of the suffixes {', '.join(_SUFFIXES)}")
         return SourceFacts(size_bytes=size, last=axis.iso(last))
     newest = max(readable, key=lambda o: (o.changed, o.key))
     try:

@@ -75,8 +75,8 @@ class Bucket:
             root = await self._page(parameters)
             names = [_text(entry, "Key") for entry in _children(root, "Contents")]
             names += [_text(entry, "Prefix") for entry in _children(root, "CommonPrefixes")]
-            shown = [printable(name, 60) for name in names if name][:_NEARBY]
-            return f" (there is {', '.join(shown)})" if shown else ""
+            first = [printable(name, 60) for name in names if name][:_NEARBY]
+            return f" (there is {', '.join(first)})" if first else ""
         return ""
 
     def open(

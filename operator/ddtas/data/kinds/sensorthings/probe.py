@@ -38,7 +38,7 @@ async def probe(session: ProbeSession) -> SourceFacts:
         first, last = await _period(session, service, chosen, newest, table)
         resolution = await _resolution(session, service, table)
         places = await _places(session, service, chosen)
-    session.not_found("sizeBytes", "the protocol does not tell it")
+    session.unknown("sizeBytes", "the protocol does not tell it")
     return session.facts(
         SourceFacts(
             fields=table.fields(streams),
@@ -87,24 +87,22 @@ async def _places(session: ProbeSession, service: Service, chosen: Choice) -> Pl
 def _crs(session: ProbeSession, streams: Streams, places: Places) -> tuple[str, ...]:
     if streams.areas.types or places.geometries.types:
         return (geo.CRS84,)
-    session.not_found("crs", "neither the Datastreams nor the Locations have a geometry in GeoJSON")
+    session.unknown("crs", "neither the Datastreams nor the Locations have a geometry in GeoJSON")
     return ()
 
 
 def _extent(session: ProbeSession, streams: Streams, places: Places) -> Extent | None:
     """The box around what was observed, or else around the Locations; of all of them, or of none."""
     observed = streams.areas.extent(geo.CRS84) if streams.complete and streams.all_have_areas else None
-    found = observed or (places.geometries.extent(geo.CRS84) if places.complete else None)
-    if found is None:
-        session.not_found(
-            "extent", "the Datastreams have no observedArea, and not all of their Locations could be read"
-        )
-    return found
+    extent = observed or (places.geometries.extent(geo.CRS84) if places.complete else None)
+    if extent is None:
+        session.unknown("extent", "the Datastreams have no observedArea, and not all of their Locations could be read")
+    return extent
 
 
 def _records(session: ProbeSession, newest: Page) -> int | None:
     if newest.count is None and newest.more:
-        session.not_found("records", "the server does not tell @iot.count")
+        session.unknown("records", "the server does not tell @iot.count")
     return newest.count if newest.count is not None or newest.more else len(newest.items)
 
 
@@ -115,30 +113,30 @@ async def _period(
     axis = table.axis
     if axis.first is None:
         for fact in ("first", "last"):
-            session.not_found(fact, "no Observation that was read has a phenomenonTime")
+            session.unknown(fact, "no Observation that was read has a phenomenonTime")
         return None, None
     if not newest.more and newest.count in (None, len(newest.items)):
         return iso(axis.first), iso(axis.last)
     if not axis.falling:
         for fact in ("first", "last"):
-            session.not_found(fact, "the server does not sort the Observations by phenomenonTime")
+            session.unknown(fact, "the server does not sort the Observations by phenomenonTime")
         return None, None
     oldest = await service.some_observations(chosen, 1, "asc", by_stream=False)
     first = moment_of(oldest.items[0].get(TIME)) if oldest.items else None
     if first is None or first > axis.first:
-        session.not_found("first", "the server does not give its oldest Observation first when asked to")
+        session.unknown("first", "the server does not give its oldest Observation first when asked to")
         first = None
     return iso(first), iso(axis.last)
 
 
 async def _resolution(session: ProbeSession, service: Service, table: Observations) -> str | None:
     """The step between Observations of one Datastream; what lies between those of two says nothing."""
-    found = {axis.resolution() for axis in table.streams.values()} - {None}
-    if not found and table.newest_stream is not None:
+    steps = {axis.resolution() for axis in table.streams.values()} - {None}
+    if not steps and table.newest_stream is not None:
         one = Observations(session)  # so many Datastreams that each came by once
         for observation in (await service.of_stream(table.newest_stream, _SAMPLE)).items:
             one.add(observation)
-        found = {one.axis.resolution()} - {None}
-    if len(found) != 1:
-        session.not_found("timeResolution", "the Observations that were read have no one step between them")
-    return next(iter(found)) if len(found) == 1 else None
+        steps = {one.axis.resolution()} - {None}
+    if len(steps) != 1:
+        session.unknown("timeResolution", "the Observations that were read have no one step between them")
+    return next(iter(steps)) if len(steps) == 1 else None

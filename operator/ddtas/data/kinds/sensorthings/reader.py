@@ -100,8 +100,8 @@ class Service:
         count: Any = body.get("@iot.count")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise self._unexpected()
-        told = isinstance(count, int) and not isinstance(count, bool) and len(items) <= count < _MAX_COUNT
-        return Page(items, count if told else None, "@iot.nextLink" in body)
+        usable = isinstance(count, int) and not isinstance(count, bool) and len(items) <= count < _MAX_COUNT
+        return Page(items, count if usable else None, "@iot.nextLink" in body)
 
     async def pages(self, path: str, query: Query, size: int) -> AsyncIterator[Page]:
         """A collection, as it is asked for: whoever stops after a page sends no request for the next.
@@ -167,12 +167,12 @@ class Service:
         """The error for a name that no Datastream fits, with what the server has instead."""
         wanted = printable(self._session.target.physical_name or "", 60)
         try:
-            found = (await self.page("ObservedProperties", {"$select": "name", "$top": str(_SHOWN)})).items
+            properties = (await self.page("ObservedProperties", {"$select": "name", "$top": str(_SHOWN)})).items
         except SourceError as error:
             if error.reason not in REFUSALS:
                 raise
-            found = []
-        names = ", ".join(printable(one["name"], 40) for one in found[:_SHOWN] if isinstance(one.get("name"), str))
+            properties = []
+        names = ", ".join(printable(one["name"], 40) for one in properties[:_SHOWN] if isinstance(one.get("name"), str))
         return self._session.error(
             SourceReason.ENTITY_NOT_FOUND,
             f"has no Datastreams for '{wanted}': set physicalName to Datastreams(<id>), or to the name of an "

@@ -54,12 +54,12 @@ class Streams:
     def common_unit(self, session: ProbeSession) -> str | None:
         """The one unit of all Datastreams; says why where there is none."""
         if not self.complete:
-            session.not_found("unit", f"only {self.count} Datastreams were read")
+            session.unknown("unit", f"only {self.count} Datastreams were read")
         elif len(self._units) > 1:
-            shown = ", ".join(sorted(unit[:20] or "none" for unit in self._units)[:_SHOWN])
-            session.not_found("unit", f"the Datastreams have different units: {shown}")
+            units = ", ".join(sorted(unit[:20] or "none" for unit in self._units)[:_SHOWN])
+            session.unknown("unit", f"the Datastreams have different units: {units}")
         elif self._units <= {""}:
-            session.not_found("unit", "the Datastreams have no unitOfMeasurement with a symbol")
+            session.unknown("unit", "the Datastreams have no unitOfMeasurement with a symbol")
         else:
             return next(iter(self._units))
         return None
@@ -78,10 +78,10 @@ class Places:
 
     def type(self, session: ProbeSession) -> GeometryType | None:
         """The type of all geometries; says why where there is none."""
-        found = None if self.geometries.broken else self.geometries.type()
-        if found is None:
-            session.not_found("geometryType", "the Locations could not be read, or have no type in common")
-        return found
+        kind = None if self.geometries.broken else self.geometries.type()
+        if kind is None:
+            session.unknown("geometryType", "the Locations could not be read, or have no type in common")
+        return kind
 
 
 class Observations:

@@ -52,7 +52,7 @@ def extent(session: ProbeSession, root: Mapping[str, Any]) -> tuple[Extent | Non
     elif solid is not None:
         ((longitude, latitude, height),) = _degrees([solid.center])
         if not _HEIGHTS_METRES[0] - solid.reach <= height <= _HEIGHTS_METRES[1] + solid.reach:
-            session.not_found("extent", "the root's bounding volume is not on Earth: its coordinates are local ones")
+            session.unknown("extent", "the root's bounding volume is not on Earth: its coordinates are local ones")
             return None, True
         if solid.reach > _MAX_REACH_METRES:
             why = "the root's bounding volume is too big to tell where it ends"
@@ -60,10 +60,10 @@ def extent(session: ProbeSession, root: Mapping[str, Any]) -> tuple[Extent | Non
             degrees = _around_box(solid)
         else:
             degrees = _around_sphere(longitude, latitude, solid.reach)
-    found = geo.extent(geo.CRS84, degrees)
-    if found is None:
-        session.not_found("extent", why)
-    return found, False
+    box = geo.extent(geo.CRS84, degrees)
+    if box is None:
+        session.unknown("extent", why)
+    return box, False
 
 
 def _solid(root: Mapping[str, Any]) -> _Solid | None:
@@ -123,5 +123,5 @@ def _turn(transform: Sequence[float], vector: Sequence[float]) -> Point:
 
 def _numbers(value: Any) -> list[float]:
     """The numbers of an array; none when there is anything else in it."""
-    found = as_array(value)
-    return [float(number) for number in found] if all(map(is_number, found)) else []
+    items = as_array(value)
+    return [float(number) for number in items] if all(map(is_number, items)) else []

@@ -53,14 +53,14 @@ async def probe(session: ProbeSession) -> SourceFacts:
         fields = await _fields(client, tileset)
         kind = await _kind_of_tile(client, tileset)
     if not fields:
-        session.not_found("fields", "the tileset has no schema of properties that can be read")
+        session.unknown("fields", "the tileset has no schema of properties that can be read")
     for fact in ("first", "last", "timeResolution"):
-        session.not_found(fact, "3D Tiles have no time")
-    session.not_found("records", "a tileset does not tell how many features are in its tiles")
-    session.not_found("sizeBytes", "a tileset does not tell the size of its tiles")
+        session.unknown(fact, "3D Tiles have no time")
+    session.unknown("records", "a tileset does not tell how many features are in its tiles")
+    session.unknown("sizeBytes", "a tileset does not tell the size of its tiles")
     extent, local = place.extent(session, tileset.root)
     if local:
-        session.not_found("crs", "the root's bounding volume is not on Earth: its coordinates are local ones")
+        session.unknown("crs", "the root's bounding volume is not on Earth: its coordinates are local ones")
     return session.facts(
         SourceFacts(fields=fields, geometry_type=kind, crs=() if local else (place.GEOCENTRIC,), extent=extent)
     )
@@ -120,14 +120,14 @@ async def _fields(client: http.Client, tileset: Tileset) -> tuple[MeasuredField,
             schema = (await client.json(address)).value
         except SourceError:  # the tileset itself was read all the same
             schema = None
-    found: dict[str, FieldType] = {}
+    types: dict[str, FieldType] = {}
     for described in as_object(as_object(schema).get("classes")).values():
         for name, property_ in as_object(as_object(described).get("properties")).items():
             if kind := _type(as_object(property_)):
-                found.setdefault(name, kind)
+                types.setdefault(name, kind)
     for name in as_object(tileset.value.get("properties")):
-        found.setdefault(name, FieldType.NUMBER)
-    return tuple(itertools.islice(_measured(found), MAX_FIELDS))
+        types.setdefault(name, FieldType.NUMBER)
+    return tuple(itertools.islice(_measured(types), MAX_FIELDS))
 
 
 def _type(described: Mapping[str, Any]) -> FieldType | None:
@@ -139,8 +139,8 @@ def _type(described: Mapping[str, Any]) -> FieldType | None:
     return _TYPES.get(kind) if isinstance(kind, str) else None
 
 
-def _measured(found: Mapping[str, FieldType]) -> Iterator[MeasuredField]:
-    for name, kind in found.items():
+def _measured(types: Mapping[str, FieldType]) -> Iterator[MeasuredField]:
+    for name, kind in types.items():
         try:
             yield MeasuredField(name=name, type=kind)
         except ValidationError:  # a name that the API cannot hold

@@ -39,11 +39,11 @@ def feature_type(session: Session, capabilities: Element) -> FeatureType:
     if len(fitting) == 1:
         element = offered[fitting[0]]
         return FeatureType(fitting[0], _crs(element), _extent(element))
-    shown = ", ".join(printable(name, 40) for name in (fitting or list(offered))[:_SHOWN])
+    names = ", ".join(printable(name, 40) for name in (fitting or list(offered))[:_SHOWN])
     raise session.error(
         SourceReason.ENTITY_NOT_FOUND,
         f"has {len(fitting) or 'no'} feature types '{printable(wanted, 60)}': set physicalName to one that it has"
-        f"{f', such as {shown}' if shown else ''}",
+        f"{f', such as {names}' if names else ''}",
     )
 
 

@@ -114,8 +114,8 @@ class FeatureParser:
         return self._feature
 
     def _end_property(self, name: str) -> None:
-        known = name in self._schema.fields
-        if self._holds == "geometry" or (name in _GML_OWN and not known):
+        declared = name in self._schema.fields
+        if self._holds == "geometry" or (name in _GML_OWN and not declared):
             return
         kind = self._schema.fields.get(name)
         value: Any = {} if self._holds == "object" else _value(self._text, kind) if not self._holds else None

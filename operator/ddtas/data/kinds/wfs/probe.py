@@ -46,20 +46,20 @@ async def _facts(
     first, last = (axis.first, axis.last) if axis else (None, None)
     if axis is None:
         for fact in ("first", "last", "timeResolution"):
-            session.not_found(fact, "the features that were read have no field with days or moments")
+            session.unknown(fact, "the features that were read have no field with days or moments")
     elif axis.resolution() is None:
-        session.not_found("timeResolution", "the features that were read have no one step between them")
+        session.unknown("timeResolution", "the features that were read have no one step between them")
     if axis is not None and not complete:
         oldest = await _oldest(session, service, kind.name, schema, sorted_by) if sorted_by else None
         first, last = _ends(session, axis if sorted_by else None, oldest)
     geometry_type = schema.geometry_type or sample.geometries.type()
     if geometry_type is None:
-        session.not_found("geometryType", "neither the schema nor the features that were read tell one type")
+        session.unknown("geometryType", "neither the schema nor the features that were read tell one type")
     if not kind.crs:
-        session.not_found("crs", "the capabilities name no CRS of this feature type")
+        session.unknown("crs", "the capabilities name no CRS of this feature type")
     if kind.extent is None:
-        session.not_found("extent", "the capabilities have no usable WGS84BoundingBox of this feature type")
-    session.not_found("sizeBytes", "the protocol does not tell it")
+        session.unknown("extent", "the capabilities have no usable WGS84BoundingBox of this feature type")
+    session.unknown("sizeBytes", "the protocol does not tell it")
     return SourceFacts(
         fields=sample.fields(schema),
         geometry_type=geometry_type,
@@ -79,9 +79,9 @@ async def _matched(session: ProbeSession, service: Service, name: str, sample: "
     if matched is None:
         matched = await service.hits(name)
     if matched is None:
-        session.not_found("records", "the server does not tell numberMatched")
+        session.unknown("records", "the server does not tell numberMatched")
     elif matched < sample.records.count:
-        session.not_found("records", "the server gives more features than it says that there are")
+        session.unknown("records", "the server gives more features than it says that there are")
         return None
     return matched
 
@@ -90,14 +90,14 @@ def _ends(session: ProbeSession, newest: Axis | None, oldest: Moment | None) -> 
     """The first and the last moment, where a server that sorts shows them."""
     if newest is None:
         for fact in ("first", "last"):
-            session.not_found(fact, f"only {_SAMPLE} features were read, and the server does not sort them by time")
+            session.unknown(fact, f"only {_SAMPLE} features were read, and the server does not sort them by time")
         return None, None
     if not newest.falling or newest.last is None or newest.first is None:
         for fact in ("first", "last"):
-            session.not_found(fact, "the server does not sort as its capabilities say")
+            session.unknown(fact, "the server does not sort as its capabilities say")
         return None, None
     if oldest is None or type(oldest) is not type(newest.first) or oldest > newest.first:
-        session.not_found("first", "the server does not show its oldest feature first when asked to")
+        session.unknown("first", "the server does not show its oldest feature first when asked to")
         return None, newest.last
     return oldest, newest.last
 
@@ -123,9 +123,9 @@ class _Sample:
     def fields(self, schema: Schema) -> tuple[MeasuredField, ...]:
         """The fields; the schema gives those of no features, and the type of those without any value."""
         if not self.records.count:
-            known = ((name, kind) for name, kind in schema.fields.items() if NAME.fullmatch(name))
-            return tuple(MeasuredField(name=name, type=kind or FieldType.STRING) for name, kind in known)
-        units = {name: printable(next(iter(found)), 60) for name, found in self._units.items() if len(found) == 1}
+            declared = ((name, kind) for name, kind in schema.fields.items() if NAME.fullmatch(name))
+            return tuple(MeasuredField(name=name, type=kind or FieldType.STRING) for name, kind in declared)
+        units = {name: printable(next(iter(uoms)), 60) for name, uoms in self._units.items() if len(uoms) == 1}
         return tuple(
             one.model_copy(update={"type": schema.fields.get(one.name) or one.type})
             if one.empty == self.records.count
