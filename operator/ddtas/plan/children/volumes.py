@@ -279,7 +279,7 @@ def statuses(
     for inputs in revisions:
         parts = _parts(inputs, owner.name) | parts
     before = {v.claim: v for v in snapshot.installation.status.volumes}
-    found = []
+    volumes = []
     for key in sorted({*there, *(d.key for d in desired)}):
         name, (component, volume) = key[1], _named(owner.name, key) or ("", "")
         was, wanted = before.get(name), parts.get(key)
@@ -290,26 +290,30 @@ def statuses(
         child = there.get(key)
         if child is None:
             size = next(d.manifest["spec"]["resources"]["requests"]["storage"] for d in desired if d.key == key)
-            found.append(status.model_copy(update={"size": size, "storage_class": _wanted_class(snapshot)}))
+            volumes.append(status.model_copy(update={"size": size, "storage_class": _wanted_class(snapshot)}))
             continue
-        facts = _facts(child)
-        size = canonical(wanted[1].size) if wanted is not None else facts.requested
-        said = _said(snapshot, facts, size, unused)
-        found.append(
-            status.model_copy(
-                update={
-                    "phase": "Terminating" if child.deleting else facts.phase,
-                    # What holds now, not what the spec will make of it.
-                    "on_deletion": VolumePolicy.DELETE if child.owner_uid else VolumePolicy.RETAIN,
-                    "size": (facts.capacity or facts.requested)[:20],
-                    "storage_class": facts.storage_class or facts.asked_class,
-                    "unused": unused,
-                    "message": said,
-                    "refused": _refused(snapshot, key, size),
-                }
-            )
-        )
-    return tuple(found[:_MAX_SHOWN])
+        volumes.append(_present(snapshot, status, child, wanted[1] if wanted is not None else None, unused))
+    return tuple(volumes[:_MAX_SHOWN])
+
+
+def _present(
+    snapshot: Snapshot, status: VolumeStatus, child: Child, wanted: Volume | None, unused: bool
+) -> VolumeStatus:
+    """The status of a claim that is there."""
+    facts = _facts(child)
+    size = canonical(wanted.size) if wanted is not None else facts.requested
+    return status.model_copy(
+        update={
+            "phase": "Terminating" if child.deleting else facts.phase,
+            # What holds now, not what the spec will make of it.
+            "on_deletion": VolumePolicy.DELETE if child.owner_uid else VolumePolicy.RETAIN,
+            "size": (facts.capacity or facts.requested)[:20],
+            "storage_class": facts.storage_class or facts.asked_class,
+            "unused": unused,
+            "message": _said(snapshot, facts, size, unused),
+            "refused": _refused(snapshot, child.key, size),
+        }
+    )
 
 
 def _said(snapshot: Snapshot, facts: ClaimFacts, size: str, unused: bool) -> str | None:

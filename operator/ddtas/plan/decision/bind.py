@@ -97,13 +97,13 @@ def bind(snapshot: Snapshot, accepted: Accepted) -> Turns[Bindings]:
     platform = accepted.platform.spec
     circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
     answers = yield from upstreams.answers.turns(snapshot, platform, requirements, circumstances)
-    shown = bounded([a.binding for a in answers])
+    for_status = bounded([a.binding for a in answers])
     bound, wiring, refusal = _wired(snapshot, accepted, answers)
     if refusal is not None:
-        return Bindings(not_yet(Stage.DATA_BOUND, refusal.reason, refusal.message[:2000]), shown)
+        return Bindings(not_yet(Stage.DATA_BOUND, refusal.reason, refusal.message[:2000]), for_status)
     finding = true(Stage.DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
     until = min((a.until for a in answers if a.until is not None), default=None)
-    return Bindings(finding, shown, bound, wiring, until)
+    return Bindings(finding, for_status, bound, wiring, until)
 
 
 def _wired(
@@ -143,7 +143,7 @@ def _wired(
 def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:
     """The sources of a revision that is to serve again: those that its evidence is about, and no others."""
     bound = revision.inputs.bindings
-    shown = tuple(
+    for_status = tuple(
         Binding(
             requirement=b.requirement,
             verdict=Verdict.MET,
@@ -155,6 +155,6 @@ def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:
     wiring = wire_all(snapshot, bound)
     if isinstance(wiring, Refusal):
         text = f"revision {revision.id} needs it: {wiring.message}"
-        return Bindings(not_yet(Stage.DATA_BOUND, wiring.reason, text), shown)
+        return Bindings(not_yet(Stage.DATA_BOUND, wiring.reason, text), for_status)
     text = "; ".join(f"{b.requirement} ← {b.data_source} ({b.contract_version})" for b in bound)
-    return Bindings(true(Stage.DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), shown, bound, wiring)
+    return Bindings(true(Stage.DATA_BOUND, Reason.BOUND, f"as recorded: {text}"), for_status, bound, wiring)

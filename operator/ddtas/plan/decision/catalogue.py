@@ -28,7 +28,7 @@ CAPABILITIES_SUFFICIENT = "CapabilitiesSufficient"
 
 
 def installable(listing: AppListing) -> Version | None:
-    """The newest stable version that may be installed anew; None where there is none."""
+    """The newest stable version that may be installed again; None where there is none."""
     return choice.newest(choice.active(listing, choice.STABLE))
 
 
@@ -66,21 +66,21 @@ def of_the_city(installations: Iterable[Installation], listing: str) -> Installa
     return min(mine, key=lambda i: (i.status.serving_revision is None, i.metadata.name), default=None)
 
 
-def with_what_serves(found: ListingFit, like: Installation | None) -> ListingFit:
+def with_what_serves(newest: ListingFit, like: Installation | None) -> ListingFit:
     """What is said of an app: the version that serves can run, whatever the newest one lacks."""
     serving = like.status.serving_version if like is not None and like.status.serving_revision else None
-    if serving is None or found.verdict is Verdict.MET:
-        return found
+    if serving is None or newest.verdict is Verdict.MET:
+        return newest
     lacks = (
-        tuple(f"version {found.version}: {text}"[:500] for text in found.missing) if found.version != serving else ()
+        tuple(f"version {newest.version}: {text}"[:500] for text in newest.missing) if newest.version != serving else ()
     )
-    return found.model_copy(update={"version": serving, "verdict": Verdict.MET, "missing": lacks})
+    return newest.model_copy(update={"version": serving, "verdict": Verdict.MET, "missing": lacks})
 
 
 def unjudged(name: str, version: str, error: Exception) -> ListingFit:
     """What is said of a version that the rules fail at: it is not installable, and the others are judged all the same.
 
-    What the error says may quote anything: its kind is all that is told.
+    What the error says may quote anything: its kind is all that is said.
     """
     text = f"it could not be judged ({type(error).__name__}): see the operator's log"
     return ListingFit(name=name, version=version, verdict=Verdict.UNKNOWN, missing=(text,))
@@ -101,8 +101,8 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
 
     accepted = rules.accept(Situation.of(snapshot))
     if isinstance(accepted, Refusal):
-        known = accepted.reason.course is not Course.WORKING
-        return answer(Verdict.NOT_MET if known else Verdict.UNKNOWN, [accepted.message])
+        decided = accepted.reason.course is not Course.WORKING
+        return answer(Verdict.NOT_MET if decided else Verdict.UNKNOWN, [accepted.message])
     able = answer(Verdict.UNKNOWN if accepted.doubts else Verdict.MET, accepted.doubts)
     bindings = yield from bind.turns(snapshot, accepted)
     if bindings.bound is not None:
@@ -125,26 +125,26 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     return answer(Verdict.NOT_MET if lacking or stalled else Verdict.UNKNOWN, missing)
 
 
-def capabilities_finding(found: Mapping[str, tuple[CapabilityCheck, ...]]) -> Finding | None:
+def capabilities_finding(checks: Mapping[str, tuple[CapabilityCheck, ...]]) -> Finding | None:
     """Whether a platform's cluster has what listings ask of it; None where none of them asks for anything.
 
     Args:
-        found: the checks of each listing, by its name and version.
+        checks: those of each listing, by its name and version.
     """
-    asking = {name: checks for name, checks in found.items() if checks}
-    if not asking:
+    demanding = {name: each for name, each in checks.items() if each}
+    if not demanding:
         return None
-    lacking = {name: lines for name, checks in asking.items() if (lines := requirements.lacking(checks))}
-    doubtful = {name: lines for name, checks in asking.items() if (lines := requirements.doubtful(checks))}
-    about = f"{len(lacking or doubtful)} of {len(asking)} listings"
+    lacking = {name: lines for name, each in demanding.items() if (lines := requirements.lacking(each))}
+    doubtful = {name: lines for name, each in demanding.items() if (lines := requirements.doubtful(each))}
+    about = f"{len(lacking or doubtful)} of {len(demanding)} listings"
     if lacking:
         return Finding(CAPABILITIES_SUFFICIENT, "False", Reason.CAPABILITIES_MISSING, f"{about}: {_named(lacking)}")
-    if any(requirements.pending(checks) for checks in asking.values()):
-        text = "the cluster's capabilities have not been looked at yet"
+    if any(requirements.pending(each) for each in demanding.values()):
+        text = "the cluster's capabilities have not been surveyed yet"
         return Finding(CAPABILITIES_SUFFICIENT, "Unknown", Reason.PROBING, text)
     if doubtful:
         return Finding(CAPABILITIES_SUFFICIENT, "Unknown", Reason.CAPABILITIES_UNKNOWN, f"{about}: {_named(doubtful)}")
-    text = f"what {len(asking)} listing(s) ask of the cluster is there"
+    text = f"what {len(demanding)} listing(s) ask of the cluster is there"
     return Finding(CAPABILITIES_SUFFICIENT, "True", Reason.CAPABILITIES_SUFFICIENT, text)
 
 

@@ -1,4 +1,4 @@
-"""What would be done, if something were done: the decision itself, asked again and again in an imagined world.
+"""What would be done, if something were done: the decision itself, made again and again in an imagined world.
 
 In that world each plan is carried out, each run passes, and each component becomes ready. Nothing of it is written but
 the answer. Pure.
@@ -161,10 +161,10 @@ def _passed(revision: RevisionStatus, running: Iterable[tuple[str, str]], world:
     for field, phase in (("calibration", CALIBRATE), ("validation", VALIDATE)):
         if (revision.id, phase) in running and not is_final(getattr(revision, field)):
             job = names.child(world.installation.metadata.name, revision.id, phase)
-            found = Evidence(
+            evidence = Evidence(
                 outcome=Outcome.PASSED, reason=Reason.PASSED, message="imagined", job=job, completed_at=world.now
             )
-            revision = _with(revision, **{field: found})
+            revision = _with(revision, **{field: evidence})
     return revision
 
 

@@ -177,7 +177,7 @@ def _platform_suits(case: _Case) -> Refusal | None:
     if faults:
         return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
     if requirements.pending(case.capabilities) and not _was_accepted(case):
-        return Refusal(Reason.PROBING, f"{name}: the capabilities of its cluster have not been looked at yet")
+        return Refusal(Reason.PROBING, f"{name}: the capabilities of its cluster have not been surveyed yet")
     return None
 
 

@@ -91,14 +91,14 @@ def assess_run(view: RevisionView, run: RunStage, known: Evidence | None) -> tup
 
 
 def _finding(
-    view: RevisionView, run: RunStage, found: Evidence | None, child: Child | None, pods: list[PodFacts]
+    view: RevisionView, run: RunStage, result: Evidence | None, child: Child | None, pods: list[PodFacts]
 ) -> Finding:
     stage, job = run.stage, view.renderer.name(run.phase)
     word, working = _WORDS[run.phase]
-    if found is not None:
-        reason = Reason.named(found.reason)
-        text = f"{word} of revision {view.id}: {found.message}"
-        if found.outcome is Outcome.PASSED:
+    if result is not None:
+        reason = Reason.named(result.reason)
+        text = f"{word} of revision {view.id}: {result.message}"
+        if result.outcome is Outcome.PASSED:
             return true(stage, reason, text)
         if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
             text += f"; see `kubectl logs job/{job}`"

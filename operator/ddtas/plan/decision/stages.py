@@ -1,4 +1,4 @@
-"""The stages of a revision. Each is a function of the revision and of what the stages before it found.
+"""The stages of a revision. Each is a function of the revision and of what the stages before it assessment.
 
     provision → calibrate → validate → serve
 
@@ -64,13 +64,13 @@ def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
     """Fit the model to the city's data: a Job, and what it showed."""
     inputs = view.revision.inputs
     run = runs.RunStage(Stage.CALIBRATED, CALIBRATE, inputs.version.calibration, (inputs.windows.validation,))
-    found, finding = runs.assess_run(view, run, status.calibration)
-    final = evidence.is_final(found.evidence)
+    assessment, finding = runs.assess_run(view, run, status.calibration)
+    final = evidence.is_final(assessment.evidence)
     return Step(
-        status.model_copy(update={"calibration": found.evidence}),
+        status.model_copy(update={"calibration": assessment.evidence}),
         (finding,),
         desired=() if final else (view.renderer.job(CALIBRATE, run.declared),),
-        until=(found.until,) if found.until is not None else (),
+        until=(assessment.until,) if assessment.until is not None else (),
         passes=finding.holds,
     )
 
@@ -80,13 +80,13 @@ def validate(view: RevisionView, status: RevisionStatus) -> Step:
     calibration, renderer = status.calibration, view.renderer
     assert calibration is not None  # noqa: S101 - the stage before has passed
     run = runs.RunStage(Stage.VALIDATED, VALIDATE, view.revision.inputs.version.validation, calibration.windows)
-    found, finding = runs.assess_run(view, run, status.validation)
-    final = evidence.is_final(found.evidence)
+    assessment, finding = runs.assess_run(view, run, status.validation)
+    final = evidence.is_final(assessment.evidence)
     return Step(
-        status.model_copy(update={"validation": found.evidence}),
+        status.model_copy(update={"validation": assessment.evidence}),
         (finding,),
         desired=() if final else (renderer.calibrated(calibration), renderer.job(VALIDATE, run.declared)),
-        until=(found.until,) if found.until is not None else (),
+        until=(assessment.until,) if assessment.until is not None else (),
         passes=finding.holds,
     )
 

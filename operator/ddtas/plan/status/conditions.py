@@ -46,9 +46,9 @@ def conditions(
     return tuple(result)
 
 
-def stage_of(known: Iterable[Condition]) -> Stage:
+def stage_of(present: Iterable[Condition]) -> Stage:
     """The stage that an Installation is at, by its conditions: the first that does not hold, or Serving."""
-    holding = {c.type for c in known if c.status == "True"}
+    holding = {c.type for c in present if c.status == "True"}
     return next((stage for stage in Stage if stage not in holding), Stage.SERVING)
 
 
@@ -80,8 +80,8 @@ def broken_status(old: Status, generation: int, message: str, now: datetime) -> 
 
 def _said(old: Status, main: Finding, generation: int, now: datetime) -> Status:
     """A status with one finding for Ready, and for the step that it is about."""
-    found = {f.condition: f for f in (main, *kstatus(main))}
-    new = {c.type: c for c in conditions(found.values(), old.conditions, generation, now)}
-    known = {c.type: c for c in old.conditions} | new
-    ordered = tuple(known[kind] for kind in dict.fromkeys([main.condition, *known]))
+    findings = {f.condition: f for f in (main, *kstatus(main))}
+    new = {c.type: c for c in conditions(findings.values(), old.conditions, generation, now)}
+    merged = {c.type: c for c in old.conditions} | new
+    ordered = tuple(merged[kind] for kind in dict.fromkeys([main.condition, *merged]))
     return old.model_copy(update={"observed_generation": generation, "conditions": ordered})

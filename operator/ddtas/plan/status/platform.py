@@ -110,10 +110,10 @@ def _sources_reachable(sources: Sequence[DataSourceStatus], reachable: int) -> F
     inside = [s.name for s in sources if _is_inside(s)]
     unknown = [s.name for s in sources if s.state == "Unknown" and not _is_inside(s)]
     if unknown:
-        return Finding(step, "Unknown", Reason.PROBING, f"being looked at: {', '.join(unknown[:5])}")
+        return Finding(step, "Unknown", Reason.PROBING, f"being probed: {', '.join(unknown[:5])}")
     text = f"{reachable} of {len(sources)} data sources"
     if inside:
-        text += f"; inside the city's own cluster, and not looked at from here: {', '.join(inside[:5])}"
+        text += f"; inside the city's own cluster, and not probed from here: {', '.join(inside[:5])}"
     return Finding(step, "True", Reason.SOURCES_REACHABLE, text)
 
 
@@ -128,7 +128,7 @@ def _sources_conformant(sources: Sequence[DataSourceStatus]) -> Finding:
     wrong = [s for s in sources if s.conformant is Verdict.NOT_MET]
     if wrong:
         named = "; ".join(f"{s.name}: {s.faults[0]}" for s in wrong[:3])
-        text = f"{len(wrong)} of {len(sources)}: {named}: ask the supplier to mend the data, or correct the contract"
+        text = f"{len(wrong)} of {len(sources)}: {named}: ask the supplier to fix the data, or correct the contract"
         return Finding(step, "False", Reason.SOURCES_NOT_CONFORMANT, text)
     if any(s.state == "Reachable" for s in sources) or all(_is_inside(s) for s in sources):
         return Finding(step, "True", Reason.SOURCES_CONFORMANT, "nothing was found that a contract says otherwise")

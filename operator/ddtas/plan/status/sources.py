@@ -38,7 +38,7 @@ def source_status(
 ) -> DataSourceStatus:
     facts = seen.facts if seen else None
     probed_at = (seen.probed_at if seen else None) or now
-    found = conformance(source, facts, probed_at) if facts is not None else None
+    judged = conformance(source, facts, probed_at) if facts is not None else None
     return DataSourceStatus(
         name=source.name,
         probe=probe,
@@ -47,8 +47,8 @@ def source_status(
         message=seen.message if seen and seen.message else None,
         since=now.replace(microsecond=0),
         probed_at=probed_at.replace(microsecond=0) if seen else None,
-        conformant=found.verdict if found else None,
-        faults=found.faults if found else (),
+        conformant=judged.verdict if judged else None,
+        faults=judged.faults if judged else (),
         facts=facts,
     )
 
@@ -60,7 +60,7 @@ def product_statuses(
     probes: Mapping[str, str],
     now: datetime,
 ) -> Iterator[DataSourceStatus]:
-    """Products are among the sources from the first look at them; those that were accepted, in any case.
+    """Products are among the sources from the first probe of them; those that were accepted, in any case.
 
     Those inside a city's own cluster, which nobody looks at from here, are among them as soon as they are served.
     """
@@ -75,20 +75,20 @@ def product_statuses(
                 yield status.model_copy(update={"upstream": "/".join(product.upstream)})
             continue
         if product is not None:
-            upstream, found = product.upstream, known(product, None, namespace)
+            upstream, seen = product.upstream, known(product, None, namespace)
         else:
             a = accepted[name]
             upstream = Ref(a.namespace, a.installation)
             text = f"no Installation {'/'.join(upstream)} offers {a.product} here"
-            found = SourceObservation("Unreachable", Reason.NOT_OFFERED, text)
+            seen = SourceObservation("Unreachable", Reason.NOT_OFFERED, text)
         # One of its own platform that is to come is no news of it.
-        if found is not None and (name in accepted or found.reason != Reason.UPSTREAM_NOT_SERVING):
+        if seen is not None and (name in accepted or seen.reason != Reason.UPSTREAM_NOT_SERVING):
             yield DataSourceStatus(
                 name=name,
                 upstream="/".join(upstream),
-                state=found.state,
-                reason=found.reason,
-                message=found.message,
+                state=seen.state,
+                reason=seen.reason,
+                message=seen.message,
                 since=now.replace(microsecond=0),
             )
 
@@ -103,7 +103,7 @@ def renewed(was: DataSourceStatus | None, status: DataSourceStatus, now: datetim
 def _stands(was: DataSourceStatus, status: DataSourceStatus, now: datetime) -> bool:
     """Whether the old word on a source still stands.
 
-    A live source has a new record, and another latency, at each look. That alone is written once an hour.
+    A live source has a new record, and another latency, at each probe. That alone is written once an hour.
     """
     old = was.probed_at is not None and clock.elapsed(was.probed_at, now, _RENEWED_AFTER)
     if old and status.probed_at != was.probed_at:

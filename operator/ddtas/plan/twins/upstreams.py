@@ -95,7 +95,7 @@ def known(product: Product, seen: SourceObservation | None, namespace: str) -> S
         return SourceObservation("Unreachable", Reason.UPSTREAM_NOT_SERVING, text)
     if product.reach == "Inside":
         return SourceObservation(
-            "Unknown", Reason.INSIDE_CLUSTER, "inside the city's own cluster: not looked at from here"
+            "Unknown", Reason.INSIDE_CLUSTER, "inside the city's own cluster: not probed from here"
         )
     return seen
 

@@ -169,8 +169,8 @@ def standing(past: Past, chosen: Chosen) -> Standing:
         return Standing(number, None, "Unknown", Reason.WAITING, _NO_LISTING)
     serving = past.serving_version
     if spec.rollback_to is not None:
-        known = snapshot.installation.status.evidence(spec.rollback_to)
-        number, refusal = known.version if known is not None else None, None
+        kept = snapshot.installation.status.evidence(spec.rollback_to)
+        number, refusal = kept.version if kept is not None else None, None
     else:
         number = chosen.version if isinstance(chosen, Version) else spec.version
         refusal = chosen if isinstance(chosen, Refusal) else None
@@ -201,8 +201,8 @@ def _available(spec: InstallationSpec, listing: AppListing, number: str | None) 
     if number is None:
         return None
     newer = [v for v in active(listing, spec.channel or STABLE) if precedes(number, v.version)]
-    found = newest(v for v in newer if _eligible(spec, v)) or newest(newer)
-    return found.version if found is not None else None
+    best = newest(v for v in newer if _eligible(spec, v)) or newest(newer)
+    return best.version if best is not None else None
 
 
 def _eligible(spec: InstallationSpec, version: Version) -> bool:

@@ -80,10 +80,10 @@ def _read(snapshot: Snapshot, revision: str) -> Revision | None:
     if record is None:
         return None
     try:
-        found = Revision.of(RevisionInputs.model_validate_json(record.data))
+        recorded = Revision.of(RevisionInputs.model_validate_json(record.data))
     except ValidationError:
         return None
-    return found if found.id == revision else None
+    return recorded if recorded.id == revision else None
 
 
 def failed(revision: RevisionStatus) -> bool:

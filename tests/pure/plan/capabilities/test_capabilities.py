@@ -711,7 +711,7 @@ def test_the_condition_is_shown_and_does_not_count_for_ready() -> None:
         ({"ingressClasses": ["nginx"]}, MET, ()),
         ({"ingressClasses": []}, NOT_MET, ("platform oup: needs an IngressClass, the cluster has no IngressClass",)),
         (UNTOLD | NO_QUOTA, UNKNOWN, ("needs an IngressClass: no right to look",)),
-        (None, UNKNOWN, ("platform oup: the capabilities of its cluster have not been looked at yet",)),
+        (None, UNKNOWN, ("platform oup: the capabilities of its cluster have not been surveyed yet",)),
     ],
 )
 def test_the_catalogue_says_what_is_missing(

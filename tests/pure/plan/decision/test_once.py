@@ -65,7 +65,7 @@ TWICE = (  # for the revision that is asked for, and for the one that serves
     "decision/view.py:RevisionView.base",
     "decision/view.py:RevisionView.status",
     "children/volumes.py:claims",
-    "twins/upstreams.py:feeds",
+    "twins/upstreams.py:used_products",
 )
 
 

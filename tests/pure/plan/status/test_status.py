@@ -334,7 +334,7 @@ def test_a_listing_is_listed_or_says_which_score_is_wanting() -> None:
 SEEN = SourceObservation("Reachable", "Read", "")
 AWAY = SourceObservation("Unreachable", "TooSlow", "no answer")
 PLATFORMS: dict[str, tuple[dict[str, SourceObservation], tuple[str, str, str], str]] = {
-    "not looked at": ({}, ("Unknown", "Probing", "being looked at: river-gauge"), "0/1"),
+    "not looked at": ({}, ("Unknown", "Probing", "being probed: river-gauge"), "0/1"),
     "reachable": ({"river-gauge": SEEN}, ("True", "SourcesReachable", "1 of 1 data sources"), "1/1"),
     "unreachable": (
         {"river-gauge": AWAY},

@@ -121,7 +121,7 @@ def test_what_cannot_be_looked_at_is_unknown_and_the_contract_decides(pair: tupl
     assert reason(down) == ("True", "Bound")
     checks = {c["name"]: c for c in down.binding()["checks"]}
     assert (checks["reachable"]["declared"], checks["reachable"]["measured"]) == ("Met", "Unknown")
-    assert checks["reachable"]["message"] == "inside the city's own cluster: not looked at from here"
+    assert checks["reachable"]["message"] == "inside the city's own cluster: not probed from here"
     assert {c["measured"] for c in checks.values()} == {"Unknown"}
     assert down.binding()["upstream"]["revision"] == up.installation["status"]["revision"]
 
@@ -395,7 +395,7 @@ def test_a_platform_does_not_wait_for_what_it_never_looks_at(pair: tuple[System,
     assert (shown.probe, shown.probed_at, shown.conformant) == (None, None, None)
     assert (status.sources, status.conformant) == ("1/2", "1/2")
     found = {c.type: (c.status, c.reason, c.message) for c in status.conditions}
-    text = f"1 of 2 data sources; inside the city's own cluster, and not looked at from here: {FLOOD}"
+    text = f"1 of 2 data sources; inside the city's own cluster, and not probed from here: {FLOOD}"
     assert found["SourcesReachable"] == ("True", "SourcesReachable", text)
     assert found["SourcesConformant"][0] == "True"
     assert found["Ready"][0] == "True"
