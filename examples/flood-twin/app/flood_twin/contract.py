@@ -275,7 +275,7 @@ def result(
     for name, value in {**metrics, **(parameters or {})}.items():
         if not math.isfinite(value):
             raise AppError(
-                f"{name} came out as {value}, which no threshold can judge; look at the data of the windows used"
+                f"{name} came out as {value}, which no threshold can judge; check the data of the windows used"
             )
     found["metrics"] = {name: round(value, 6) for name, value in metrics.items()}
     found["windows"] = [window.as_json() for window in windows]

@@ -212,5 +212,5 @@ def _advice(status: int) -> str:
     if 300 <= status < 400:
         return ": a redirect, which is not followed; bind the final address"
     if status == 404:
-        return ": nothing there; look at the path of the data source"
+        return ": nothing there; check the path of the data source"
     return ""

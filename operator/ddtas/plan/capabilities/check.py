@@ -7,7 +7,7 @@ from ddtas.api.capabilities import Capabilities, MeasuredCapabilities
 from ddtas.plan.capabilities.needs import Fact
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
-_NOT_YET = "the cluster has not been looked at yet"
+_NOT_YET = "the cluster has not been surveyed yet"
 SILENT = (UNKNOWN, "")
 
 

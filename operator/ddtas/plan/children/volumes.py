@@ -133,7 +133,7 @@ def claims(snapshot: Snapshot, owner: Owner, inputs: RevisionInputs) -> Claims:
             waits.append(f"{name} is being deleted, with its data, as soon as no pod has it any more")
         elif _is_to_be_made_anew(child, facts, volume, storage_class):
             prune.append(key)
-            waits.append(f"{name} is made anew: it has no volume yet, and is not what is asked for now")
+            waits.append(f"{name} is made again: it has no volume yet, and is not what is asked for now")
             continue
         wanted = _Spec.of(facts)
         if facts.phase == "Bound" and amount(size) > amount(facts.requested):

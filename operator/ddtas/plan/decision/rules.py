@@ -132,7 +132,7 @@ def _data_readable(case: _Case) -> Refusal | None:
         if claim:
             start = f"version {last} was started on {volumes.CLAIM} {claim}"
             return Refusal(Reason.DATA_MIGRATED, f"{start}, {text} delete the claim, with its data")
-        return Refusal(Reason.DATA_MIGRATED, f"version {last} serves, {text} install anew")
+        return Refusal(Reason.DATA_MIGRATED, f"version {last} serves, {text} make another Installation")
     return None
 
 

@@ -62,7 +62,7 @@ def judge(platform: MunicipalityPlatform, seen: ClusterObservation) -> tuple[Fin
         now = seen.identities[0]
         text = (
             f"the kubeconfig leads to cluster {now}, and led to {known.identity} before: nothing is done there. "
-            f"Correct the kubeconfig; or, if the workloads are to be made anew there, annotate the platform with "
+            f"Correct the kubeconfig; or, if the workloads are to be made again there, annotate the platform with "
             f"{names.ANNOTATION_ACCEPT_CLUSTER}={now}"
         )
         return Finding(CLUSTER_REACHABLE, "False", Reason.CLUSTER_REPLACED, text), known

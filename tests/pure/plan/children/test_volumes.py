@@ -367,7 +367,7 @@ def test_a_claim_that_never_had_a_volume_is_made_anew_as_it_is_asked_for_now(lat
     there.listing = listing(DATA | later)
     plan = there.reconcile()
     assert KEY in plan.prune
-    assert "is made anew" in there.condition("Provisioned")["message"]
+    assert "is made again" in there.condition("Provisioned")["message"]
     assert there.settle().prune == ()
     assert facts(there).requested == later.get("size", "1Gi")
     assert list(facts(there).access_modes) == [later.get("accessMode", "ReadWriteOnce")]
