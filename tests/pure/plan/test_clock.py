@@ -1,10 +1,10 @@
 """A clock that is wrong, and put right, at any moment: nothing stops for good, and nothing begins again and again."""
 
-import os
 from datetime import datetime, timedelta
 
 import pytest
 from builders import NOW, VALIDATION_WINDOW, City, JsonObject, result
+from courses import courses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan.runs.test_recalibration import measure, monitored, recalibration, refuse, report, serving
@@ -193,7 +193,7 @@ def test_a_schema_that_changes_to_and_fro_is_no_storm() -> None:
 JUMP = st.sampled_from([-YEAR, -DAY, -HOUR, -400, -60, 60, 400, HOUR, DAY, YEAR])
 
 
-@settings(max_examples=int(os.environ.get("DDTAS_TEST_COURSES", "10")), deadline=None)
+@settings(max_examples=courses(5), deadline=None)
 @given(
     st.lists(st.tuples(JUMP, st.sampled_from(["through", "look", "fail"])), max_size=6),
     st.sampled_from([OFTEN, DAILY_AGE, BOTH]),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from builders import VALIDATION_WINDOW, City, JsonObject, result, secret
+from courses import courses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -138,7 +139,7 @@ def test_templates_are_rendered_for_a_plan() -> None:
     assert preview(city.snapshot()).status.message == "not known: no"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=courses(15), deadline=None)
 @given(st.lists(st.sampled_from(["edit", "retry", "finish", "roll", "delete", "settle"]), max_size=12), st.integers(0))
 def test_looking_changes_nothing_and_always_ends(course: list[str], pick: int) -> None:
     city = City()

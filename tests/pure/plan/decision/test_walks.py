@@ -12,6 +12,7 @@ from builders import (
     platform_body,
     result,
 )
+from courses import courses
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -395,5 +396,5 @@ class Life(RuleBasedStateMachine):
         assert {c.claim: c.unused for c in plan.volumes if not c.unused} == {"flood-web.a": False}
 
 
-Life.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None, derandomize=True)
+Life.TestCase.settings = settings(max_examples=courses(25), stateful_step_count=40, deadline=None, derandomize=True)
 TestLife = Life.TestCase

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import CALIBRATION_WINDOW, FACTS, NOW, REACHABLE, UNREACHABLE, VALIDATION_WINDOW, City, JsonObject, result
+from courses import courses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -625,7 +626,7 @@ def test_an_age_beyond_all_measure_is_no_crash() -> None:
 STEP = st.sampled_from([60, 3600, DAY, 10 * DAY, 40 * DAY])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=courses(15), deadline=None)
 @given(st.lists(st.tuples(STEP, st.sampled_from([0.8, 0.8, 0.1])), min_size=1, max_size=8))
 def test_whatever_time_brings_the_last_valid_calibration_serves(course: list[tuple[float, float]]) -> None:
     city = serving(recalibration=MONTHLY | THIRTY_DAYS)

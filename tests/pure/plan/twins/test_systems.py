@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from builders import CALIBRATION_WINDOW, REACHABLE, UNREACHABLE, VALIDATION_WINDOW, listing_body, platform_body, result
+from courses import courses
 from systems import LOOKED_AT, System, Twin, app, product, requirement
 
 from ddtas.api.installation import Installation
@@ -837,7 +838,7 @@ class Walk:
         twin.observations["river-gauge"] = REACHABLE if away else UNREACHABLE
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(courses(5)))
 def test_whatever_happens_who_has_something_to_do_is_queued_and_who_serves_serves(seed: int) -> None:
     walk = Walk(seed)
     serving: dict[str, Twin] = {}

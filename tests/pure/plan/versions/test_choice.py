@@ -6,6 +6,7 @@ from typing import Any
 import builders
 import pytest
 from builders import VALIDATION_WINDOW, City, installation_body, result
+from courses import courses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -407,7 +408,7 @@ def test_manual_keeps_to_the_version_that_it_began_with() -> None:
     assert city.settle().version == "1.1.0"
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=courses(10), deadline=None, derandomize=True)
 @given(
     approvals=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["1.1.0", "1.2.0"])), max_size=6),
     by_field=st.booleans(),
@@ -700,7 +701,7 @@ def test_a_revision_that_was_left_halfway_is_forgotten() -> None:
     assert {c.revision for c in city.children.values()} == {left.revision, good}
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=courses(10), deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(["1", "2", "3", "back"]), min_size=1, max_size=7))
 def test_there_and_back_again_equals_a_fresh_one(way: list[str]) -> None:
     """Whatever was served in between: what is desired in the end is what a fresh Installation would have."""
