@@ -211,7 +211,7 @@ def test_the_platforms_say_what_they_have_and_which_apps_could_run(
     assert rows[village][1:3] == ["False", "SourcesNotConformant"]
     assert rows[village][4:6] == ["1/1", "0/1"]
     described = cluster.kubectl("describe", "oup", "-n", village, "oup")
-    for text in ("Sampled:", "1096", "2014-12-31", "P1D", "Latency Milliseconds:", "Looked At:", "flood-twin"):
+    for text in ("Sampled:", "1096", "2014-12-31", "P1D", "Latency Milliseconds:", "Probed At:", "flood-twin"):
         assert text in described, text
     status = cluster.get(KINDS["MunicipalityPlatform"], village, "oup")["status"]
     fit = next(f for f in status["listings"] if f["name"] == "flood-twin")
