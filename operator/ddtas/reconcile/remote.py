@@ -9,6 +9,7 @@ from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.place import Place
 from ddtas.cluster.remote.clusters import Clusters
 from ddtas.names import NamespacedName
+from ddtas.plan.decision.plan import frozen
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.remote.identity import obstacle
 from ddtas.reconcile.context import Context
@@ -54,9 +55,7 @@ class RemoteWork:
         with clusters.slot(key) as free:
             if not free:
                 return BUSY_SECONDS
-            spec = installation.spec
-            frozen = spec.suspend or spec.mode == "Plan" or platform.spec.suspend
-            if names.FINALIZER not in installation.metadata.finalizers and not frozen:
+            if names.FINALIZER not in installation.metadata.finalizers and not frozen(installation, platform):
                 # Written before the first object, and with it in memory it goes on at once.
                 await self._publisher.set_finalizer(installation.metadata, names.FINALIZER, True)
                 return 0.0

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from ddtas.api.evidence import RevisionStatus
+from ddtas.api.installation import Installation
 from ddtas.api.installation_status import Binding, ProductStatus, RecalibrationStatus
+from ddtas.api.platform import MunicipalityPlatform
 from ddtas.api.volumes import VolumeStatus
 from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.template import TemplateContext
@@ -33,6 +35,19 @@ class Frozen:
 
     reason: Reason
     message: str
+
+
+def frozen(installation: Installation, platform: object) -> Frozen | None:
+    """Why nothing is done, whatever the plan says; `platform` may be missing, or not readable."""
+    spec = installation.spec
+    if spec.suspend:
+        return Frozen(Reason.SUSPENDED, "spec.suspend is true: nothing new is done")
+    if isinstance(platform, MunicipalityPlatform) and platform.spec.suspend:
+        text = f"spec.suspend of platform {platform.metadata.name} is true: nothing new is done"
+        return Frozen(Reason.SUSPENDED, text)
+    if spec.mode == "Plan":
+        return Frozen(Reason.PLANNED, "spec.mode is Plan: nothing is done; status.plan says what would be")
+    return None
 
 
 @dataclass(frozen=True)

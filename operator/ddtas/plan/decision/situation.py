@@ -10,8 +10,7 @@ from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan import clock
 from ddtas.plan.children import volumes
 from ddtas.plan.children.desired import Owner
-from ddtas.plan.decision.plan import Frozen
-from ddtas.plan.reasons import Reason
+from ddtas.plan.decision.plan import Frozen, frozen
 from ddtas.plan.runs import recalibration
 from ddtas.plan.snapshot import Child, Key, Snapshot
 from ddtas.plan.versions import choice
@@ -61,15 +60,7 @@ class Situation:
     @cached_property
     def frozen(self) -> Frozen | None:
         """Why nothing is done, whatever the plan says."""
-        spec, platform = self.snapshot.installation.spec, self.snapshot.platform
-        if spec.suspend:
-            return Frozen(Reason.SUSPENDED, "spec.suspend is true: nothing new is done")
-        if isinstance(platform, MunicipalityPlatform) and platform.spec.suspend:
-            text = f"spec.suspend of platform {platform.metadata.name} is true: nothing new is done"
-            return Frozen(Reason.SUSPENDED, text)
-        if spec.mode == "Plan":
-            return Frozen(Reason.PLANNED, "spec.mode is Plan: nothing is done; status.plan says what would be")
-        return None
+        return frozen(self.snapshot.installation, self.snapshot.platform)
 
     @property
     def recalibrated_at(self) -> datetime | None:
