@@ -63,7 +63,7 @@ class Product:
     metrics: Mapping[str, float] = field(default_factory=dict)
     reach: Reach = "Here"
 
-    def shown(self, namespace: str) -> Upstream:
+    def as_upstream(self, namespace: str) -> Upstream:
         """For the status of a consumer in a namespace."""
         return Upstream(
             installation=self.upstream.name,

@@ -25,7 +25,7 @@ from ddtas.cluster.rest.transport import Gate
 from ddtas.cluster.survey.capabilities import survey
 from ddtas.errors import ClusterError, NotFound
 from ddtas.names import NamespacedName
-from ddtas.plan.capabilities.measured import Found
+from ddtas.plan.capabilities.measured import Survey
 from ddtas.plan.capabilities.needs import Fact
 from ddtas.plan.reasons import Reason
 from ddtas.plan.remote import kubeconfig
@@ -97,7 +97,7 @@ class Connection:
         self._access = access
         self._client, self._gate = opened
         self._polling = polling
-        self._found: Found | None = None  # its capabilities
+        self._found: Survey | None = None  # its capabilities
         self._surveyed = 0.0
         self._approved = ""
         self._known_by: dict[str, str] = {}  # each identity that was seen → the namespace that has its UID
@@ -179,7 +179,7 @@ class Connection:
 
     async def _survey(self) -> None:
         """Survey the cluster's capabilities, seldom. That it does not answer this is no reason to leave it alone."""
-        facts, before = self._polling.wanted(), self._found or Found()
+        facts, before = self._polling.wanted(), self._found or Survey()
         now = asyncio.get_running_loop().time()
         due = not before.complete or (bool(facts) and now - self._surveyed >= self._polling.survey_seconds)
         if self._found is not None and before.facts == facts and not due:

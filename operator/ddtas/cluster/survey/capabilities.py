@@ -15,7 +15,7 @@ from ddtas.backoff import backoff
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import NAMESPACE, ResourceType
 from ddtas.errors import ClusterError, Garbled, NotFound, TooLarge
-from ddtas.plan.capabilities.measured import OF_A_NAMESPACE, Answer, Found, answer, trimmed
+from ddtas.plan.capabilities.measured import OF_A_NAMESPACE, Answer, Survey, answer, trimmed
 from ddtas.plan.capabilities.needs import Fact
 
 JsonObject = dict[str, Any]
@@ -137,8 +137,8 @@ async def _answered(fact: Fact, asked: Awaitable[list[Any]]) -> list[Any] | str:
 
 
 async def survey(
-    client: Client, facts: frozenset[Fact], namespaces: frozenset[str], before: Found, *, whole: bool
-) -> Found:
+    client: Client, facts: frozenset[Fact], namespaces: frozenset[str], before: Survey, *, whole: bool
+) -> Survey:
     """Look at a cluster.
 
     Args:
@@ -165,7 +165,7 @@ async def survey(
         if fact in before.facts:  # once is a hiccup
             plural = _RESOURCES[fact].plural
             troubles[fact] = f"the cluster does not say which {plural} it has ({how}): it is asked again"
-    return Found(facts, namespaces, answers, troubles, complete)
+    return Survey(facts, namespaces, answers, troubles, complete)
 
 
 class Surveyor:
@@ -195,7 +195,7 @@ class Surveyor:
         self._every = every_seconds
         self._whole = whole
         self._wake = asyncio.Event()
-        self._found: Found | None = None
+        self._found: Survey | None = None
 
     def of(self, namespace: str, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
         """The capabilities for workloads in a namespace; `remembered` where that was not looked at yet."""
@@ -213,7 +213,7 @@ class Surveyor:
         while True:
             self._wake.clear()
             facts, namespaces = self._wanted()
-            before = self._found or Found()
+            before = self._found or Survey()
             found = await survey(self._client, facts, namespaces, before, whole=self._whole)
             self._found = found
             for namespace in sorted(namespaces):

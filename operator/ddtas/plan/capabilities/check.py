@@ -18,9 +18,9 @@ class CapabilityCheck:
     Attributes:
         needs: what, for a person.
         declared: by the platform team.
-        measured: by a look at the cluster.
+        measured: by a survey of the cluster.
         why: what is otherwise, or why it is not known.
-        pending: the cluster has not been looked at for it yet.
+        pending: the cluster has not been surveyed for it yet.
     """
 
     needs: str
@@ -49,7 +49,7 @@ class Case:
     def check(
         self, what: str, fact: Fact, declared: tuple[Verdict, str], measured: tuple[Verdict, str] | None
     ) -> CapabilityCheck:
-        """A check; `measured` is None where the look could not tell, or was not made yet."""
+        """A check; `measured` is None where the survey could not tell, or was not made yet."""
         pending = False
         if measured is None:
             reason = self.measured.why_unknown(fact)

@@ -63,20 +63,20 @@ def _too_many(what: str, most: int) -> str:
 
 def storage_classes(items: Sequence[object]) -> Answer:
     """Of all StorageClasses."""
-    found = {}
+    classes = {}
     for item in items:
         annotations = _map(_map(_map(item).get("metadata")).get("annotations"))
         if name := _name(item):
-            found[name] = MeasuredStorageClass(name=name, default=annotations.get(_DEFAULT_CLASS) == "true")
-    if len(found) > _MOST_CLASSES:
+            classes[name] = MeasuredStorageClass(name=name, default=annotations.get(_DEFAULT_CLASS) == "true")
+    if len(classes) > _MOST_CLASSES:
         return _too_many("storage classes", _MOST_CLASSES)
-    return {"storage_classes": tuple(found[name] for name in sorted(found))}
+    return {"storage_classes": tuple(classes[name] for name in sorted(classes))}
 
 
 def _classes(into: str, what: str) -> Callable[[Sequence[object]], Answer]:
     def answer(items: Sequence[object]) -> Answer:
-        found = sorted({name for item in items if (name := _name(item))})
-        return {into: tuple(found)} if len(found) <= _MOST_CLASSES else _too_many(what, _MOST_CLASSES)
+        names = sorted({name for item in items if (name := _name(item))})
+        return {into: tuple(names)} if len(names) <= _MOST_CLASSES else _too_many(what, _MOST_CLASSES)
 
     return answer
 
@@ -130,14 +130,14 @@ def pod_security(namespaces: Sequence[object]) -> Answer:
 
 def quotas(items: Sequence[object]) -> Answer:
     """Of the ResourceQuotas of one namespace: those that count for pods like ours."""
-    found = {}
+    by_name = {}
     for item in items:
         spec = _map(_map(item).get("spec"))
         if _is_ours(spec) and (name := _name(item)):
-            found[name] = MeasuredQuota(name=name, hard=_amounts(_map(spec.get("hard"))))
-    if len(found) > _MOST_IN_A_NAMESPACE:
+            by_name[name] = MeasuredQuota(name=name, hard=_amounts(_map(spec.get("hard"))))
+    if len(by_name) > _MOST_IN_A_NAMESPACE:
         return f"the namespace has more than {_MOST_IN_A_NAMESPACE} ResourceQuotas"
-    return {"quotas": tuple(found[name] for name in sorted(found) if found[name].hard)}
+    return {"quotas": tuple(by_name[name] for name in sorted(by_name) if by_name[name].hard)}
 
 
 def _is_ours(spec: Mapping[str, Any]) -> bool:
@@ -149,12 +149,12 @@ def _is_ours(spec: Mapping[str, Any]) -> bool:
 
 def _amounts(amounts: Mapping[str, Any]) -> tuple[Amount, ...]:
     """Those that pods like ours can ask for."""
-    known = [
+    countable = [
         Amount(resource=name, amount=value)
         for name, value in amounts.items()
         if isinstance(name, str) and read(value) is not None and _counts(name)
     ]
-    return tuple(sorted(known, key=lambda a: a.resource)[:_MOST_AMOUNTS])
+    return tuple(sorted(countable, key=lambda a: a.resource)[:_MOST_AMOUNTS])
 
 
 def _counts(resource: str) -> bool:
@@ -163,22 +163,22 @@ def _counts(resource: str) -> bool:
 
 def limit_ranges(items: Sequence[object]) -> Answer:
     """Of the LimitRanges of one namespace. A pod of ours has one container: a limit for pods is one for containers."""
-    found = {}
+    by_name = {}
     for item in items:
         most: dict[str, str] = {}
         for limit in _items(_map(_map(item).get("spec")).get("limits")):
             if _map(limit).get("type") not in ("Container", "Pod"):
                 continue
             for name, value in _map(_map(limit).get("max")).items():
-                amount, known = read(value), read(most.get(name))
-                if amount is not None and (known is None or amount < known):
+                amount, least = read(value), read(most.get(name))
+                if amount is not None and (least is None or amount < least):
                     most[name] = value
         name = _name(item)
         if name and most:
-            found[name] = MeasuredLimitRange(name=name, max=_amounts(most))
-    if len(found) > _MOST_IN_A_NAMESPACE:
+            by_name[name] = MeasuredLimitRange(name=name, max=_amounts(most))
+    if len(by_name) > _MOST_IN_A_NAMESPACE:
         return f"the namespace has more than {_MOST_IN_A_NAMESPACE} LimitRanges"
-    return {"limit_ranges": tuple(found[name] for name in sorted(found) if found[name].max)}
+    return {"limit_ranges": tuple(by_name[name] for name in sorted(by_name) if by_name[name].max)}
 
 
 # What each fact is read from. Those of a namespace are read for one at a time.
@@ -213,13 +213,13 @@ def trimmed(fact: Fact, item: object) -> dict[str, Any]:
     kept: dict[str, Any] = {key: metadata[key] for key in ("name", "namespace") if _is_short(metadata.get(key))}
     for marks in ("labels", "annotations"):
         kept[marks] = {k: v for k, v in _map(metadata.get(marks)).items() if k in _KEPT and _is_short(v)}
-    found: dict[str, Any] = {"metadata": kept}
+    kept_object: dict[str, Any] = {"metadata": kept}
     if fact in (Fact.QUOTAS, Fact.LIMIT_RANGES):
-        found["spec"] = _map(item).get("spec")
+        kept_object["spec"] = _map(item).get("spec")
     if fact is Fact.NODES:
         capacity = [(k, v) for k, v in _map(status.get("capacity")).items() if _is_device(k) and _is_short(v)]
-        found["status"] = {"capacity": dict(capacity[: _MOST_DEVICES + 1])}
-    return found
+        kept_object["status"] = {"capacity": dict(capacity[: _MOST_DEVICES + 1])}
+    return kept_object
 
 
 def _is_short(value: object) -> bool:
@@ -230,16 +230,16 @@ def answer(fact: Fact, items: Sequence[object]) -> Answer:
     """What a list of objects says."""
     try:
         return READERS[fact](items)
-    except (ValueError, ArithmeticError):  # nothing is known to lead here: it must not end a look all the same
+    except (ValueError, ArithmeticError):  # nothing is known to lead here: it must not end a survey all the same
         return "what the cluster answered cannot be read"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one look at a cluster found.
+class Survey:
+    """What one survey of a cluster found.
 
     Attributes:
-        facts: what was looked at.
+        facts: what was surveyed.
         namespaces: for which.
         answers: by fact and namespace; "" where that is all the same.
         troubles: what was asked for more than once and did not answer, and how. What it answered before still stands.
@@ -253,11 +253,11 @@ class Found:
     complete: bool = True
 
     def covers(self, facts: frozenset[Fact], namespaces: Iterable[str]) -> bool:
-        """Whether these are what was looked at."""
+        """Whether these are what was surveyed."""
         return facts == self.facts and (not facts or frozenset(namespaces) == self.namespaces)
 
     def of(self, namespace: str, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
-        """The capabilities for workloads in a namespace; None where that was not looked at.
+        """The capabilities for workloads in a namespace; None where that was not surveyed.
 
         Args:
             namespace: theirs.
@@ -270,15 +270,15 @@ class Found:
         fields: dict[str, Any] = {}
         unknown: list[UnknownFact] = []
         for fact in Fact:
-            found = self.answers.get((fact, namespace if fact in OF_A_NAMESPACE else ""))
-            if isinstance(found, str):
-                unknown.append(UnknownFact(fact=fact, reason=found[:200]))
-            elif found is not None:
-                fields |= found
+            answered = self.answers.get((fact, namespace if fact in OF_A_NAMESPACE else ""))
+            if isinstance(answered, str):
+                unknown.append(UnknownFact(fact=fact, reason=answered[:200]))
+            elif answered is not None:
+                fields |= answered
             elif fact in self.facts:
-                known = {name: getattr(remembered, name, None) for name in _FIELDS[fact]}
-                fields |= {name: value for name, value in known.items() if value is not None}
+                before = {name: getattr(remembered, name, None) for name in _FIELDS[fact]}
+                fields |= {name: value for name, value in before.items() if value is not None}
                 said = remembered.why_unknown(fact) if remembered is not None else None
-                said = said or (None if any(v is not None for v in known.values()) else self.troubles.get(fact))
+                said = said or (None if any(v is not None for v in before.values()) else self.troubles.get(fact))
                 unknown += [UnknownFact(fact=fact, reason=said)] if said is not None else []
         return MeasuredCapabilities(**fields, unknown=tuple(unknown))

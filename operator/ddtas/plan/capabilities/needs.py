@@ -12,7 +12,7 @@ ARCHITECTURE_LABEL = "kubernetes.io/arch"
 
 
 class Fact(StrEnum):
-    """What can be looked at; named as in the status, which `nodes` are not: they give architectures and devices."""
+    """What can be surveyed; named as in the status, which `nodes` are not: they give architectures and devices."""
 
     STORAGE_CLASSES = "storageClasses"
     INGRESS_CLASSES = "ingressClasses"
@@ -44,16 +44,16 @@ class Needs:
 
     @property
     def facts(self) -> frozenset[Fact]:
-        """What has to be looked at for it; nothing where it asks for nothing.
+        """What has to be surveyed for it; nothing where it asks for nothing.
 
         Quota is the same question for every version that asks for something: one that asks for nothing costs nothing.
         """
-        found = {Fact.STORAGE_CLASSES} if self.storage else set()
-        found |= {Fact.INGRESS_CLASSES} if Exposure.INGRESS in self.exposure else set()
-        found |= {Fact.GATEWAY_CLASSES} if Exposure.GATEWAY in self.exposure else set()
-        found |= {Fact.NODES} if self.architectures or self.devices else set()
-        found |= {Fact.POD_SECURITY} if self.pod_security is not None else set()
-        return frozenset(found | {Fact.QUOTAS, Fact.LIMIT_RANGES}) if found else frozenset()
+        facts = {Fact.STORAGE_CLASSES} if self.storage else set()
+        facts |= {Fact.INGRESS_CLASSES} if Exposure.INGRESS in self.exposure else set()
+        facts |= {Fact.GATEWAY_CLASSES} if Exposure.GATEWAY in self.exposure else set()
+        facts |= {Fact.NODES} if self.architectures or self.devices else set()
+        facts |= {Fact.POD_SECURITY} if self.pod_security is not None else set()
+        return frozenset(facts | {Fact.QUOTAS, Fact.LIMIT_RANGES}) if facts else frozenset()
 
 
 def needs(version: Version) -> Needs:
@@ -87,7 +87,7 @@ def _devices(version: Version) -> Iterator[DeviceNeed]:
     """Of its components at the same time, or of its largest run."""
     groups = [[(c.replicas or 1, c.devices) for c in version.components]]
     groups += [[(1, run.devices)] for _, run in runs(version)]
-    asked = [[(n, d) for n, devices in group for d in devices] for group in groups]
-    for name in sorted({d.name for group in asked for _, d in group}):
-        one = max(d.count for group in asked for _, d in group if d.name == name)
-        yield DeviceNeed(name, one, max(sum(n * d.count for n, d in group if d.name == name) for group in asked))
+    needed = [[(n, d) for n, devices in group for d in devices] for group in groups]
+    for name in sorted({d.name for group in needed for _, d in group}):
+        one = max(d.count for group in needed for _, d in group if d.name == name)
+        yield DeviceNeed(name, one, max(sum(n * d.count for n, d in group if d.name == name) for group in needed))

@@ -1,7 +1,7 @@
 """What a version needs of a cluster, against the capabilities of the cluster. Pure.
 
 Each check has two verdicts, as in data binding: `declared` by the platform team (`spec.capabilities`) and `measured` by
-a look at the cluster. What is not met on either side is not met; else one side that meets it is enough. Where neither
+a survey of the cluster. What is not met on either side is not met; else one side that meets it is enough. Where neither
 can tell, the version is not refused, and what is not known is said.
 """
 
@@ -23,42 +23,42 @@ def checks(
     Args:
         version: of the app.
         capabilities: what the platform team side.
-        measured: what a look found.
+        measured: what the survey found.
         kubernetes_version: of the cluster; "" while that is not known.
     """
     required, wanted = version.platform_requirements, needs(version)
-    found: list[CapabilityCheck] = []
+    made: list[CapabilityCheck] = []
     if required is not None and required.minimum_kubernetes_version is not None:
-        found.append(_kubernetes(required.minimum_kubernetes_version, kubernetes_version))
+        made.append(_kubernetes(required.minimum_kubernetes_version, kubernetes_version))
     if not wanted.facts:
-        return tuple(found)
+        return tuple(made)
     case = Case(capabilities, measured)
     if wanted.architectures:
-        found.append(_architecture(case, wanted.architectures))
-    found += [_storage(case, mode) for mode in wanted.storage]
+        made.append(_architecture(case, wanted.architectures))
+    made += [_storage(case, mode) for mode in wanted.storage]
     if wanted.exposure:
-        found.append(_exposure(case, wanted.exposure))
+        made.append(_exposure(case, wanted.exposure))
     if wanted.pod_security is not None:
-        found.append(_pod_security(case, wanted.pod_security))
-    found += [_device(case, need) for need in wanted.devices]
-    found += quota(case, version)
-    found += limits(case, version)
-    return tuple(found)
+        made.append(_pod_security(case, wanted.pod_security))
+    made += [_device(case, need) for need in wanted.devices]
+    made += quota(case, version)
+    made += limits(case, version)
+    return tuple(made)
 
 
-def lacking(found: Iterable[CapabilityCheck]) -> tuple[str, ...]:
+def lacking(checked: Iterable[CapabilityCheck]) -> tuple[str, ...]:
     """What the cluster lacks, one line each."""
-    return tuple(str(c) for c in found if c.verdict is NOT_MET)
+    return tuple(str(c) for c in checked if c.verdict is NOT_MET)
 
 
-def doubtful(found: Iterable[CapabilityCheck]) -> tuple[str, ...]:
+def doubtful(checked: Iterable[CapabilityCheck]) -> tuple[str, ...]:
     """What nobody could tell, one line each."""
-    return tuple(str(c) for c in found if c.verdict is UNKNOWN)
+    return tuple(str(c) for c in checked if c.verdict is UNKNOWN)
 
 
-def pending(found: Iterable[CapabilityCheck]) -> bool:
-    """Whether a look at the cluster may still tell what is not known."""
-    return any(c.pending and c.verdict is UNKNOWN for c in found)
+def pending(checked: Iterable[CapabilityCheck]) -> bool:
+    """Whether a survey of the cluster may still tell what is not known."""
+    return any(c.pending and c.verdict is UNKNOWN for c in checked)
 
 
 def _kubernetes(needed: str, has: str) -> CapabilityCheck:
@@ -94,35 +94,38 @@ def _storage(case: Case, mode: AccessMode) -> CapabilityCheck:
     """A StorageClass does not say how its volumes may be mounted: that is declared, of classes that are there."""
     declared, measured = case.capabilities.storage_classes, case.measured.storage_classes
     named = [c.name for c in declared or () if mode in c.access_modes]
-    found: tuple[Verdict, str] | None = None
+    by_survey: tuple[Verdict, str] | None = None
     if measured is not None:
-        there = [c.name for c in measured]
-        found = (
+        names = [c.name for c in measured]
+        by_survey = (
             UNKNOWN,
             "a StorageClass does not say how its volumes may be mounted: name one in spec.capabilities.storageClasses",
         )
-        if not there:
-            found = (NOT_MET, "the cluster has no StorageClass")
-        elif named and not set(named) & set(there):
-            found = (NOT_MET, f"spec.capabilities names StorageClass {_list(named)}, the cluster has {_list(there)}")
+        if not names:
+            by_survey = (NOT_MET, "the cluster has no StorageClass")
+        elif named and not set(named) & set(names):
+            by_survey = (
+                NOT_MET,
+                f"spec.capabilities names StorageClass {_list(named)}, the cluster has {_list(names)}",
+            )
     return case.check(
         f"{mode} storage",
         Fact.STORAGE_CLASSES,
         side(None if declared is None else bool(named), f"no class of spec.capabilities.storageClasses has {mode}"),
-        found,
+        by_survey,
     )
 
 
 def _exposure(case: Case, wanted: Sequence[Exposure]) -> CapabilityCheck:
     """One way is enough: that which holds best."""
-    found = [_way_in(case, way) for way in wanted]
-    what = f"{' or '.join(wanted)} classes" if len(wanted) > 1 else found[0].needs
+    ways = [_way_in(case, way) for way in wanted]
+    what = f"{' or '.join(wanted)} classes" if len(wanted) > 1 else ways[0].needs
     for verdict in (MET, UNKNOWN):
-        best = [c for c in found if c.verdict is verdict]
+        best = [c for c in ways if c.verdict is verdict]
         if best:
             pending = any(c.pending for c in best) and verdict is UNKNOWN
             return CapabilityCheck(what, best[0].declared, best[0].measured, best[0].why, pending)
-    return CapabilityCheck(what, found[0].declared, found[0].measured, "; ".join(c.why for c in found))
+    return CapabilityCheck(what, ways[0].declared, ways[0].measured, "; ".join(c.why for c in ways))
 
 
 def _way_in(case: Case, way: Exposure) -> CapabilityCheck:
@@ -141,17 +144,20 @@ def _way_in(case: Case, way: Exposure) -> CapabilityCheck:
         ),
     }[way]
     kind = f"{way}Class"
-    found: tuple[Verdict, str] | None = None
+    by_survey: tuple[Verdict, str] | None = None
     if measured is not None:
         if declared and measured and not set(declared) & set(measured):
-            found = (NOT_MET, f"spec.capabilities names {kind} {_list(declared)}, the cluster has {_list(measured)}")
+            by_survey = (
+                NOT_MET,
+                f"spec.capabilities names {kind} {_list(declared)}, the cluster has {_list(measured)}",
+            )
         else:
-            found = (MET, "") if measured else (NOT_MET, f"the cluster has no {kind}")
+            by_survey = (MET, "") if measured else (NOT_MET, f"the cluster has no {kind}")
     return case.check(
         f"an {kind}" if way is Exposure.INGRESS else f"a {kind}",
         fact,
         side(None if declared is None else bool(declared), f"spec.capabilities.{field} is empty"),
-        found,
+        by_survey,
     )
 
 
@@ -192,6 +198,6 @@ def _device(case: Case, need: DeviceNeed) -> CapabilityCheck:
 
 
 def _list(names: Iterable[str] | None, none: str = "none") -> str:
-    known = list(names or ())
-    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
-    return ", ".join(known[:5]) + more or none
+    listed = list(names or ())
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more or none

@@ -23,14 +23,14 @@ _SAME = {
 def container_load(container: Container, replicas: int = 1) -> Load:
     """What pods of one container ask for, by the names that a ResourceQuota has."""
     resources = container.resources
-    found = {
+    load = {
         "requests.cpu": amount(resources.requests.cpu),
         "requests.memory": amount(resources.requests.memory),
         "limits.cpu": amount(resources.limits.cpu),
         "limits.memory": amount(resources.limits.memory),
         "pods": Decimal(1),
     } | {f"requests.{d.name}": Decimal(d.count) for d in container.devices}
-    return {name: replicas * value for name, value in found.items()}
+    return {name: replicas * value for name, value in load.items()}
 
 
 def _sum(loads: Iterable[Load]) -> Load:
@@ -45,10 +45,10 @@ def moments(version: Version) -> dict[str, Load]:
     """What a version asks for at its busiest moments: an upgrade and a recalibration stand beside what serves."""
     serving = _sum(container_load(c, c.replicas or 1) for c in version.components)
     volumes = _sum(_volume_load(v) for c in version.components for v in c.volumes)  # all revisions share them
-    found = {"while one revision replaces another": _sum((serving, serving, volumes))}
+    loads = {"while one revision replaces another": _sum((serving, serving, volumes))}
     for name, run in runs(version):
-        found[f"while it serves and {name} runs"] = _sum((serving, container_load(run), volumes))
-    return found
+        loads[f"while it serves and {name} runs"] = _sum((serving, container_load(run), volumes))
+    return loads
 
 
 def _volume_load(volume: Volume) -> Load:
@@ -68,11 +68,11 @@ def quota(case: Case, version: Version) -> Iterator[CapabilityCheck]:
                 busiest[name] = (value, moment)
     for quota in quotas:
         for item in quota.hard:
-            asked, hard = busiest.get(_SAME.get(item.resource, item.resource)), read(item.amount)
-            if asked is not None and hard is not None and asked[0] > hard:
+            needed, hard = busiest.get(_SAME.get(item.resource, item.resource)), read(item.amount)
+            if needed is not None and hard is not None and needed[0] > hard:
                 bytes_ = "memory" in item.resource or "storage" in item.resource
-                what = f"{written(asked[0], bytes_=bytes_)} {item.resource} {asked[1]}"
-                short = written(asked[0] - hard, bytes_=bytes_)
+                what = f"{written(needed[0], bytes_=bytes_)} {item.resource} {needed[1]}"
+                short = written(needed[0] - hard, bytes_=bytes_)
                 yield CapabilityCheck(
                     what, measured=NOT_MET, why=f"ResourceQuota {quota.name} allows {item.amount}: {short} too little"
                 )
@@ -89,11 +89,11 @@ def limits(case: Case, version: Version) -> Iterator[CapabilityCheck]:
     for limit_range in ranges:
         most = {item.resource: (item.amount, read(item.amount)) for item in limit_range.max}
         for who, container in containers:
-            asked: Mapping[str, Decimal] = {
+            needed: Mapping[str, Decimal] = {
                 "cpu": amount(container.resources.limits.cpu),
                 "memory": amount(container.resources.limits.memory),
             } | {d.name: Decimal(d.count) for d in container.devices}
-            for name, value in asked.items():
+            for name, value in needed.items():
                 said, limit = most.get(name, ("", None))
                 if limit is not None and value > limit:
                     what = f"{written(value, bytes_=name == 'memory')} {name} for {who}"

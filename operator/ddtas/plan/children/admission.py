@@ -63,15 +63,15 @@ def admit(
         TemplateError: TemplateForbidden, with the first three violations.
     """
     kinds = _kinds(prefix, namespace, pinned)
-    seen = set(taken)
+    identities = set(taken)
     violations: list[str] = []
     for item in objects:
         kind, name = identity = _identity(item)
-        found = _violations(item, kinds)
-        if identity in seen:
-            found.append("another object has this kind and name: choose another name")
-        seen.add(identity)
-        violations += [f"{short(kind)} {short(name)}: {violation}" for violation in found]
+        violated = _violations(item, kinds)
+        if identity in identities:
+            violated.append("another object has this kind and name: choose another name")
+        identities.add(identity)
+        violations += [f"{short(kind)} {short(name)}: {violation}" for violation in violated]
     if violations:
         more = f"; and {len(violations) - SHOWN_VIOLATIONS} more" if len(violations) > SHOWN_VIOLATIONS else ""
         raise TemplateError("TemplateForbidden", "; ".join(violations[:SHOWN_VIOLATIONS]) + more)
@@ -90,13 +90,13 @@ def _violations(item: Mapping[str, Any], kinds: Mapping[tuple[str, str], Allowed
     if check is None:
         allowed = ", ".join(f"{kind} ({version})" for version, kind in kinds)
         return [f"kind {short(item.get('kind'))} ({short(item.get('apiVersion'))}) is not allowed: use {allowed}"]
-    found = list(check(item, ""))
-    if not found and item["kind"] == "Deployment":  # only now is each value of the type that it should be
-        found = [
+    violations = list(check(item, ""))
+    if not violations and item["kind"] == "Deployment":  # only now is each value of the type that it should be
+        violations = [
             f"spec.template.spec.{violation}" for violation in restricted_violations(item["spec"]["template"]["spec"])
         ]
-        found += _selector_violations(item)
-    return found
+        violations += _selector_violations(item)
+    return violations
 
 
 def _selector_violations(deployment: Mapping[str, Any]) -> list[str]:

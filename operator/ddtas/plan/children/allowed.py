@@ -19,7 +19,7 @@ def short(value: object) -> str:
 
 def fields(required: Mapping[str, Allowed], optional: Mapping[str, Allowed] | None = None) -> Allowed:
     """A mapping with these fields and no other."""
-    known = {**required, **(optional or {})}
+    allowed = {**required, **(optional or {})}
 
     def check(value: object, path: str) -> Iterator[str]:
         if not isinstance(value, dict):
@@ -27,8 +27,8 @@ def fields(required: Mapping[str, Allowed], optional: Mapping[str, Allowed] | No
             return
         inside = f"{path}." if path else ""
         for name, item in value.items():
-            if name in known:
-                yield from known[name](item, inside + name)
+            if name in allowed:
+                yield from allowed[name](item, inside + name)
             else:
                 yield f"{inside}{short(name)} is not allowed in an app: remove it"
         for name in required:

@@ -59,18 +59,18 @@ def diff(
         child = there.get(wanted.key)
         if child is not None and (wanted.once or child.deleting):
             continue  # what is being deleted is made again when it is gone
-        asked = desired_digest(wanted.manifest)
-        if child is not None and child.applied == asked:
+        wanted_digest = desired_digest(wanted.manifest)
+        if child is not None and child.applied == wanted_digest:
             continue
         kind, name = wanted.key
         # A run or record that is gone is made again: it is work to be done, and holds nobody's wish.
         if not correct and child is None and wanted.key in inventory and not wanted.once:
             drifted.append(DriftedItem(kind=kind, name=name, change="Missing"))
         # What was asked for last is still what is wanted: it is the object that changed.
-        elif not correct and child is not None and child.asked == asked:
+        elif not correct and child is not None and child.asked == wanted_digest:
             drifted.append(DriftedItem(kind=kind, name=name, change="Edited"))
         else:
-            sends.append(Send(wanted, asked, exists=child is not None))
+            sends.append(Send(wanted, wanted_digest, exists=child is not None))
     # A Service that goes back to what served is of the revision that is pruned, until it is sent.
     wanted_keys = {wanted.key for wanted in desired}
     removes = tuple(key for key in prune if key in there and key not in wanted_keys)

@@ -234,10 +234,10 @@ class Renderer:
 
         Their addresses are those in the cluster where the children are.
         """
-        found = of_version(of, self.inputs.listing, self.inputs.version, self.owner.namespace)
+        sources = of_version(of, self.inputs.listing, self.inputs.version, self.owner.namespace)
         return tuple(
             ProductStatus(name=name, secret_name=names.product(self.owner.name, name), source=source)
-            for name, source in found
+            for name, source in sources
         )
 
     def product_bindings(self, products: Sequence[ProductStatus]) -> list[Desired]:

@@ -185,7 +185,7 @@ def missing(host: str, ports: Iterable[int], platform: MunicipalityPlatformSpec 
 
 def _servers(source: DataSource) -> list[tuple[str, int]]:
     """Hosts and ports that a client of the source connects to: its server, and who gives it a token."""
-    found = []
+    servers = []
     token = source.credentials.token_url if source.credentials is not None else None
     for url in filter(None, (source.endpoint, token)):
         try:
@@ -194,8 +194,8 @@ def _servers(source: DataSource) -> list[tuple[str, int]]:
         except ValueError:  # no URL, or a port that is none: the probe says so
             continue
         if host and port:
-            found.append((host, port))
-    return found
+            servers.append((host, port))
+    return servers
 
 
 def _near(traffic: Traffic, reached: Reached, host: str, port: int) -> dict[str, Any] | None:

@@ -19,20 +19,20 @@ def restricted_violations(pod_spec: Mapping[str, Any]) -> list[str]:
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ (Baseline and Restricted, Linux).
     """
     pod_security = pod_spec.get("securityContext") or {}
-    found = [f"{field} must not be true" for field in ("hostNetwork", "hostPID", "hostIPC") if pod_spec.get(field)]
+    violations = [f"{field} must not be true" for field in ("hostNetwork", "hostPID", "hostIPC") if pod_spec.get(field)]
     for index, volume in enumerate(pod_spec.get("volumes") or []):
-        found += [
+        violations += [
             f"volumes[{index}].{kind} is not an allowed type of volume"
             for kind in volume
             if kind not in _VOLUME_TYPES | {"name"}
         ]
     if pod_security.get("sysctls"):
-        found.append("securityContext.sysctls must not be set")
-    found += _context_violations(pod_security, "securityContext")
+        violations.append("securityContext.sysctls must not be set")
+    violations += _context_violations(pod_security, "securityContext")
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate(pod_spec.get(group) or []):
-            found += _container_violations(container, pod_security, f"{group}[{index}]")
-    return found
+            violations += _container_violations(container, pod_security, f"{group}[{index}]")
+    return violations
 
 
 def _context_violations(security: Mapping[str, Any], path: str) -> Iterator[str]:

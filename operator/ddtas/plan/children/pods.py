@@ -120,18 +120,18 @@ class Pods:
         """What sends a pod to a node that can run it."""
         required = self.inputs.version.platform_requirements
         architectures = required.architectures if required is not None else None
-        found: Manifest = {}
+        placement: Manifest = {}
         if architectures:
             term = {"key": ARCHITECTURE_LABEL, "operator": "In", "values": list(architectures)}
             terms = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
-            found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+            placement["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
         if container.devices:
             # By convention such nodes have a taint of that name; many clusters add this themselves
             # (ExtendedResourceToleration).
-            found["tolerations"] = [
+            placement["tolerations"] = [
                 {"key": d.name, "operator": "Exists", "effect": "NoSchedule"} for d in container.devices
             ]
-        return found
+        return placement
 
 
 def _container(container: Container, name: str, mounts: Sequence[Manifest]) -> Manifest:

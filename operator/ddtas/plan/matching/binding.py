@@ -29,7 +29,7 @@ _MAX_MISSING = 16
 _MOST_CHECKS, _MOST_LINES = 640, 320
 
 
-def shown(comparisons: Iterable[Comparison]) -> tuple[Check, ...]:
+def as_checks(comparisons: Iterable[Comparison]) -> tuple[Check, ...]:
     """Comparisons as a status shows them."""
     return tuple(
         Check(name=c.name, declared=c.declared, measured=c.measured, message=c.describe()) for c in comparisons
@@ -83,7 +83,7 @@ class _Candidate:
 
     def checks(self) -> tuple[Check, ...]:
         """All checks, as they are shown."""
-        return shown(self._kept())
+        return as_checks(self._kept())
 
     def missing(self) -> tuple[str, ...]:
         """What stands between the source and a fit, in words: what takes most to fix first."""
@@ -145,8 +145,8 @@ def bind(
     """
 
     def candidate(source: DataSource) -> _Candidate:
-        seen, chosen = observations.get(source.name), choice is not None
-        return _Candidate(source, lambda: all_of(requirement, source, seen, circumstances, chosen=chosen))
+        observation, chosen = observations.get(source.name), choice is not None
+        return _Candidate(source, lambda: all_of(requirement, source, observation, circumstances, chosen=chosen))
 
     candidates: list[_Candidate] = []
     nearest: list[_Candidate] = []

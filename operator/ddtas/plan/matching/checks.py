@@ -87,8 +87,8 @@ def _of_the_data(
     probed_at: datetime,
 ) -> Iterator[Comparison]:
     if r.fields:
-        there = Fields.of(contract, facts)
-        yield from (field(wanted, there) for wanted in r.fields)
+        fields = Fields.of(contract, facts)
+        yield from (field(wanted, fields) for wanted in r.fields)
     if r.geometry_types is not None:
         yield places.geometry(r.geometry_types, contract.geometry_type, facts)
     if r.crs is not None:

@@ -49,8 +49,8 @@ def conformance(source: DataSource, facts: SourceFacts, probed_at: datetime) -> 
 
 def _comparisons(source: DataSource, facts: SourceFacts, probed_at: datetime) -> list[Comparison]:
     contract = source.contract
-    there = Fields.of(contract, facts)
-    comparisons = [field(f, there) for f in contract.fields]
+    fields = Fields.of(contract, facts)
+    comparisons = [field(f, fields) for f in contract.fields]
     if contract.geometry_type is not None:
         comparisons.append(places.geometry((contract.geometry_type,), contract.geometry_type, facts))
     if contract.crs is not None:
@@ -73,6 +73,6 @@ def _comparisons(source: DataSource, facts: SourceFacts, probed_at: datetime) ->
 
 def _complete(name: str, facts: SourceFacts) -> Comparison:
     """A field that the contract calls required has no empty value."""
-    found = next((f for f in facts.fields if f.name == name), None)
-    verdict = Verdict.UNKNOWN if found is None else Verdict.NOT_MET if found.empty else Verdict.MET
+    measured = next((f for f in facts.fields if f.name == name), None)
+    verdict = Verdict.UNKNOWN if measured is None else Verdict.NOT_MET if measured.empty else Verdict.MET
     return Comparison(f"required {name}", Verdict.MET, verdict, lambda: f"needs {name} in each record; some have none")

@@ -83,8 +83,8 @@ def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tu
     """A check of what only a person can declare; `say` gives what is wanted, and what the source says."""
 
     def message() -> str:
-        wanted, found = say()
-        return needs(wanted, f"the source says {found or 'nothing'}", None)
+        wanted, declared = say()
+        return needs(wanted, f"the source says {declared or 'nothing'}", None)
 
     return Comparison(name, verdict_of(holds), UNKNOWN, message, distance)
 

@@ -38,8 +38,8 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
         there: the fields that are there.
     """
     declared = there.declared.get(wanted.name)
-    found = there.measured.get(wanted.name) if there.measured is not None else None
-    absent = there.measured is not None and found is None
+    actual = there.measured.get(wanted.name) if there.measured is not None else None
+    absent = there.measured is not None and actual is None
     promised, distance = NOT_MET, THE_DATA
     if declared is not None:
         promised = verdict_of(declared.type in _FITS[wanted.type])
@@ -50,10 +50,10 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
     measured = UNKNOWN
     if absent:
         measured = NOT_MET
-    elif found is not None:
-        measured = verdict_of(found.type in _FITS[wanted.type])
-        if measured is MET and wanted.unit is not None and found.unit is not None:
-            measured = verdict_of(units.same(found.unit, wanted.unit))
+    elif actual is not None:
+        measured = verdict_of(actual.type in _FITS[wanted.type])
+        if measured is MET and wanted.unit is not None and actual.unit is not None:
+            measured = verdict_of(units.same(actual.unit, wanted.unit))
 
     def say() -> str:
         by_contract = f"the contract has no such field{_named(there.declared)}"
@@ -62,8 +62,8 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
         in_data = None
         if absent:
             in_data = f"the data has no such field{_named(there.measured or {})}"
-        elif found is not None and measured is not MET:
-            in_data = f"the data holds {_typed(found.type, found.unit, wanted.unit if found.unit else None)} values"
+        elif actual is not None and measured is not MET:
+            in_data = f"the data holds {_typed(actual.type, actual.unit, wanted.unit if actual.unit else None)} values"
         return needs(f"{wanted.name} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
 
     return Comparison(f"field {wanted.name}", promised, measured, say, distance)
@@ -71,12 +71,12 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
 
 def _named(fields: Mapping[str, object]) -> str:
     """The names of the fields that there are, as many as a message can hold."""
-    shown: list[str] = []
+    named: list[str] = []
     for name in fields:
-        if sum(map(len, shown)) + len(name) > _MOST_NAMES:
-            return f" (it has {', '.join(shown)} and {len(fields) - len(shown)} more)"
-        shown.append(name)
-    return f" (it has {', '.join(shown)})" if shown else " (it has none)"
+        if sum(map(len, named)) + len(name) > _MOST_NAMES:
+            return f" (it has {', '.join(named)} and {len(fields) - len(named)} more)"
+        named.append(name)
+    return f" (it has {', '.join(named)})" if named else " (it has none)"
 
 
 def _typed(kind: FieldType, unit: str | None, wanted: str | None) -> str:

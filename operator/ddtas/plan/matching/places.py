@@ -8,22 +8,22 @@ from ddtas.plan.matching.comparison import Comparison, data_gives, needs, verdic
 
 def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Comparison:
     """The type of the geometries."""
-    found = facts.geometry_type if facts else None
+    measured = facts.geometry_type if facts else None
     return Comparison(
         "geometry type",
         verdict_of(None if declared is None else declared in wanted),
-        verdict_of(None if found is None else found in wanted),
+        verdict_of(None if measured is None else measured in wanted),
         lambda: needs(
             f"geometries {' or '.join(sorted(wanted))}",
             f"the contract says {declared or 'nothing'}",
-            data_gives(found, facts, "geometryType"),
+            data_gives(measured, facts, "geometryType"),
         ),
     )
 
 
 def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Comparison:
     """The coordinate reference system: one of those that the data can be had in must be one of those wanted."""
-    found = facts.crs if facts else ()
+    measured = facts.crs if facts else ()
 
     def any_of(names: tuple[str, ...]) -> bool | None:
         pairs = [space.same_crs(a, b) for a in wanted for b in names]
@@ -32,11 +32,11 @@ def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None
     return Comparison(
         "crs",
         verdict_of(any_of((declared,) if declared else ())),
-        verdict_of(any_of(found)),
+        verdict_of(any_of(measured)),
         lambda: needs(
             f"coordinates in {' or '.join(wanted)}",
             f"the contract says {declared or 'nothing'}",
-            data_gives(", ".join(found) or None, facts, "crs"),
+            data_gives(", ".join(measured) or None, facts, "crs"),
         ),
     )
 

@@ -11,8 +11,8 @@ _AT_LEAST = (Operator.MUST_BE_GREATER_THAN, Operator.MUST_BE_GREATER_OR_EQUAL_TO
 
 def records(wanted: int, declared: int | None, facts: SourceFacts | None) -> Comparison:
     """The number of records, at least."""
-    found = facts.records if facts else None
-    measured = verdict_of(None if found is None else found >= wanted)
+    measured_records = facts.records if facts else None
+    measured = verdict_of(None if measured_records is None else measured_records >= wanted)
     return Comparison(
         "records",
         verdict_of(None if declared is None else declared >= wanted),
@@ -20,15 +20,15 @@ def records(wanted: int, declared: int | None, facts: SourceFacts | None) -> Com
         lambda: needs(
             f"{wanted} records",
             f"the contract says {declared if declared is not None else 'nothing'}",
-            None if measured is MET else data_gives(found, facts, "records"),
+            None if measured is MET else data_gives(measured_records, facts, "records"),
         ),
     )
 
 
 def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Comparison:
     """The size in bytes, at the most."""
-    found = facts.size_bytes if facts else None
-    measured = verdict_of(None if found is None else found <= wanted)
+    measured_bytes = facts.size_bytes if facts else None
+    measured = verdict_of(None if measured_bytes is None else measured_bytes <= wanted)
     return Comparison(
         "size",
         verdict_of(None if declared is None else declared <= wanted),
@@ -36,24 +36,24 @@ def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Compar
         lambda: needs(
             f"at most {wanted} bytes",
             f"the contract says {declared if declared is not None else 'nothing'}",
-            None if measured is MET else data_gives(found, facts, "sizeBytes"),
+            None if measured is MET else data_gives(measured_bytes, facts, "sizeBytes"),
         ),
     )
 
 
-def rule(asked: QualityRule, source: DataSource, facts: SourceFacts | None) -> Comparison:
+def rule(required: QualityRule, source: DataSource, facts: SourceFacts | None) -> Comparison:
     """A rule about the quality of the data."""
-    found, fact = _value(asked, facts)
-    measured = verdict_of(None if found is None else asked.operator.holds(found, float(asked.value)))
-    about = f"{asked.metric}{f' of {asked.field}' if asked.field else ''}"
+    value, fact = _value(required, facts)
+    measured = verdict_of(None if value is None else required.operator.holds(value, float(required.value)))
+    about = f"{required.metric}{f' of {required.field}' if required.field else ''}"
     return Comparison(
-        f"quality {asked.name}",
-        verdict_of(_promised(asked, source)),
+        f"quality {required.name}",
+        verdict_of(_promised(required, source)),
         measured,
         lambda: needs(
-            f"{about} {asked.operator.symbol} {asked.value} {asked.unit}",
-            "the contract promises it" if _promised(asked, source) else "the contract does not promise it",
-            None if measured is MET else data_gives(f"{found:g}" if found is not None else None, facts, fact),
+            f"{about} {required.operator.symbol} {required.value} {required.unit}",
+            "the contract promises it" if _promised(required, source) else "the contract does not promise it",
+            None if measured is MET else data_gives(f"{value:g}" if value is not None else None, facts, fact),
         ),
     )
 
@@ -62,13 +62,13 @@ def _value(rule: QualityRule, facts: SourceFacts | None) -> tuple[float | None, 
     """The measured value of a rule's metric, and the fact that it stems from."""
     if facts is None or rule.metric == "rowCount":
         return (None if facts is None or facts.records is None else float(facts.records)), "records"
-    found = next((f for f in facts.fields if f.name == rule.field), None)
-    if found is None or not facts.sampled:
+    measured = next((f for f in facts.fields if f.name == rule.field), None)
+    if measured is None or not facts.sampled:
         return None, "sampled"
     if rule.unit == "percent":
-        return 100 * found.empty / facts.sampled, "sampled"
+        return 100 * measured.empty / facts.sampled, "sampled"
     # Of a sample it is only known that there are at least so many.
-    return (float(found.empty) if facts.sampled == facts.records else None), "records"
+    return (float(measured.empty) if facts.sampled == facts.records else None), "records"
 
 
 def _promised(rule: QualityRule, source: DataSource) -> bool | None:

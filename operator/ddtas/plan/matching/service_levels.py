@@ -17,17 +17,17 @@ def level(wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts |
     """A service level: what is promised, and of latency and frequency also what was measured."""
     promise = next((p for p in source.service_levels if p.property == wanted.property), None)
     bound = float(wanted.value)
-    declared, found = UNKNOWN, "the source promises nothing"
+    declared, by_promise = UNKNOWN, "the source promises nothing"
     if promise is not None:
         value = units.convert(float(promise.value), promise.unit, wanted.unit)
         declared = verdict_of(None if value is None else wanted.operator.holds(value, bound))
         other = ", in a unit that cannot be compared" if value is None else ""
-        found = f"the source promises {promise.value} {promise.unit}{other}"
+        by_promise = f"the source promises {promise.value} {promise.unit}{other}"
     return Comparison(
         f"service level {wanted.property}",
         declared,
         _measured_level(wanted, facts),
-        lambda: needs(f"{wanted.property} {wanted.operator.symbol} {wanted.value} {wanted.unit}", found, None),
+        lambda: needs(f"{wanted.property} {wanted.operator.symbol} {wanted.value} {wanted.unit}", by_promise, None),
         A_DECISION,
     )
 
@@ -55,13 +55,13 @@ def upstream(bound: Threshold, observation: SourceObservation | None) -> Compari
     measured = verdict_of(None if value is None else bound.operator.holds(value, float(bound.value)))
 
     def say() -> str:
-        found = "its validation meets it"
+        result = "its validation meets it"
         if metrics is None:
-            found = "no validation of a twin that makes this data is known"
+            result = "no validation of a twin that makes this data is known"
         elif value is None:
-            found = f"the validation of what serves there has no {bound.metric}"
+            result = f"the validation of what serves there has no {bound.metric}"
         elif measured is NOT_MET:
-            found = f"the validation of what serves there has {value:.6g}"
-        return needs(f"{bound.metric} {bound.operator.symbol} {bound.value} of the twin that makes it", found, None)
+            result = f"the validation of what serves there has {value:.6g}"
+        return needs(f"{bound.metric} {bound.operator.symbol} {bound.value} of the twin that makes it", result, None)
 
     return Comparison(f"upstream {bound.metric}", UNKNOWN, measured, say, THE_DATA)

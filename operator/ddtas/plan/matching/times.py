@@ -51,15 +51,15 @@ def _covers(first: str | None, last: str | None, days: Window) -> bool | None:
 
 def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None) -> Comparison:
     """The step between records."""
-    found = facts.time_resolution if facts else None
+    measured = facts.time_resolution if facts else None
     return Comparison(
         "time resolution",
         verdict_of(None if declared is None else periods.same(declared, wanted)),
-        verdict_of(None if found is None else periods.same(found, wanted)),
+        verdict_of(None if measured is None else periods.same(measured, wanted)),
         lambda: needs(
             f"{periods.rhythm(wanted)} values",
             f"the contract says {periods.rhythm(declared) if declared else 'nothing'}",
-            data_gives(periods.rhythm(found) if found else None, facts, "timeResolution"),
+            data_gives(periods.rhythm(measured) if measured else None, facts, "timeResolution"),
         ),
     )
 

@@ -159,10 +159,10 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
 def _entry(config: dict[str, Any], part: str, word: str, name: str, allowed: frozenset[str]) -> dict[str, Any]:
     """One of the named entries: `{name: NAME, cluster: {…}}`; refuses fields that may not be."""
     entries = config.get(part)
-    found = [e for e in entries if isinstance(e, dict) and e.get("name") == name] if isinstance(entries, list) else []
-    if len(found) != 1:
-        raise _invalid(f"{part} has {len(found) or 'no'} entries with the name that is referred to, and needs one")
-    entry = _mapping(found[0].get(word), f"the entry of {part}")
+    named = [e for e in entries if isinstance(e, dict) and e.get("name") == name] if isinstance(entries, list) else []
+    if len(named) != 1:
+        raise _invalid(f"{part} has {len(named) or 'no'} entries with the name that is referred to, and needs one")
+    entry = _mapping(named[0].get(word), f"the entry of {part}")
     # What is set to nothing, as some tools write it, is not set.
     for key in sorted(key for key, value in entry.items() if value and key not in allowed | _HARMLESS):
         if key in _WHY:
@@ -182,12 +182,12 @@ def _pem(entry: dict[str, Any], key: str, what: str) -> str:
     if not entry.get(key):
         return ""
     try:
-        found = b64decode(_text(entry, key, what), validate=True).decode("ascii")
+        pem = b64decode(_text(entry, key, what), validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        found = ""
-    if "-----BEGIN " not in found:
+        pem = ""
+    if "-----BEGIN " not in pem:
         raise _invalid(f"{key} of {what} is not base64 of PEM")
-    return found
+    return pem
 
 
 def _server_name(cluster: dict[str, Any]) -> str:

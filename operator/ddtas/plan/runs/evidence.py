@@ -44,7 +44,7 @@ class RunResult(Model):
     message: Annotated[str, Field(max_length=500)] = ""
 
 
-def shown(value: float) -> str:
+def rounded(value: float) -> str:
     """A number as people read it: six significant digits."""
     return f"{value:.6g}"
 
@@ -97,12 +97,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         _TwiceError: a key is there twice.
     """
-    found: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in unique:
             raise _TwiceError(key)
-        found[key] = value
-    return found
+        unique[key] = value
+    return unique
 
 
 def _has_null(raw: Any) -> bool:
@@ -121,24 +121,24 @@ def _judge(result: RunResult, thresholds: Sequence[Threshold], hide: Hidden) -> 
             f"the result lacks {', '.join(sorted(set(missing)))}, which the listing bounds",
         )
     texts = [
-        f"{t.metric} is {shown(result.metrics[t.metric])}, must be {t.operator.symbol} {t.value}"
+        f"{t.metric} is {rounded(result.metrics[t.metric])}, must be {t.operator.symbol} {t.value}"
         for t in thresholds
         if not t.operator.holds(result.metrics[t.metric], float(t.value))
     ]
     if texts:
         return Outcome.FAILED, Reason.THRESHOLD_NOT_MET, "; ".join(texts)
-    met = ", ".join(f"{t.metric} {shown(result.metrics[t.metric])} {t.operator.symbol} {t.value}" for t in thresholds)
+    met = ", ".join(f"{t.metric} {rounded(result.metrics[t.metric])} {t.operator.symbol} {t.value}" for t in thresholds)
     return Outcome.PASSED, Reason.PASSED, met or printable(hide(result.message)) or "done"
 
 
 def _metric(name: str, value: float, thresholds: Sequence[Threshold]) -> MetricResult:
     bounds = [t for t in thresholds if t.metric == name]
     if not bounds:
-        return MetricResult(name=name, value=shown(value))
+        return MetricResult(name=name, value=rounded(value))
     met = all(t.operator.holds(value, float(t.value)) for t in bounds)
     return MetricResult(
         name=name,
-        value=shown(value),
+        value=rounded(value),
         threshold=", ".join(f"{t.operator.symbol} {t.value}" for t in bounds)[:60],
         verdict=Verdict.MET if met else Verdict.NOT_MET,
     )
@@ -204,14 +204,14 @@ def _error_text(message: str) -> str:
     return error if isinstance(error, str) else message
 
 
-def waiting_for_image(pods: Sequence[PodFacts], told: bool = False) -> str | None:
+def waiting_for_image(pods: Sequence[PodFacts], reported: bool = False) -> str | None:
     """Why an image cannot be had, when the kubelet has given up for now.
 
     Args:
         pods: oldest first.
-        told: it was said before. Then the next failed pull is more of the same; else it may be a passing one.
+        reported: it was said before. Then the next failed pull is more of the same; else it may be a passing one.
     """
-    reasons = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"} | ({"ErrImagePull"} if told else set())
+    reasons = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"} | ({"ErrImagePull"} if reported else set())
     for pod in pods:
         if pod.waiting_reason in reasons:
             # Between two pulls the kubelet quotes the last one: `Back-off pulling image "…": ErrImagePull: …`.
@@ -225,8 +225,12 @@ def is_final(evidence: Evidence | None) -> bool:
     return evidence is not None and evidence.reason not in _PROVISIONAL
 
 
+def _has_started(pod: PodFacts) -> bool:
+    return pod.phase in ("Running", "Succeeded") or pod.exit_code is not None
+
+
 def assess(
-    known: Evidence | None,
+    recorded: Evidence | None,
     job: Child | None,
     pods: Sequence[PodFacts],
     run: Task,
@@ -237,7 +241,7 @@ def assess(
     """Evidence of one run, or None while it is under way.
 
     Args:
-        known: what the status already holds; final evidence stands, also when its Job is gone.
+        recorded: what the status already holds; final evidence stands, also when its Job is gone.
         job: the run's Job, if there is one.
         pods: that Job's pods, oldest first.
         run: the listing's declaration of the run.
@@ -245,32 +249,31 @@ def assess(
         lost: a finished Job without a finished pod has been so for long enough to give its pod up.
         hide: what no message may show of what the run said.
     """
-    if is_final(known):
-        return known
+    if is_final(recorded):
+        return recorded
     if job is None or not isinstance(job.facts, JobFacts):
-        return known
+        return recorded
     facts = job.facts
     if facts.state == "Complete":
         done = [p for p in pods if p.exit_code == 0]
         if done:
             return _complete(job, facts, done[-1], run, must_not_see, hide)
         if lost:
-            return _inconclusive(
-                job.name, Reason.RESULT_MISSING, "the Job's pod is gone, and its result with it", facts
-            )
+            text = "the Job's pod is gone, and its result with it"
+            return _inconclusive(job.name, Reason.RESULT_MISSING, text, facts)
         return None  # the pod's last event is still on its way
     if facts.state == "Running":
-        if known is not None and not any(p.phase in ("Running", "Succeeded") or p.exit_code is not None for p in pods):
-            return known  # between two pulls the kubelet shows other reasons: the condition must not flap with them
+        if recorded is not None and not any(map(_has_started, pods)):
+            return recorded  # between two pulls the kubelet shows other reasons: the condition must not flap with them
         image = waiting_for_image(pods)
         text = f"image {run.image}: {image}"
         return None if image is None else _inconclusive(job.name, Reason.IMAGE_PULL_FAILED, text, facts)
     ran = any(p.exit_code is not None for p in pods)
     if facts.reason == "DeadlineExceeded":
-        if known is not None and not ran:
-            return known  # the deadline ran out on an image that never came: that is the cause to show
+        if recorded is not None and not ran:
+            return recorded  # the deadline ran out on an image that never came: that is the cause to show
         message = f"not done after {run.effective_timeout_seconds} s (timeoutSeconds in the listing)"
         return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
     if not ran and not lost:
-        return known  # the pod's last event is still on its way, and with it the cause
+        return recorded  # the pod's last event is still on its way, and with it the cause
     return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts, hide), facts)

@@ -25,9 +25,9 @@ class Hidden:
 
     def __init__(self, values: Iterable[str]) -> None:
         """Take the texts, in no order."""
-        found = {form for value in values if value.strip() for form in _forms(value)}
-        parts = (_pattern(form) for form in sorted(found, key=len, reverse=True))
-        self._pattern = re.compile("|".join(parts)) if found else None
+        forms = {form for value in values if value.strip() for form in _forms(value)}
+        parts = (_pattern(form) for form in sorted(forms, key=len, reverse=True))
+        self._pattern = re.compile("|".join(parts)) if forms else None
 
     def __call__(self, text: str) -> str:
         """A text without them."""

@@ -54,22 +54,22 @@ def _to_come(job: str, now: datetime) -> bool:
 
 
 def watch(
-    plan: Schedule, prefix: str, known: Evidence | None, job: Child | None, since: datetime, now: datetime
+    plan: Schedule, prefix: str, recorded: Evidence | None, job: Child | None, since: datetime, now: datetime
 ) -> Watch:
     """Decide which run is due. One that is under way is waited for, also past the next period.
 
     Args:
         plan: when runs are due.
         prefix: what the names of the revision's children begin with.
-        known: evidence of the newest run.
+        recorded: evidence of the newest run.
         job: the newest Job.
         since: when the revision was validated: there is nothing to monitor before. A time that is to come says nothing.
         now: the moment of the decision.
     """
-    if job is not None and not (known is not None and known.job == job.name and evidence.is_final(known)):
+    if job is not None and not (recorded is not None and recorded.job == job.name and evidence.is_final(recorded)):
         return Watch()
     period = plan.at_or_before(now)
-    last = known.job if known is not None and not _to_come(known.job, now) else ""
+    last = recorded.job if recorded is not None and not _to_come(recorded.job, now) else ""
     begun = since if not clock.ahead(since, now) else None
     if period is not None and (begun is None or period > begun) and f"{prefix}-{part(period)}" > last:
         return Watch(start=part(period))

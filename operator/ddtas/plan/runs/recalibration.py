@@ -24,7 +24,7 @@ from ddtas.data.meaning import periods
 from ddtas.plan import clock
 from ddtas.plan.revision import BoundSource, RevisionInputs, digest
 from ddtas.plan.runs import schedule
-from ddtas.plan.runs.evidence import is_final, shown
+from ddtas.plan.runs.evidence import is_final, rounded
 from ddtas.plan.runs.schedule import Schedule
 from ddtas.plan.snapshot import SourceObservation
 
@@ -65,11 +65,11 @@ def fault(policy: Recalibration) -> str | None:
     return None
 
 
-def ended(known: RevisionStatus | None) -> datetime | None:
+def ended(revision: RevisionStatus | None) -> datetime | None:
     """When the attempt with a revision ended, well or badly; None while it goes on."""
-    if known is None:
+    if revision is None:
         return None
-    calibration, validation = known.calibration, known.validation
+    calibration, validation = revision.calibration, revision.validation
     if validation is not None and is_final(validation):
         return validation.completed_at
     if calibration is not None and is_final(calibration) and calibration.outcome is not Outcome.PASSED:
@@ -102,12 +102,12 @@ def due(policy: Recalibration | None, uid: str, since: datetime, in_force: str |
         trigger = Trigger.AGE if policy.schedule is None else Trigger.SCHEDULE
         text = f"the last attempt is of {last.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}, which is to come: its age is unknown"
         return Due(None, Cause(trigger, text, _next(trigger, _AGAIN, in_force)))
-    found: list[tuple[datetime, Cause]] = []
+    times: list[tuple[datetime, Cause]] = []
     if policy.schedule is not None:
         plan = Schedule(policy.schedule, policy.time_zone, schedule.offset(uid, policy.jitter))
         moment = plan.after(last)
         if moment is not None:
-            found.append((moment, _timed(Trigger.SCHEDULE, moment, str(plan), in_force)))
+            times.append((moment, _timed(Trigger.SCHEDULE, moment, str(plan), in_force)))
     age = periods.span(policy.maximum_age) if policy.maximum_age is not None else None
     if age is not None:
         try:
@@ -116,8 +116,8 @@ def due(policy: Recalibration | None, uid: str, since: datetime, in_force: str |
             moment = None  # in thousands of years
         if moment is not None:
             text = f"the last attempt ended longer ago than maximumAge, {policy.maximum_age}"
-            found.append((moment, _timed(Trigger.AGE, moment, text, in_force)))
-    first = min(found, key=lambda timed: timed[0], default=None)
+            times.append((moment, _timed(Trigger.AGE, moment, text, in_force)))
+    first = min(times, key=lambda timed: timed[0], default=None)
     return Due(*first) if first is not None else None
 
 
@@ -152,14 +152,14 @@ class Attempt:
     """The newest attempt, and what was heard since.
 
     Attributes:
-        known: of the revision that the spec asks for, in the round that is in force.
+        recorded: of the revision that the spec asks for, in the round that is in force.
         in_force: that round.
         begun: when the newest recalibration began; None where there was none.
         monitoring: the newest monitoring run of the revision that serves.
         measured: digest of the fields as they are measured now; None where that cannot be told.
     """
 
-    known: RevisionStatus | None
+    recorded: RevisionStatus | None
     in_force: str | None = None
     begun: datetime | None = None
     monitoring: Evidence | None = None
@@ -175,7 +175,7 @@ def called_for(policy: Recalibration | None, uid: str, now: datetime, attempt: A
         now: the moment of the decision.
         attempt: the newest one.
     """
-    since = ended(attempt.known)
+    since = ended(attempt.recorded)
     if since is None or waits_until(attempt.begun, now) is not None:
         return None
     return _of_data(attempt, since, now) or _of_time(policy, uid, now, attempt, since)
@@ -193,11 +193,11 @@ def _of_time(policy: Recalibration | None, uid: str, now: datetime, attempt: Att
 
 def _of_data(attempt: Attempt, since: datetime, now: datetime) -> Cause | None:
     """Drift, and another schema; each report of drift calls once."""
-    monitoring, known = attempt.monitoring, attempt.known
+    monitoring, revision = attempt.monitoring, attempt.recorded
     if monitoring is not None and drifted(monitoring) and _newer(monitoring, attempt, since, now):
         reason = f"{monitoring.job}: {monitoring.message}"[:500]
         return Cause(Trigger.MODEL_DRIFT, reason, _next(Trigger.MODEL_DRIFT, monitoring.job, attempt.in_force))
-    before = known.measured if known is not None else None
+    before = revision.measured if revision is not None else None
     if attempt.measured is not None and before is not None and attempt.measured != before:
         text = "the fields that were measured in the data are not those that it was calibrated on"
         return Cause(Trigger.SCHEMA, text, _next(Trigger.SCHEMA, attempt.measured, attempt.in_force))
@@ -208,7 +208,7 @@ def _newer(monitoring: Evidence, attempt: Attempt, since: datetime, now: datetim
     """Whether a monitoring run reports of what the newest attempt has not answered."""
     if _called_for_by(attempt.in_force) == f"{Trigger.MODEL_DRIFT}/{monitoring.job}":
         return False
-    if attempt.known is not None and attempt.known.monitoring == monitoring:
+    if attempt.recorded is not None and attempt.recorded.monitoring == monitoring:
         return True  # of that very attempt's revision
     return clock.ahead(since, now) or monitoring.completed_at is None or monitoring.completed_at > since
 
@@ -281,7 +281,7 @@ def difference(
 
 
 def _value(value: object) -> str:
-    return shown(value) if isinstance(value, float) else str(value)[:60]
+    return rounded(value) if isinstance(value, float) else str(value)[:60]
 
 
 def status(
@@ -300,12 +300,14 @@ def status(
         next_due: when time brings the next one.
         now: for what is new.
     """
-    known = old or RecalibrationStatus()
-    told = cause is not None and cause.round is None and (known.trigger, known.reason) == (cause.trigger, cause.reason)
-    if cause is not None and not told:
+    current = old or RecalibrationStatus()
+    same_cause = (
+        cause is not None and cause.round is None and (current.trigger, current.reason) == (cause.trigger, cause.reason)
+    )
+    if cause is not None and not same_cause:
         begun = now.replace(microsecond=0)
-        known = RecalibrationStatus(trigger=cause.trigger, reason=cause.reason, since=begun)
-    if next_due is not None and known.since is not None and not clock.ahead(known.since, now):
-        next_due = max(next_due, known.since + PAUSE)
-    known = known.model_copy(update={"round": in_force, "next": next_due})
-    return known if known != RecalibrationStatus() else None
+        current = RecalibrationStatus(trigger=cause.trigger, reason=cause.reason, since=begun)
+    if next_due is not None and current.since is not None and not clock.ahead(current.since, now):
+        next_due = max(next_due, current.since + PAUSE)
+    current = current.model_copy(update={"round": in_force, "next": next_due})
+    return current if current != RecalibrationStatus() else None

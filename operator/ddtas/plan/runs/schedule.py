@@ -82,8 +82,8 @@ class Schedule:
 @lru_cache(maxsize=4096)
 def _next(expression: str, time_zone: str | None, moment: datetime, later: timedelta) -> datetime | None:
     try:
-        found = next(CronSim(expression, _local(moment - later, time_zone)), None)
-        return found.astimezone(UTC) + later if found is not None else None
+        occurrence = next(CronSim(expression, _local(moment - later, time_zone)), None)
+        return occurrence.astimezone(UTC) + later if occurrence is not None else None
     except OverflowError:  # what others say of the time may be the year 9999
         return None
 
@@ -92,8 +92,8 @@ def _last(expression: str, time_zone: str | None, moment: datetime, later: timed
     try:
         # Going back, the base is left out.
         base = (moment - later).replace(microsecond=0) + timedelta(seconds=1)
-        found = next(CronSim(expression, _local(base, time_zone), reverse=True), None)
-        return found.astimezone(UTC) + later if found is not None else None
+        occurrence = next(CronSim(expression, _local(base, time_zone), reverse=True), None)
+        return occurrence.astimezone(UTC) + later if occurrence is not None else None
     except OverflowError:
         return None
 

@@ -14,7 +14,7 @@ from ddtas.plan.matching.conformance import conformance
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
-from ddtas.plan.twins.upstreams import known
+from ddtas.plan.twins.upstreams import observation_of
 
 # Facts that move on with each record, and when they are written although nothing else changed.
 _MOVES_ON = {
@@ -75,7 +75,7 @@ def product_statuses(
                 yield status.model_copy(update={"upstream": "/".join(product.upstream)})
             continue
         if product is not None:
-            upstream, seen = product.upstream, known(product, None, namespace)
+            upstream, seen = product.upstream, observation_of(product, None, namespace)
         else:
             a = accepted[name]
             upstream = Ref(a.namespace, a.installation)

@@ -78,7 +78,7 @@ def interface(installation: Installation, version: Version | None, cluster: str 
         cluster: where it is; see `cluster_of`.
     """
     metadata, spec = installation.metadata, installation.spec
-    found = Interface(
+    summary = Interface(
         home=(metadata.namespace, spec.platform),
         offers=spec.offers,
         products=tuple(of_installation(installation, version)),
@@ -87,7 +87,7 @@ def interface(installation: Installation, version: Version | None, cluster: str 
         leaving=metadata.deletion_timestamp is not None,
         cluster=cluster,
     )
-    return found if found.products or found.upstreams else None
+    return summary if summary.products or summary.upstreams else None
 
 
 def on_platform(
@@ -103,23 +103,23 @@ def on_platform(
         find: what an Installation is for others.
     """
     home, cluster = (platform.metadata.namespace, platform.metadata.name), cluster_of(platform)
-    found: dict[str, Product] = {}
+    by_name: dict[str, Product] = {}
     for acceptance in platform.spec.accepts:
         there = find(Ref(acceptance.namespace, acceptance.installation))
         products = there.products if there is not None and _offered(there.offers, acceptance.product, home) else ()
         product = next((p for p in products if p.name == acceptance.product), None)
         if product is not None and there is not None:
             named = product.source.model_copy(update={"name": acceptance.name})
-            found[acceptance.name] = replace(product, source=named, reach=_reach(cluster, there))
+            by_name[acceptance.name] = replace(product, source=named, reach=_reach(cluster, there))
     taken = {s.name for s in platform.spec.data_sources} | {a.name for a in platform.spec.accepts}
     for ref in sorted(Ref.of(i) for i in local):
         there = find(ref)
         if there is None or there.home != home:
             continue
         for product in there.products:
-            if product.source.name not in taken and len(found) < _MOST:
-                found.setdefault(product.source.name, replace(product, reach=_reach(cluster, there)))
-    return found
+            if product.source.name not in taken and len(by_name) < _MOST:
+                by_name.setdefault(product.source.name, replace(product, reach=_reach(cluster, there)))
+    return by_name
 
 
 def _reach(cluster: str | None, there: Interface) -> Reach:

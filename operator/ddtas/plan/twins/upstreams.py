@@ -38,20 +38,20 @@ def answers(
     sources, observations = _candidates(snapshot, platform)
     closing = {s.name for s in sources if s.name in snapshot.products and _way_back(snapshot, s.name) is not None}
     safe = [s for s in sources if s.name not in closing]
-    found = []
+    bounds = []
     for requirement in requirements:
         choice = snapshot.installation.spec.choice(requirement.name)
         answer = yield from bind.turns(requirement, safe, observations, circumstances, choice)
         if closing and answer.reason in _UNMET:
             answer = yield from bind.turns(requirement, sources, observations, circumstances, choice)
-        found.append(_judged(snapshot, answer))
-    return found
+        bounds.append(_judged(snapshot, answer))
+    return bounds
 
 
 def _candidates(
     snapshot: Snapshot, platform: MunicipalityPlatformSpec
 ) -> tuple[Sequence[DataSource], Mapping[str, SourceObservation]]:
-    """The data sources that come into question, with what is known of them.
+    """The data sources that come into question, with what was observed of them.
 
     Not its own products, unless one is chosen (and then it is told why not); nor, for somebody new, those of an
     Installation that is being deleted.
@@ -68,19 +68,19 @@ def _candidates(
         if product.state == "Leaving" and product.upstream not in feeding:
             continue
         sources.append(product.source)
-        seen = known(product, observations.get(name), snapshot.me.namespace)
-        if seen is not None:
+        observation = observation_of(product, observations.get(name), snapshot.me.namespace)
+        if observation is not None:
             metrics = product.metrics if product.state != "NotServing" else None
-            observations[name] = replace(seen, metrics=metrics)
+            observations[name] = replace(observation, metrics=metrics)
     return sources, observations
 
 
-def known(product: Product, seen: SourceObservation | None, namespace: str) -> SourceObservation | None:
+def observation_of(product: Product, observation: SourceObservation | None, namespace: str) -> SourceObservation | None:
     """What is known of a product, as it is said in a namespace.
 
     Args:
         product: as the platform sees it.
-        seen: what a look at it found, where there was one.
+        observation: of its probe, where there was one.
         namespace: of the platform.
     """
     who = product.upstream.seen_from(namespace)
@@ -97,7 +97,7 @@ def known(product: Product, seen: SourceObservation | None, namespace: str) -> S
         return SourceObservation(
             "Unknown", Reason.INSIDE_CLUSTER, "inside the city's own cluster: not probed from here"
         )
-    return seen
+    return observation
 
 
 def _judged(snapshot: Snapshot, answer: Bound) -> Bound:
@@ -106,7 +106,7 @@ def _judged(snapshot: Snapshot, answer: Bound) -> Bound:
         name = next((n.data_source for n in binding.near_misses), None)
     product = snapshot.products.get(name) if name is not None else None
     if name is not None and product is not None:
-        upstream = product.shown(snapshot.me.namespace)
+        upstream = product.as_upstream(snapshot.me.namespace)
         answer = replace(answer, binding=binding.model_copy(update={"upstream": upstream}))
         return _cyclic(snapshot, answer, name) or _leaving(snapshot, answer, product)
     if answer.reason in _UNMET:
@@ -131,8 +131,8 @@ def _cyclic(snapshot: Snapshot, answer: Bound, name: str) -> Bound | None:
     way = _way_back(snapshot, name)
     if way is None:
         return None
-    shown = " → ".join(ref.seen_from(snapshot.me.namespace) for ref in way)
-    text = f"requirement {answer.binding.requirement}: {shown} is a cycle (each is fed by the next)"
+    cycle = " → ".join(ref.seen_from(snapshot.me.namespace) for ref in way)
+    text = f"requirement {answer.binding.requirement}: {cycle} is a cycle (each is fed by the next)"
     advice = "choose another data source for one of them in its spec.bindings"
     return replace(answer, reason=Reason.DEPENDENCY_CYCLE, message=f"{text}: {advice}")
 
@@ -148,8 +148,8 @@ def _leaving(snapshot: Snapshot, answer: Bound, product: Product) -> Bound:
 def _lost(snapshot: Snapshot, answer: Bound) -> Bound | None:
     """A product that fed this requirement and is there no more."""
     binding, status = answer.binding, snapshot.installation.status
-    known = sorted(status.revisions, key=lambda r: r.id != status.serving_revision)
-    feed = next((f for r in known for f in r.upstreams if f.requirement == binding.requirement), None)
+    revisions = sorted(status.revisions, key=lambda r: r.id != status.serving_revision)
+    feed = next((f for r in revisions for f in r.upstreams if f.requirement == binding.requirement), None)
     if feed is None or snapshot.source(feed.data_source) is not None:
         return None
     who = dependencies.named(feed, snapshot.me.namespace).seen_from(snapshot.me.namespace)
@@ -159,8 +159,8 @@ def _lost(snapshot: Snapshot, answer: Bound) -> Bound | None:
         " bring it back, or choose another data source in spec.bindings"
     )
     gone = {"installation": feed.installation, "namespace": feed.namespace, "product": feed.product, "state": "Gone"}
-    shown = binding.model_validate(binding.model_dump() | {"upstream": gone})
-    return replace(answer, binding=shown, reason=Reason.UPSTREAM_GONE, message=text)
+    with_upstream = binding.model_validate(binding.model_dump() | {"upstream": gone})
+    return replace(answer, binding=with_upstream, reason=Reason.UPSTREAM_GONE, message=text)
 
 
 def used_products(

@@ -11,7 +11,7 @@ from ddtas.cluster.rest.resources import ResourceType
 from ddtas.cluster.survey import capabilities as module
 from ddtas.cluster.survey.capabilities import Surveyor, survey
 from ddtas.errors import ClusterError, NotFound
-from ddtas.plan.capabilities.measured import Found
+from ddtas.plan.capabilities.measured import Survey
 from ddtas.plan.capabilities.needs import Fact
 
 EVERYTHING = frozenset(Fact)
@@ -65,9 +65,9 @@ class Server:
             raise self.trouble[resource.plural]
         return next(dict(o) for o in self.objects["namespaces"] if o["metadata"]["name"] == name)
 
-    async def look(self, *facts: Fact, before: Found | None = None, whole: bool = True) -> Found:
+    async def look(self, *facts: Fact, before: Survey | None = None, whole: bool = True) -> Survey:
         wanted = frozenset(facts) or EVERYTHING
-        return await survey(self, wanted, frozenset({"a", "b"}), before or Found(), whole=whole)  # type: ignore[arg-type]
+        return await survey(self, wanted, frozenset({"a", "b"}), before or Survey(), whole=whole)  # type: ignore[arg-type]
 
 
 async def test_all_is_asked_once_for_all_namespaces() -> None:

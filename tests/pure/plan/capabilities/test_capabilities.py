@@ -14,7 +14,7 @@ from ddtas.api.base import Verdict
 from ddtas.api.capabilities import Capabilities, Device, DeviceName, MeasuredCapabilities
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.capabilities.check import CapabilityCheck
-from ddtas.plan.capabilities.measured import READERS, Found, answer
+from ddtas.plan.capabilities.measured import READERS, Survey, answer
 from ddtas.plan.capabilities.needs import Fact, needs
 from ddtas.plan.capabilities.requirements import checks, pending
 from ddtas.plan.capabilities.room import moments
@@ -549,14 +549,14 @@ def test_what_was_looked_at_is_told_by_namespace() -> None:
         (Fact.QUOTAS, "a"): {"quotas": ()},
         (Fact.QUOTAS, "b"): "no right",
     }
-    found = Found(frozenset({Fact.NODES, Fact.QUOTAS}), frozenset({"a", "b"}), answers)
+    found = Survey(frozenset({Fact.NODES, Fact.QUOTAS}), frozenset({"a", "b"}), answers)
     assert found.of("c") is None, "it was not looked at"
     first, second = found.of("a"), found.of("b")
     assert first is not None
     assert second is not None
     assert (first.quotas, second.quotas, second.why_unknown("quotas")) == ((), None, "no right")
     assert first.architectures == second.architectures == ("amd64",)
-    assert Found().of("c") == MeasuredCapabilities(), "nothing was wanted"
+    assert Survey().of("c") == MeasuredCapabilities(), "nothing was wanted"
 
 
 # ---- what becomes of an Installation ----
