@@ -61,7 +61,7 @@ def registry(settings: Settings) -> kopf.OperatorRegistry:
 
 
 async def _end_when_failed(operator: Operator) -> None:
-    """A process that lost the Lease must not do one thing more: another one may have it. Kubernetes starts it anew."""
+    """A process that lost the Lease must not do one thing more: another one may have it. Kubernetes starts it again."""
     await operator.failed()
     log.error("ending this process")
     logging.shutdown()

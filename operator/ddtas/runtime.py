@@ -151,7 +151,7 @@ class Operator:
         self._queue.add(key, urgent=urgent)
 
     def _refresh(self) -> None:
-        self._surveyor.look()
+        self._surveyor.refresh()
         self._clusters.refresh()
 
     @classmethod
@@ -224,14 +224,14 @@ class Operator:
 
     def _on_leading(self) -> None:
         metrics.LEADER.set(1)
-        self._spawn(self._scout.run(), "looks at the cluster's network")
+        self._spawn(self._scout.run(), "surveys the network of the cluster")
         self._spawn(self._lead(), "start of work")
 
     async def _lead(self) -> None:
         """Begin, once it is known where nothing may lead to."""
         await self._scout.first()
         self._spawn(self._probes.start(), "probe scheduler")
-        self._spawn(self._surveyor.run(), "looks at the cluster's capabilities")
+        self._spawn(self._surveyor.run(), "surveys the capabilities of the cluster")
         self._router.add_all()
         self._queue.start()
 

@@ -175,7 +175,7 @@ class Snapshot:
     platform: MunicipalityPlatform | Invalid | None
     # Of workloads on a city's own cluster; "" where they are beside the Installation.
     workload_namespace: str = ""
-    # What a look at the cluster found that it has.
+    # What a survey of the cluster found that it has.
     capabilities: MeasuredCapabilities = field(default_factory=MeasuredCapabilities)
     observations: Mapping[str, SourceObservation] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)

@@ -31,7 +31,7 @@ _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.25, 15.0
 # A watch that ends sooner is no watch: it must not be opened again and again without a pause.
 _SHORT_SECONDS = 2.0
 _HEALTHY_SECONDS = 10.0
-# What lasts longer is told as not keeping up; a watch that is opened anew is none.
+# What lasts longer is told as not keeping up; a watch that is opened again is none.
 _LAG_SECONDS = 20.0
 # Told once for each object, of so many of them.
 _MOST_TOLD = 100

@@ -238,7 +238,7 @@ class World:
         return tuple(sorted(found))
 
     def take_news(self) -> tuple[set[NamespacedName], set[NamespacedName]]:
-        """Who has something to decide anew, since the last time.
+        """Who has something to decide again, since the last time.
 
         Returns:
             The Installations that feed one that has changed, or did; and the platforms that its products go to.

@@ -41,7 +41,7 @@ _DECLARED = {
 _MOST = 5000
 _MOST_OF_ONE = 20_000
 _FIRST_PAUSE_SECONDS = 5.0
-# What comes in a burst (a hundred listings) is one look.
+# What comes in a burst (a hundred listings) is one survey.
 _BREATH_SECONDS = 1.0
 
 
@@ -143,9 +143,9 @@ async def survey(
 
     Args:
         client: of its API server.
-        facts: what to look at.
+        facts: what to survey.
         namespaces: of the workloads there.
-        before: what the last look found.
+        before: what the last survey found.
         whole: ask once for all namespaces, which needs the right to.
     """
     answers: dict[tuple[Fact, str], Answer] = {}
@@ -184,9 +184,9 @@ class Surveyor:
 
         Args:
             client: of the API server.
-            wanted: what is to be looked at, and for which namespaces.
+            wanted: what is to be surveyed, and for which namespaces.
             on_change: called with a namespace whose capabilities are others than before.
-            every_seconds: between two looks.
+            every_seconds: between two surveys.
             whole: the operator serves all namespaces.
         """
         self._client = client
@@ -198,12 +198,12 @@ class Surveyor:
         self._found: Survey | None = None
 
     def of(self, namespace: str, remembered: MeasuredCapabilities | None = None) -> MeasuredCapabilities | None:
-        """The capabilities for workloads in a namespace; `remembered` where that was not looked at yet."""
+        """The capabilities for workloads in a namespace; `remembered` where that was not surveyed yet."""
         found = self._found.of(namespace, remembered) if self._found is not None else None
         return found if found is not None else remembered
 
-    def look(self) -> None:
-        """Look now, if something else is wanted than what was looked at last."""
+    def refresh(self) -> None:
+        """Survey now, if something else is wanted than what was surveyed last."""
         if self._found is not None and not self._found.covers(*self._wanted()):
             self._wake.set()
 

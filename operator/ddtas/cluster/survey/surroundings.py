@@ -67,7 +67,7 @@ class Scout:
             await asyncio.sleep(INTERVAL_SECONDS if complete else _RETRY_SECONDS)
 
     async def first(self) -> None:
-        """Wait for the first look, not for ever: the settings count meanwhile."""
+        """Wait for the first survey, not for ever: the settings count meanwhile."""
         try:
             async with asyncio.timeout(_FIRST_SECONDS):
                 await self._looked.wait()

@@ -222,7 +222,7 @@ def _is_own(site: _Site, resource: ResourceType, live: JsonObject) -> bool:
 
 
 async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, uid: str) -> JsonObject | None:
-    """Put an object right; make it anew where it is gone, and the news has not come yet."""
+    """Put an object right; make it again where it is gone, and the news has not come yet."""
     try:
         return await _change(site, resource, manifest, uid)
     except Conflict:
@@ -230,7 +230,7 @@ async def _correct(site: _Site, resource: ResourceType, manifest: JsonObject, ui
 
 
 async def _change(site: _Site, resource: ResourceType, manifest: JsonObject, uid: str) -> JsonObject:
-    """Change an object; a Secret that is to have another type, which cannot be changed, is made anew."""
+    """Change an object; a Secret that is to have another type, which cannot be changed, is made again."""
     client, metadata = site.place.client, manifest["metadata"]
     try:
         return await client.apply(resource, manifest | {"metadata": metadata | {"uid": uid}}, force=True)
@@ -303,7 +303,7 @@ async def _remove(site: _Site, keys: Iterable[Key]) -> tuple[Key, ...]:
         child = there.get(key)
         if child is None:
             continue
-        # A volume that is made anew was empty as it was last seen, and must still be as it was.
+        # A volume that is made again was empty as it was last seen, and must still be as it was.
         seen = str(child.resource_version) if key[0] == CLAIM else None
         await site.place.client.delete(BY_KIND[key[0]], site.namespace, key[1], child.uid, seen)
         log.info("removed %s", key[0], extra={"object": f"{site.namespace}/{key[1]}"})

@@ -25,7 +25,7 @@ _NEWER_SECONDS = 0.5
 # It is gone, by what the API server says. If the watch does not bring that, it was not so.
 GONE_SECONDS = 15.0
 _INVALID = 422
-# It must not be written, or not like this: no attempt will mend that.
+# It must not be written, or not like this: no attempt will put that right.
 _REFUSALS = (403, 413, _INVALID)
 
 
@@ -33,7 +33,7 @@ class Outdated(Exception):
     """What was decided is about an object that is gone, or is otherwise by now.
 
     Attributes:
-        again_after: seconds after which to decide anew, if no watch has called for it before.
+        again_after: seconds after which to decide again, if no watch has called for it before.
     """
 
     def __init__(self, again_after: float) -> None:

@@ -38,7 +38,7 @@ class Claims:
 
     Attributes:
         desired: as they should be.
-        prune: claims that never had a volume, and are not as they are asked for now: they are made anew.
+        prune: claims that never had a volume, and are not as they are asked for now: they are made again.
         refusal: why the revision cannot have them as they are.
         waits: for what it waits; "" when it has all of them.
         until: when a refusal is put to the test again.

@@ -91,7 +91,7 @@ def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
     """Whether one version could run, given a snapshot with a hypothetical Installation of it.
 
     Met also where the user would have to choose among several sources. Unknown where a source that may fit cannot be
-    read, or was not looked at yet.
+    read, or was not surveyed yet.
     """
     name = snapshot.installation.spec.listing
 

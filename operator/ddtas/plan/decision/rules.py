@@ -203,7 +203,7 @@ def _over_limits(case: _Case) -> Iterator[str]:
 
 
 def _was_accepted(case: _Case) -> bool:
-    """What was accepted goes on while something is looked at for the first time, as when its listing was edited."""
+    """What was accepted goes on while something is surveyed for the first time, as when its listing was edited."""
     status = case.installation.status
     return status.version == case.version.version and any(
         c.type == "Accepted" and c.status == "True" for c in status.conditions

@@ -1,4 +1,4 @@
-"""When evidence expires, and what made a revision be calibrated anew. Pure.
+"""When evidence expires, and what made a revision be calibrated again. Pure.
 
 A recalibration is a revision like any other, beside the one that serves. What time, drift or the data's schema call
 for is its *round*, an input of the revision: a text that names the cause, and is the same however often it is worked

@@ -42,7 +42,7 @@ def apart(one: str | None, other: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What an Installation is for others. While it stays the same, nobody else has anything to decide anew.
+    """What an Installation is for others. While it stays the same, nobody else has anything to decide again.
 
     Attributes:
         home: its own platform.

@@ -241,7 +241,7 @@ async def test_nothing_is_asked_where_nothing_is_wanted(home: Home) -> None:
     surveyor = home.start()
     await home.until(lambda: surveyor.of("a") is not None)
     home.facts, home.namespaces = frozenset({Fact.NODES}), frozenset()  # no platform at home
-    surveyor.look()
+    surveyor.refresh()
     await asyncio.sleep(0.1)
     assert home.server.asked == []
     assert home.changed == []
@@ -251,14 +251,14 @@ async def test_a_listing_that_asks_for_more_brings_a_look_and_one_that_goes_ends
     surveyor = home.start()
     await home.until(lambda: surveyor.of("a") is not None)
     home.facts = frozenset({Fact.INGRESS_CLASSES})
-    surveyor.look()
+    surveyor.refresh()
     await home.until(lambda: home.changed == ["a"])
-    surveyor.look()
-    surveyor.look()
+    surveyor.refresh()
+    surveyor.refresh()
     await asyncio.sleep(0.1)
     assert home.server.asked == ["list ingressclasses"], "once"
     home.facts = frozenset()
-    surveyor.look()
+    surveyor.refresh()
     await home.until(lambda: home.changed == ["a", "a"])
     measured = surveyor.of("a")
     assert measured is not None
@@ -272,7 +272,7 @@ async def test_a_platform_in_another_namespace_is_not_known_before_its_own_look(
     await home.until(lambda: home.changed == ["a"])
     assert surveyor.of("b") is None
     home.namespaces = frozenset({"a", "b"})
-    surveyor.look()
+    surveyor.refresh()
     await home.until(lambda: surveyor.of("b") is not None)
     assert home.changed == ["a", "b"], "a has the same all the time"
 
@@ -281,7 +281,7 @@ async def test_what_changed_during_a_look_is_looked_at_afterwards(home: Home) ->
     class Slow(Server):
         async def pages(self, *args: Any, **more: Any) -> AsyncIterator[dict[str, Any]]:
             home.facts = frozenset({Fact.INGRESS_CLASSES, Fact.STORAGE_CLASSES})
-            home.surveyor.look()
+            home.surveyor.refresh()
             async for page in super().pages(*args, **more):
                 yield page
 
