@@ -104,8 +104,10 @@ class Street:
             code = operator.has_ended()
             if code is None:
                 continue
-            tail = "\n".join(operator.output.splitlines()[-5:])
-            if not self.forgives or self.forgives not in tail:
+            lines = operator.output.splitlines()
+            tail = "\n".join(lines[-5:])
+            # All of its watches may say, after it, that they broke off.
+            if not self.forgives or not any(self.forgives in line for line in lines[-60:]):
                 self.ended_by_itself.append(f"the operator ended by itself with {code}: {tail[-1500:]}")
             self.restarts += 1
             operator.kill()
