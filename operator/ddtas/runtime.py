@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from ddtas import confined, garbage, metrics, names
+from ddtas.backoff import backoff
 from ddtas.cluster.memory.children import Children
 from ddtas.cluster.memory.informer import Informer
 from ddtas.cluster.memory.ownership import Seal
@@ -247,14 +248,14 @@ class Operator:
 
 async def _insist(request: Callable[[], Awaitable[T]]) -> T:
     """Make a request until it succeeds: an API server that starts needs a moment."""
-    pause = 1.0
+    failures = 0
     while True:
         try:
             return await request()
         except ClusterError as error:
             log.warning("waiting for the API server: %s", error)
-            await asyncio.sleep(max(pause, error.retry_after))
-            pause = min(15.0, pause * 2)
+            failures += 1
+            await asyncio.sleep(max(backoff(failures, 1.0, 15.0), error.retry_after))
 
 
 def _nothing(_: ResourceType, __: str | None) -> tuple[NamespacedName, ...]:

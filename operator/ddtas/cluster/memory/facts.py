@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from sys import intern
 from typing import Any, TypeVar
@@ -95,17 +96,10 @@ def _child(kind: str, body: JsonObject) -> Child:
     elif kind == "PersistentVolumeClaim":
         facts = _claim(body, labels, status)
     # Thousands of children are held: what the children of an Installation have in common is kept once.
-    return Child(
-        kind=kind,
-        name=intern(metadata["name"]),
-        uid=metadata["uid"],
-        resource_version=number(metadata["resourceVersion"]),
-        revision=_label(labels, names.LABEL_REVISION),
-        component=_label(labels, names.LABEL_COMPONENT),
-        phase=_label(labels, names.LABEL_PHASE),
+    return replace(
+        _identified(kind, metadata, labels),
         applied="" if kind == "Pod" else intern(owned_digest(body)),
         asked="" if kind == "Pod" else intern(asked_digest(body)[:64]),
-        deleting=metadata.get("deletionTimestamp") is not None,
         owner_uid=intern(_owner_uid(kind, metadata, labels)),
         facts=facts,
         data=_data(body) if kind == "ControllerRevision" else "",
@@ -125,6 +119,11 @@ def _unreadable(kind: str, body: JsonObject, why: str) -> Child:
         "Pod": PodFacts("Unknown"),
         "PersistentVolumeClaim": ClaimFacts("Pending", "0", trouble=why),
     }
+    return replace(_identified(kind, metadata, labels), owner_uid=_labelled_owner(labels), facts=facts.get(kind))
+
+
+def _identified(kind: str, metadata: JsonObject, labels: JsonObject) -> Child:
+    """Which object it is, and of what; nothing of what it says."""
     return Child(
         kind=kind,
         name=intern(metadata["name"]),
@@ -134,8 +133,6 @@ def _unreadable(kind: str, body: JsonObject, why: str) -> Child:
         component=_label(labels, names.LABEL_COMPONENT),
         phase=_label(labels, names.LABEL_PHASE),
         deleting=metadata.get("deletionTimestamp") is not None,
-        owner_uid=_labelled_owner(labels),
-        facts=facts.get(kind),
     )
 
 

@@ -67,7 +67,7 @@ async def parse(raw: bytes | bytearray, *, outline: bool = True) -> Any:
             scan = await _scanned(raw)
             if scan.count > MOST_VALUES:
                 return scan.kept(f"it has {many}, which is more than is read")
-        return from_json(bytes(raw), allow_inf_nan=False, cache_strings="none")
+        return from_json(raw, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         if _TOO_DEEP not in str(error):
             raise Garbled(0, f"an answer is no JSON ({type(error).__name__})") from None

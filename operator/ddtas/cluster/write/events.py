@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ddtas import redaction
 from ddtas.api.base import Condition, Metadata
+from ddtas.backoff import backoff
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import EVENT, ResourceType
 from ddtas.errors import ClusterError, Conflict
@@ -29,7 +30,7 @@ JsonObject = dict[str, Any]
 _TOGETHER_SECONDS = 20.0
 _ATTEMPT_SECONDS = 5.0
 _REFUSALS_BELIEVED = 3
-_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
 
 
 class News(NamedTuple):
@@ -99,7 +100,7 @@ async def tell(client: Client, resource: ResourceType, metadata: Metadata, told:
 async def _make(client: Client, event: JsonObject) -> None:
     about = f"Event {event['reason']} for {event['involvedObject']['kind']} {event['involvedObject']['name']}"
     refused = 0
-    for pause in itertools.chain(_PAUSES_SECONDS, itertools.repeat(_PAUSES_SECONDS[-1])):
+    for attempt in itertools.count(1):
         asked = 0.0
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
@@ -117,7 +118,7 @@ async def _make(client: Client, event: JsonObject) -> None:
                     return
             asked = error.retry_after
             log.warning("%s: %s; it is tried again", about, error)
-        await asyncio.sleep(max(pause, asked))
+        await asyncio.sleep(max(backoff(attempt, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), asked))
 
 
 def _event(resource: ResourceType, metadata: Metadata, piece: News) -> JsonObject:

@@ -62,7 +62,7 @@ def live(uid: str = "uid-1", version: str = "7") -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "_PAUSES_SECONDS", (0.0,))
+    monkeypatch.setattr(events, "_LONGEST_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(events, "_ATTEMPT_SECONDS", 0.05)
 
 
