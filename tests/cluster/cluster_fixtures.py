@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cluster_city import City
-from cluster_kit import NAMESPACE, REPO, SESSION, ApiServer
+from cluster_kit import KINDS, NAMESPACE, REPO, SESSION, ApiServer, listed
 from cluster_operator import Rights
 from cluster_remote import Elsewhere
 from cluster_supplier import Supplier
@@ -43,6 +43,8 @@ def cluster(alone: None) -> Iterator[ApiServer]:
         said = server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(what))
         assert said.count("serverside-applied") == count, said
     server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(REPO / "crds"))
+    for kind in ("AppListing", "MunicipalityPlatform", "Installation"):
+        listed(server, KINDS[kind])  # established is not yet served
     server.sweep()  # what a session left that was killed
     yield server
     server.sweep()

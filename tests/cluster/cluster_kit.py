@@ -17,7 +17,18 @@ from urllib3.exceptions import ProtocolError
 from ddtas import names
 from ddtas.cluster.rest.resources import ResourceType
 
-__all__ = ["KINDS", "NAMESPACE", "ApiServer", "JsonObject", "Refused", "Request", "Twin", "condition", "eventually"]
+__all__ = [
+    "KINDS",
+    "NAMESPACE",
+    "ApiServer",
+    "JsonObject",
+    "Refused",
+    "Request",
+    "Twin",
+    "condition",
+    "eventually",
+    "listed",
+]
 
 REPO = Path(__file__).parents[2]
 SESSION = secrets.token_hex(2)  # in the name of whatever is not namespaced: two sessions do not meet
@@ -143,6 +154,22 @@ class ApiServer(Cluster):
                     agent=entry.get("userAgent", ""),
                     code=entry["responseStatus"]["code"],
                 )
+
+
+def listed(cluster: ApiServer, resource: ResourceType, namespace: str | None = None) -> JsonObject:
+    """All objects of a kind, as the API server lists them; it may need a moment to be able to.
+
+    Of a CRD that was just established it first reads what there is, and answers 404 or 429 until then.
+    """
+
+    def look() -> JsonObject | None:
+        status, answer = cluster.raw("GET", resource.path(namespace))
+        assert status in (200, 404, 429), f"HTTP {status}: {answer[:300]!r}"
+        found: JsonObject = json.loads(answer) if status == 200 else {}
+        return found
+
+    found: JsonObject = eventually(f"list of {resource.plural}", look)
+    return found
 
 
 class History:

@@ -180,11 +180,11 @@ class Machine(RuleBasedStateMachine):
             self._sound = False
             raise
 
-    def witness(self, cluster: ApiServer, namespace: str) -> None:
+    def witness(self, cluster: ApiServer, namespace: str, *, at_home: bool = True) -> None:
         """See all that happens in a namespace from now on, also to what is not ours: it has no mark, and what looks
         like our name.
         """
-        self.witnesses.append(Witness(cluster, namespace))
+        self.witnesses.append(Witness(cluster, namespace, at_home=at_home))
         self.afterwards.callback(self.witnesses[-1].dismiss)
         body = {"metadata": {"name": "flood-of-somebody-else", "namespace": namespace}, "data": {"a": "b"}}
         self.foreign.append((cluster, cluster.request("POST", CONFIG_MAP.path(namespace), body)))

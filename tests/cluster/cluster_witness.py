@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from cluster_kit import KINDS, ApiServer, JsonObject
+from cluster_kit import KINDS, ApiServer, JsonObject, listed
 from urllib3.exceptions import HTTPError
 
 from ddtas import names
@@ -48,17 +48,24 @@ class Event:
 class Witness:
     """Sees all children in a namespace and, at home, its Installations; from now until it is dismissed."""
 
-    def __init__(self, cluster: ApiServer, namespace: str) -> None:
+    def __init__(self, cluster: ApiServer, namespace: str, *, at_home: bool = True) -> None:
+        """Begin to watch.
+
+        Args:
+            cluster: the API server.
+            namespace: where nothing of ours is yet.
+            at_home: whether Installations are there. It is said and not tried: an answer that is refused for a moment
+                would be no sign that there are none, and whoever sees none finds nothing wrong with them.
+        """
         self._cluster, self._namespace = cluster, namespace
         self._seen: list[Event] = []
         self._done = False
         self._broken: Exception | None = None
         self._answers: dict[str, Any] = {}
-        home = (KINDS["Installation"],) if cluster.raw("GET", KINDS["Installation"].path())[0] == 200 else ()
-        for resource in (*CHILDREN, *home):
-            listed = cluster.request("GET", resource.path(namespace))
-            assert [o for o in listed["items"] if names.LABEL_INSTALLATION in o["metadata"].get("labels", {})] == []
-            arguments = (resource, listed["metadata"]["resourceVersion"])
+        for resource in (*CHILDREN, *((KINDS["Installation"],) if at_home else ())):
+            there = listed(cluster, resource, namespace)
+            assert [o for o in there["items"] if names.LABEL_INSTALLATION in o["metadata"].get("labels", {})] == []
+            arguments = (resource, there["metadata"]["resourceVersion"])
             threading.Thread(target=self._watch, args=arguments, daemon=True).start()
 
     def seen(self) -> list[Event]:

@@ -46,7 +46,7 @@ class TwoClusters(Machine):
         self.afterwards.callback(home.delete, NAMESPACE, None, self.there.namespace)
         self.places = {"own": Place(second, self.there, home), "other": Place(home, self.there, second)}
         for place in self.places.values():
-            self.witness(place.cluster, self.there.namespace)
+            self.witness(place.cluster, self.there.namespace, at_home=place.cluster is home)
         self.leads_to, self.accepted = "own", "own"
         self.open = True
         self.places["other"].forbidden_since = home.mark()
