@@ -98,6 +98,14 @@ async def test_no_text_holds_the_loop(raw: bytes) -> None:
     pytest.fail(f"{held.seconds * 1000:.0f} ms")
 
 
+@pytest.mark.parametrize(("values", "turns"), [(20_000, ["another's"]), (100, [])])
+async def test_a_large_answer_is_parsed_in_one_turn_and_taken_in_in_another(values: int, turns: list[str]) -> None:
+    taken: list[str] = []
+    asyncio.get_running_loop().call_soon(taken.append, "another's")
+    assert await answers.parse(json.dumps(list(range(values))).encode()) == list(range(values))
+    assert taken == turns
+
+
 async def test_what_is_packed_is_not_unpacked() -> None:
     bomb = gzip.compress(b" " * (64 * MIB))
     async with client_of(said(bomb, Content_Encoding="gzip")) as client:
