@@ -101,7 +101,7 @@ async def client_of(answer: Answer | str, bounds: Bounds = HOME, **more: Any) ->
     if isinstance(answer, str):
         api = ApiClient(configuration=configuration)
         gate = Gate(lambda _: None, api.rest_client.ssl_context)
-        configuration.client_session_kwargs = gate.session(trust_env=False)
+        configuration.client_session_kwargs = gate.session()
         api.rest_client.configuration.client_session_kwargs = configuration.client_session_kwargs
         made = Client(api, bounds=bounds, gate=gate, **more)
         try:

@@ -40,7 +40,7 @@ def open_client(
         configuration.api_key = {"BearerToken": f"Bearer {access.token}"}
     if access.server_name:
         configuration.tls_server_name = access.server_name
-    configuration.client_session_kwargs = gate.session(trust_env=False)
+    configuration.client_session_kwargs = gate.session()
     return Client(ApiClient(configuration=configuration), on_request, CITY, fence), gate
 
 

@@ -22,7 +22,7 @@ from ddtas import __version__
 from ddtas.cluster.rest import answers
 from ddtas.cluster.rest.bounds import HOME, Bounds, Pace
 from ddtas.cluster.rest.resources import ResourceType
-from ddtas.cluster.rest.transport import Gate
+from ddtas.cluster.rest.transport import Gate, use_proxy
 from ddtas.errors import ClusterError, Conflict, Garbled, NotFound, TooLarge, printable
 from ddtas.names import FIELD_MANAGER
 
@@ -89,9 +89,10 @@ class Client:
         else:
             await config.load_kube_config(client_configuration=configuration)
         configuration.retries = None
+        use_proxy(configuration)
         api = ApiClient(configuration=configuration)
         gate = Gate(lambda address: None, api.rest_client.ssl_context)
-        api.rest_client.configuration.client_session_kwargs = gate.session(trust_env=True)
+        api.rest_client.configuration.client_session_kwargs = gate.session()
         return cls(api, on_request, gate=gate)
 
     def bounded(self, bounds: Bounds) -> "Client":

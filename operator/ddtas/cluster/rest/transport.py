@@ -4,8 +4,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from kubernetes.aio.client import Configuration
+from yarl import URL
 
 # A peer that is gone without a word shows after 6 + 3 * 3 seconds, at no request: its kernel is asked, not the server.
 _IDLE_SECONDS, _INTERVAL_SECONDS, _PROBES = 6, 3, 3
@@ -46,11 +49,11 @@ class Gate:
                 made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         return made
 
-    def session(self, *, trust_env: bool) -> dict[str, Any]:
+    def session(self) -> dict[str, Any]:
         """Arguments of a `ClientSession` over these connections.
 
-        Args:
-            trust_env: whether proxies of this process's environment are used.
+        The environment is not asked for a proxy: aiohttp would start two threads with each request, one of them to read
+        a password for the API server in ~/.netrc.
         """
         return {
             "connector": self.connector,
@@ -59,8 +62,25 @@ class Gate:
             "auto_decompress": False,
             "headers": {"Accept-Encoding": "identity"},
             "read_bufsize": 2**16,
-            "trust_env": trust_env,
+            "trust_env": False,
         }
+
+
+def use_proxy(configuration: Configuration) -> None:
+    """Go through the proxy that the environment names for this server (`HTTPS_PROXY`, `NO_PROXY`), if it names one.
+
+    A proxy that the kubeconfig names comes first.
+    """
+    server = URL(configuration.host)
+    if configuration.proxy or server.host is None or proxy_bypass(server.host):
+        return
+    proxy = URL(getproxies().get(server.scheme, ""))
+    if not proxy.host:
+        return
+    configuration.proxy = str(proxy.with_user(None))
+    if proxy.user is not None:
+        credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+        configuration.proxy_headers = {"Proxy-Authorization": credentials}
 
 
 async def _plain(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
