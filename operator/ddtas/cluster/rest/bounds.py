@@ -26,7 +26,7 @@ class Bounds:
     read_seconds: float = 30.0
     write_seconds: float = 15.0
     requests: int = 32
-    pages: int = 4
+    pages: int = 2
     object_bytes: int = OBJECT_BYTES
     objects: int | None = None
     watch_seconds: int = 15

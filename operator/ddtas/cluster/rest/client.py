@@ -30,7 +30,10 @@ JsonObject = dict[str, Any]
 OnRequest = Callable[[str, str, int], None]
 Fence = Callable[[], None]
 
-PAGE_SIZE = 100  # objects in one answer to a list, where they are not large
+# Objects in one answer to a list: so many at first, and at most. Python gives little back of the memory that it has
+# taken, and a parsed page takes many times its size: with 100 Installations in one, an operator began 13 MiB larger.
+FIRST_PAGE, LARGEST_PAGE = 10, 100
+_PAGE_AIM_BYTES = 64 * 1024
 # A request that is not answered for longer makes room: one city's webhook that hangs must not hold up all others.
 # How many there can be is bounded by the work queue.
 _PATIENCE_SECONDS = 2.0
@@ -130,16 +133,16 @@ class Client:
     async def pages(
         self, resource: ResourceType, namespace: str | None, selector: str = ""
     ) -> AsyncGenerator[JsonObject, None]:
-        """All objects of a kind (in a namespace, or everywhere), as they were at one moment: a hundred at a time.
+        """All objects of a kind (in a namespace, or everywhere), as they were at one moment: some 64 KiB at a time.
 
-        Parsed, an object takes many times the memory of what is kept of it. Where objects are large, fewer come at a
-        time. What is in `items` may be anything (`answers.identity`); an object with too many values has FAULT.
+        Parsed, an object takes many times the memory of what is kept of it. What is in `items` may be anything
+        (`answers.identity`); an object with too many values has FAULT.
 
         Raises:
             ClusterError: the API server did not answer, or has forgotten that moment (410).
             TooLarge: there are more objects than the bounds allow, or one that is larger.
         """
-        token, size, count = "", PAGE_SIZE, 0
+        token, size, count = "", FIRST_PAGE, 0
         most = self._bounds.objects
         while True:
             query = {"labelSelector": selector} if selector else {}
@@ -167,8 +170,11 @@ class Client:
                 yield page
                 if not token:
                     return
-                small = len(raw) < answers.PAGE_BYTES // 8
-            size = min(PAGE_SIZE, size * 2) if small else size
+                length = len(raw)
+            if length < _PAGE_AIM_BYTES // 2:
+                size = min(LARGEST_PAGE, size * 2)
+            elif length > _PAGE_AIM_BYTES:
+                size = max(1, size // 2)
 
     async def apply(
         self, resource: ResourceType, manifest: Mapping[str, Any], *, force: bool, subresource: str | None = None

@@ -296,6 +296,17 @@ async def test_large_objects_come_fewer_at_a_time(bounds: Any) -> None:
     assert len(limits) < 40, limits
 
 
+@pytest.mark.parametrize(("size", "largest"), [(100, 100), (8 * 1024, 10), (30 * 1024, 10)])
+async def test_a_page_is_as_large_as_its_objects_let_it(size: int, largest: int) -> None:
+    """What a page takes, once parsed, is not given back: pages of 64 KiB, and of a hundred small objects."""
+    objects = [thing(f"t-{n}", data="x" * size) for n in range(300)]
+    limits: list[int] = []
+    async with client_of(shelf(objects, limits)) as client:
+        assert len(await listed(client)) == 300
+    assert max(limits) == largest
+    assert max(limits[2:]) * size <= 128 * 1024
+
+
 @pytest.mark.parametrize("sort", [False, True])
 @pytest.mark.parametrize("count", [answers.MOST_VALUES + 1, 500_000])
 async def test_an_object_with_too_many_values_is_left_out_and_its_neighbours_are_read(sort: bool, count: int) -> None:
