@@ -12,6 +12,7 @@ from ddtas.cluster.memory import facts
 from ddtas.cluster.rest import answers
 from ddtas.cluster.rest.resources import ResourceType
 from ddtas.names import NamespacedName
+from ddtas.plan.children.volumes import CLAIM
 from ddtas.plan.snapshot import Child, Key
 
 JsonObject = dict[str, Any]
@@ -39,32 +40,52 @@ class Children:
         # For each child that the API server stores otherwise than it was sent (a mutating webhook, an unusual
         # quantity): the digest of what it made of it. Asked for again, it would come out the same again.
         self._accepted: dict[str, tuple[str, str]] = {}
+        self._untold: set[str] = set()  # uids of children of whose last state only an own answer told
         self._gone: OrderedDict[str, int] = OrderedDict()  # uid → version at which it was gone
         self._data = 0  # characters of records
 
-    def put(self, resource: ResourceType, body: JsonObject) -> tuple[NamespacedName, ...]:
-        """Take in a child; returns the Installations that it concerns: whose it is by its label, and whose it was.
+    def put(self, resource: ResourceType, body: JsonObject, *, by_watch: bool = True) -> tuple[NamespacedName, ...]:
+        """Take in a child.
+
+        Args:
+            resource: its kind.
+            body: the child.
+            by_watch: whether a watch brought it, and not the answer to an own write, of which nobody was told.
+
+        Returns:
+            The Installations that have something to decide again: whose it is by its label, and whose it was. None
+            where nothing of it changed that a decision goes by.
 
         Raises:
             Garbled: it has no name, uid or resourceVersion.
         """
         found = answers.identity(body)
-        owner = facts.owner(body, self._home)
+        owner, key = facts.owner(body, self._home), (resource.kind, found.name)
         place = (resource.kind, intern(found.namespace), intern(found.name))
         if self._gone.get(found.uid, -1) >= answers.number(found.version):
             return (owner,)  # it went since
-        child = facts.child(resource.kind, body)
-        if child.data and self._home and self._data + len(child.data) > _MOST_DATA:
-            child = replace(child, data="")
         former = self._owner_of.setdefault(place, owner)
         if former != owner:  # its label was edited
             self._drop(place)
             self._owner_of[place] = owner
-        known = self._children[owner].get(child.key)
-        if known is None or known.uid != child.uid or answers.is_newer(found.version, str(known.resource_version)):
-            self._children[owner][child.key] = child
-            self._data += len(child.data) - (len(known.data) if known is not None else 0)
-        return (owner,) if former == owner else (owner, former)
+        news, known = former != owner, self.child(owner, key)
+        if known is None or known.uid != found.uid or answers.is_newer(found.version, str(known.resource_version)):
+            news |= self._keep(owner, facts.child(resource.kind, body), known)
+        if by_watch:
+            news |= found.uid in self._untold
+            self._untold.discard(found.uid)
+        else:
+            self._untold.add(found.uid)
+        return tuple(dict.fromkeys((owner, former))) if news else ()
+
+    def _keep(self, owner: NamespacedName, child: Child, known: Child | None) -> bool:
+        """Keep a state of a child; whether it differs from the one that was known in what a decision goes by."""
+        if child.data and self._home and self._data + len(child.data) > _MOST_DATA:
+            child = replace(child, data="")
+        self._children[owner][child.key] = child
+        self._data += len(child.data) - (len(known.data) if known is not None else 0)
+        # The removal of a claim goes by its very version.
+        return known is None or child.kind == CLAIM or child != replace(known, resource_version=child.resource_version)
 
     def remove(self, kind: str, namespace: str, name: str, version: str = "") -> NamespacedName | None:
         """Forget a child, which was gone at that version; returns the Installation that it belonged to."""
@@ -89,6 +110,7 @@ class Children:
             del self._children[owner]
         if child is not None:
             self._accepted.pop(child.uid, None)
+            self._untold.discard(child.uid)
             self._data -= len(child.data)
         return child
 

@@ -262,7 +262,7 @@ async def _send(site: _Site, send: Send, now: datetime, uids: dict[Key, str]) ->
         return Fault(Reason.APPLY_FAILED, f"{kind} {name}: {error.message}", retry_after=error.retry_after)
     if live is None:
         return Fault(Reason.NAME_TAKEN, _taken(site, send))
-    children.put(resource, live)
+    children.put(resource, live, by_watch=False)
     uids[send.desired.key] = live["metadata"]["uid"]
     child = children.child(site.owner, send.desired.key)
     if child is not None and child.applied != send.digest:

@@ -57,6 +57,39 @@ def test_versions_that_are_no_numbers_are_told_apart() -> None:
     assert getattr(known.facts, "state", "") == "Failed"
 
 
+def test_what_no_decision_goes_by_is_no_news() -> None:
+    """A pod that is scheduled, a Job that counts its pods: each of these events would be a decision."""
+    children = Children()
+    done = {"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-24T09:00:00Z"}]}
+    assert children.put(JOB, job("5")) == (OWNER,)
+    assert children.put(JOB, job("6", status={"ready": 1})) == ()
+    assert there(children) == {"u": 6}
+    assert children.put(JOB, job("7", status=done)) == (OWNER,)
+    assert children.put(JOB, job("7", status=done)) == ()
+
+
+def test_what_only_an_own_answer_told_is_news_when_a_watch_brings_it() -> None:
+    """Whoever wrote decided before it was there."""
+    children = Children()
+    children.put(JOB, job("5"), by_watch=False)
+    assert children.put(JOB, job("5")) == (OWNER,)
+    children.put(JOB, job("8"), by_watch=False)
+    assert children.put(JOB, job("7")) == (OWNER,), "an older state, but the newer one is known by now"
+    assert children.put(JOB, job("8")) == ()
+
+
+def test_each_version_of_a_claim_is_news() -> None:
+    children, claim = Children(), BY_KIND["PersistentVolumeClaim"]
+    assert [children.put(claim, job(version)) for version in ("5", "6")] == [(OWNER,), (OWNER,)]
+
+
+def test_an_edited_label_is_news_for_both() -> None:
+    children, body = Children(), job("6")
+    children.put(JOB, job("5"))
+    body["metadata"]["labels"][names.LABEL_INSTALLATION] = "other"
+    assert children.put(JOB, body) == (("city", "other"), OWNER)
+
+
 def test_records_of_a_city_have_a_bound() -> None:
     children = Children("city")
     record = BY_KIND["ControllerRevision"]
