@@ -93,6 +93,11 @@ class Operator:
         self._process: subprocess.Popen[bytes] | None = None
         self._held_before = 0
 
+    def untimed(self) -> "Operator":
+        """Do not time each callback of its event loop: `holds` has none then."""
+        self._environment["LOOP_HOLDS"] = ""
+        return self
+
     def start(self, *, ready: bool = True) -> "Operator":
         """Start it, and wait until its caches are filled."""
         assert self._process is None

@@ -44,7 +44,7 @@ if "DDTAS_TEST_CLOCK" in os.environ:
 from ddtas.confined import client  # noqa: E402
 
 client._BOOT = client._BOOT.replace("from ddtas", "import sitecustomize; from ddtas")
-if "LOOP_HOLDS" in os.environ:
+if os.environ.get("LOOP_HOLDS"):
     import loop_holds
 
     loop_holds.write_to(os.environ["LOOP_HOLDS"])
