@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from ddtas.api.base import Verdict
+from ddtas.data.delivery.report import FetchedTable
 from ddtas.names import REVISION_ID, REVISION_ID_LENGTH
 from ddtas.schema.model import Model, list_map
 from ddtas.schema.types import FieldName, Name, PartName, SemVer, Timestamp, Window
@@ -76,6 +77,8 @@ class Evidence(Model):
     """What the run reported, each with its threshold. Absent: the run reported none."""
     windows: Annotated[tuple[Window, ...], Field(max_length=16)] = ()
     """The days that the run used, as it reported them. Absent: the run reported none."""
+    tables: Annotated[tuple[FetchedTable, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
+    """The data that was fetched for the run. Absent: none was."""
     completed_at: Timestamp | None = None
     """When the run ended. Absent: not known."""
 

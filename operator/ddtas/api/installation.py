@@ -11,8 +11,19 @@ from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.volumes import VolumePolicy
 from ddtas.names import MAX_INSTALLATION_NAME
 from ddtas.schema.model import Model, cel, list_map
-from ddtas.schema.types import Name, PartName, SemVer, VersionRange, Window
+from ddtas.schema.types import AnyFieldName, FieldName, Name, PartName, SemVer, Unit, VersionRange, Window
 from ddtas.schema.types import Parameters as ParameterValues
+
+
+class FieldMapping(Model):
+    """A field of the source that a city says meets a field of the requirement."""
+
+    field: FieldName
+    """The field, by its name in the listing."""
+    source: Annotated[AnyFieldName, Field(alias="from")]
+    """The name of the field in the source."""
+    unit: Unit | None = None
+    """The unit of its values in the source. Absent: as the contract or the source says."""
 
 
 class BindingChoice(Model):
@@ -22,6 +33,8 @@ class BindingChoice(Model):
     """The data requirement, by its name in the listing."""
     data_source: Name
     """The data source of the platform that is to meet it."""
+    fields: Annotated[tuple[FieldMapping, ...], Field(max_length=64, json_schema_extra=list_map("field"))] = ()
+    """Which field of the source meets which field of the requirement. Absent: found by concept, then by name."""
 
 
 class Windows(Model):

@@ -10,7 +10,7 @@ from ddtas.api.evidence import MAX_REVISIONS, RevisionId, RevisionStatus
 from ddtas.api.platform import DataSource
 from ddtas.api.volumes import VolumeStatus
 from ddtas.schema.model import Model, list_map
-from ddtas.schema.types import Name, PartName, SemVer, Timestamp
+from ddtas.schema.types import AnyFieldName, FieldName, Name, PartName, SemVer, Timestamp
 
 
 class Check(Model):
@@ -33,6 +33,17 @@ class NearMiss(Model):
     """The data source of the platform."""
     missing: Annotated[tuple[Annotated[str, StringConstraints(max_length=500)], ...], Field(max_length=16)]
     """What it lacks, one line for each check."""
+
+
+class FieldBinding(Model):
+    """Where a field of the app's table comes from."""
+
+    field: FieldName
+    """The field, by its name in the listing."""
+    source: Annotated[AnyFieldName, Field(alias="from")]
+    """The field of the source that it is made of."""
+    conversion: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """What is done with its values, such as "m3/h to m3/s; mean of PT10M". Absent: nothing."""
 
 
 class Upstream(Model):
@@ -68,6 +79,8 @@ class Binding(Model):
     """The Installation that the source is a product of. Absent: the source is the platform's own."""
     checks: Annotated[tuple[Check, ...], Field(max_length=160, json_schema_extra=list_map("name"))] = ()
     """Every check of the requirement against the source. Absent: no source."""
+    fields: Annotated[tuple[FieldBinding, ...], Field(max_length=64, json_schema_extra=list_map("field"))] = ()
+    """For each field of the app's table, where it comes from. Absent: no source, or delivery Direct."""
     near_misses: Annotated[tuple[NearMiss, ...], Field(max_length=5, json_schema_extra=list_map("dataSource"))] = ()
     """Sources that do not fit, the nearest first. Absent: none."""
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.capabilities import AccessMode, Architecture, Exposure, PodSecurityLevel
 from ddtas.data.contract import (
@@ -17,8 +17,10 @@ from ddtas.data.contract import (
     SecurityClass,
     ServiceLevelProperty,
 )
-from ddtas.schema.model import LIST_SET, Model, list_map
+from ddtas.data.delivery.table import Aggregation
+from ddtas.schema.model import LIST_SET, Model, cel, list_map
 from ddtas.schema.types import (
+    Concept,
     Crs,
     Decimal,
     Duration,
@@ -26,20 +28,27 @@ from ddtas.schema.types import (
     Line,
     PartName,
     Text,
+    TimeZone,
     Unit,
     VersionRange,
 )
 
 
 class RequiredField(Model):
-    """A field that the data must have."""
+    """A field that the app gets."""
 
     name: FieldName
-    """The name of the field in the data."""
+    """The name of the field: in the app's table, or with delivery Direct in the data itself."""
     type: FieldType
     """The type that all its values have."""
+    concept: Concept | None = None
+    """What it means: a name or URI that apps and suppliers share. A field of the source is found by it first, then by
+    its name. Absent: by its name alone."""
     unit: Unit | None = None
-    """The unit of its values; units are compared by what they measure. Absent: any unit."""
+    """The unit of its values; what the source has is converted to it. Absent: any unit."""
+    aggregate: Aggregation | None = None
+    """How the values of a source with a shorter step become one. Absent: it tells series apart, such as a station, or
+    such a source is not met."""
 
 
 class RequiredServiceLevel(Model):
@@ -78,6 +87,20 @@ class Threshold(Model):
 class DataRequirement(Model):
     """What the app needs of a city's data: the same for each city. What is left out is not asked for."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!has(self.delivery) || self.delivery == 'Files' || has(self.kinds)",
+                "with delivery Direct the app must say which kinds it can read",
+            ),
+            (
+                "!has(self.delivery) || self.delivery == 'Direct' || !has(self.kinds)"
+                " || !self.kinds.exists(k, k in ['mqtt', '3d-tiles'])",
+                "mqtt and 3d-tiles are no tables: they need delivery Direct",
+            ),
+        )
+    )
+
     name: PartName
     """The name of the requirement: the app finds its data in a folder of this name."""
     description: Text
@@ -86,8 +109,11 @@ class DataRequirement(Model):
     """The theme that the source must have. Absent: any."""
     entity: Line | None = None
     """What a record must be about, such as WaterLevelObserved. Absent: anything."""
-    kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
-    """The kinds of source that the app can read. One of these is enough."""
+    delivery: Literal["Files", "Direct"] | None = None
+    """Files: the app finds the data as a table, whatever the source. Direct: the app gets the address and the
+    credentials of the source, and reads it itself. Absent: Files, unless a kind is listed that is no table."""
+    kinds: Annotated[tuple[DataKind, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
+    """The kinds of source that will do. One of these is enough. Absent: each that can be had as a table."""
     contract_version: VersionRange | None = None
     """The versions of the source's contract that will do, such as ">=1.2.0 <2.0.0". Absent: any."""
     fields: Annotated[tuple[RequiredField, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
@@ -97,11 +123,17 @@ class DataRequirement(Model):
     ) = None
     """The geometry types that the app can handle. One of these is enough. Absent: any, or none."""
     crs: Annotated[tuple[Crs, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
-    """The coordinate reference systems that the app can handle. One of these is enough. Absent: any."""
+    """The coordinate reference systems that the app can handle. One of these is enough; a table is converted to the
+    first. Absent: any."""
     coverage: Coverage | None = None
     """The area that the data must cover. Absent: any."""
     time_resolution: Duration | None = None
-    """The longest time from one record to the next, as an ISO 8601 duration. Absent: any."""
+    """The time from one record to the next, at most, as an ISO 8601 duration; a table has exactly this step. Absent:
+    any."""
+    time_zone: TimeZone | None = None
+    """The IANA time zone of the times in a table, and of the days in it, such as Europe/Amsterdam. Absent: UTC."""
+    minimum_completeness_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How many of the rows of each window must be there, in percent. Absent: any."""
     minimum_records: Annotated[int, Field(ge=1)] | None = None
     """The least number of records. Absent: any."""
     maximum_size_bytes: Annotated[int, Field(ge=1)] | None = None
@@ -137,6 +169,13 @@ class DataRequirement(Model):
     """Bounds on the service levels of the source. Absent: none."""
     upstream_metrics: Annotated[tuple[Threshold, ...], Field(max_length=16, json_schema_extra=list_map("metric"))] = ()
     """Bounds on the validation of the twin that the data is a product of. Absent: none."""
+
+    @property
+    def files(self) -> bool:
+        """Whether the app gets a table."""
+        if self.delivery is not None:
+            return self.delivery == "Files"
+        return all(kind.tabular for kind in self.kinds or ())
 
 
 class PlatformRequirements(Model):

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from ddtas.api.capabilities import Device
 from ddtas.api.requirements import Threshold
 from ddtas.api.volumes import Volume
-from ddtas.schema.model import Model, cel, list_map
+from ddtas.schema.model import LIST_SET, Model, cel, list_map
 from ddtas.schema.types import (
     Cron,
     Duration,
@@ -75,6 +75,8 @@ class Container(Model):
     """The processor and memory that the container gets."""
     devices: Annotated[tuple[Device, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
     """Devices that each pod gets, such as GPUs. Absent: none."""
+    reads: Annotated[tuple[PartName, ...], Field(max_length=16, json_schema_extra=LIST_SET)] | None = None
+    """The data requirements whose data it gets. Absent: all."""
 
 
 class Port(Model):

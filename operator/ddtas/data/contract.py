@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from ddtas.schema.model import Model, cel, list_map
+from ddtas.schema.model import LIST_SET, Model, cel, list_map, says
 from ddtas.schema.types import (
     AnyFieldName,
+    Concept,
     Crs,
     Decimal,
     Duration,
@@ -20,6 +21,7 @@ from ddtas.schema.types import (
     Line,
     SecretName,
     SemVer,
+    TimeZone,
     Unit,
     Url,
     Window,
@@ -40,6 +42,11 @@ class DataKind(StrEnum):
     MQTT = "mqtt"
     S3 = "s3"
     TILES_3D = "3d-tiles"
+
+    @property
+    def tabular(self) -> bool:
+        """Whether it can be had as a table; an app that uses another one reads it itself."""
+        return self not in (DataKind.MQTT, DataKind.TILES_3D)
 
 
 class FieldType(StrEnum):
@@ -141,6 +148,101 @@ class Operator(StrEnum):
                 return value <= bound
 
 
+MissingValue = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
+class Dialect(Model):
+    """How text files are written, in the words of CSV on the Web (W3C). What is left out is as RFC 4180 has it."""
+
+    delimiter: Annotated[str, StringConstraints(pattern=r"^[^\r\n\"0-9A-Za-z]$", max_length=1)] | None = None
+    """What separates values. Absent: a comma."""
+    quote_char: Annotated[str, StringConstraints(pattern=r"^[\"']$", max_length=1)] | None = None
+    """What quotes values. Absent: a double quote."""
+    header: bool | None = None
+    """False: the first row is data, and the fields of the contract are the columns, in their order. Absent: true."""
+    comment_prefix: Annotated[str, StringConstraints(pattern=r"^[#%;!*/-]{1,4}$", max_length=4)] | None = None
+    """What lines begin with that are no data; the header may be one of them, the last. Absent: no line is."""
+    skip_rows: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """How many lines stand before the header. Absent: 0."""
+    skip_initial_space: bool | None = None
+    """True: spaces around values and names do not count. Absent: false."""
+    encoding: Literal["utf-8", "iso-8859-1", "iso-8859-15", "windows-1252", "utf-16"] | None = None
+    """The character encoding. Absent: utf-8."""
+    decimal_char: Literal[".", ","] | None = None
+    """What stands before the decimals of a number. Absent: a point."""
+    group_char: Annotated[str, StringConstraints(pattern=r"^[., '_\u00a0]$", max_length=1)] | None = None
+    """What stands between thousands. Absent: nothing."""
+
+
+Pointer = Annotated[
+    str,
+    says("must be a JSON pointer (RFC 6901), such as /waarde/numeriek"),
+    StringConstraints(pattern=r"^(/([^/~]|~[01])*)*$", max_length=200),
+]
+
+
+class JsonParameter(Model):
+    """A parameter of the query."""
+
+    name: AnyFieldName
+    """The name of the parameter."""
+    value: Annotated[str, StringConstraints(max_length=400)]
+    """Its value."""
+
+
+class JsonField(Model):
+    """Where a field of the contract is in a record."""
+
+    name: AnyFieldName
+    """The field of the contract."""
+    pointer: Pointer
+    """Where its value is in the record, as a JSON pointer; /.. leads to what is around the list of records."""
+
+
+class JsonPaging(Model):
+    """How the next page is asked for. Exactly one way is given, or none where all comes at once."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "(has(self.next) ? 1 : 0) + (has(self.page) ? 1 : 0) + (has(self.offset) ? 1 : 0) == 1",
+                "give one of next, page and offset",
+            ),
+            ("!has(self.offset) || has(self.size)", "offset needs size"),
+        )
+    )
+
+    next: Pointer | None = None
+    """Where the address of the next page is in the answer; it must be on the same server. Absent: another way."""
+    page: AnyFieldName | None = None
+    """The parameter that has the number of the page, from 1 on. Absent: another way."""
+    offset: AnyFieldName | None = None
+    """The parameter that has the number of records before the page. Absent: another way."""
+    limit: AnyFieldName | None = None
+    """The parameter that has the size of a page. Absent: none has."""
+    size: Annotated[int, Field(ge=1, le=100000)] | None = None
+    """The size of a page. Absent: as the service has it."""
+
+
+class JsonService(Model):
+    """How a plain JSON service is asked, and where its records are. Parameters go into the query of a GET, or into
+    the JSON body of a POST; `{start}` and `{end}` in a text stand for the period that is asked for (ISO 8601, UTC)."""
+
+    method: Literal["GET", "POST"] | None = None
+    """The method. Absent: GET."""
+    query: Annotated[tuple[JsonParameter, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Parameters of the query. Absent: none."""
+    body: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    """The JSON body of a POST, as a text. Absent: none."""
+    records: Pointer
+    """Where the list of records is in the answer; empty where the answer is the list. A * stands for each item of a
+    list on the way."""
+    fields: Annotated[tuple[JsonField, ...], Field(max_length=128, json_schema_extra=list_map("name"))] = ()
+    """Where the fields are in a record. Absent: each is a member of its own name."""
+    paging: JsonPaging | None = None
+    """How the next page is asked for. Absent: all comes at once."""
+
+
 class ContractField(Model):
     """A field that the data supplier promises; `required` means that no value is missing."""
 
@@ -148,8 +250,18 @@ class ContractField(Model):
     """The name of the field."""
     type: FieldType
     """The type that all its values have."""
+    concept: Concept | None = None
+    """What it means: a name or URI that apps and suppliers share, such as discharge. Absent: not said."""
     unit: Unit | None = None
     """The unit of its values. Absent: none, or not said."""
+    format: Line | None = None
+    """How days and times are written (Unicode TR35, as CSVW has it), such as yyyyMMdd. Absent: ISO 8601."""
+    missing_values: Annotated[tuple[MissingValue, ...], Field(max_length=8, json_schema_extra=LIST_SET)] = ()
+    """What stands where there is no value, such as -9999. Absent: nothing, or null."""
+    minimum: Decimal | None = None
+    """The least value that is possible, as a text. Absent: any."""
+    maximum: Decimal | None = None
+    """The greatest value that is possible, as a text. Absent: any."""
     required: bool | None = None
     """True: no value is missing. Absent: values may be missing."""
 
@@ -230,6 +342,10 @@ class DataContract(Model):
     """The area that the data covers. Absent: not said."""
     time_resolution: Duration | None = None
     """The time from one record to the next, as an ISO 8601 duration. Absent: not said."""
+    time_zone: TimeZone | None = None
+    """The IANA time zone of times without an offset, such as Europe/Amsterdam. Absent: each time has an offset."""
+    dialect: Dialect | None = None
+    """How text files are written. Absent: as RFC 4180 has it, in UTF-8."""
     temporal_extent: Window | None = None
     """The days that the data covers. Absent: not said."""
     freshness: Duration | None = None

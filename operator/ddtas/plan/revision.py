@@ -21,6 +21,7 @@ from ddtas.api.installation import Windows
 from ddtas.api.listing import Version
 from ddtas.api.platform import Municipality
 from ddtas.data.contract import DataKind
+from ddtas.data.delivery.table import Table
 from ddtas.names import REVISION_ID_LENGTH
 from ddtas.schema.model import Model
 from ddtas.schema.types import Name, Parameters, Scalar
@@ -34,6 +35,8 @@ class BoundSource(Model):
     contract_version: str
     # None in a record of an operator that did not keep it.
     kind: DataKind | None = None
+    # What the app gets; None where it reads the source itself.
+    table: Table | None = None
 
 
 def _as_stored(parameters: dict[str, Scalar]) -> dict[str, Scalar]:

@@ -23,12 +23,15 @@ _CLASSES = list(SecurityClass)
 
 def kind(requirement: DataRequirement, source: DataSource, facts: SourceFacts | None) -> Comparison:
     """How the data is read."""
-    fits = source.kind in requirement.kinds
+    kinds = requirement.kinds
+    fits = source.kind.tabular if kinds is None else source.kind in kinds
     return Comparison(
         "kind",
         verdict_of(fits),
         verdict_of(fits if facts is not None else None),
-        lambda: needs(", ".join(sorted(requirement.kinds)), f"the source is {source.kind}", None),
+        lambda: needs(
+            ", ".join(sorted(kinds)) if kinds else "a kind that is a table", f"the source is {source.kind}", None
+        ),
         A_DECISION,
     )
 
