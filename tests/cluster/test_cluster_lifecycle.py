@@ -61,7 +61,7 @@ def test_a_child_that_is_edited_by_hand_is_put_right(city: City) -> None:
 
 
 def test_what_others_add_to_a_child_stays(city: City) -> None:
-    city.start()
+    operator = city.start()
     flood = city.everything()
     flood.served()
     before = only(flood.children(DEPLOYMENT))
@@ -71,7 +71,7 @@ def test_what_others_add_to_a_child_stays(city: City) -> None:
     city.settled()
     after = only(flood.children(DEPLOYMENT))
     writes = [r for r in city.cluster.requests(city.rights.user, mark) if r.writes and r.kind == "deployments"]
-    assert writes == [], f"before: {before}, after: {after}"
+    assert writes == [], f"before: {before}, after: {after}, the operator: {operator.records()[-20:]}"
     assert after["metadata"]["annotations"]["a-tool"] == "was here"
 
 

@@ -25,6 +25,7 @@ from ddtas.plan.capabilities.needs import needs
 from ddtas.plan.decision.catalogue import fit, hypothetical, installable
 from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.preview import preview
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Snapshot, SourceObservation
 from ddtas.plan.status.changes import ChangeSet
@@ -72,7 +73,7 @@ def judge(snapshot: Snapshot) -> list[Any]:
         fits, version = [], installable(listing) if isinstance(listing, AppListing) else None  # type: ignore[assignment]
         if version is not None and isinstance(listing, AppListing):
             asked = hypothetical(listing.metadata.name, version.version, "voorbeeldstad", "voorbeeldstad")
-            fits = [CLOCK.of("fit", lambda: fit(_with(snapshot, asked), version))]
+            fits = [CLOCK.of("fit", lambda: fit(Situation.of(_with(snapshot, asked)), version))]
         about: Any = (snapshot.observations, {}, fits, snapshot.now)
         said.append(CLOCK.of("platform_status", lambda: platform_status(platform, *about)))
     return [plan.findings, [d.manifest for d in plan.desired], *(status.dump() for status in said)]

@@ -8,7 +8,6 @@ from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
 from ddtas.names import NamespacedName
-from ddtas.plan.capabilities import requirements
 from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.decision.catalogue import (
     MOST_LISTINGS,
@@ -21,6 +20,7 @@ from ddtas.plan.decision.catalogue import (
     with_what_serves,
 )
 from ddtas.plan.decision.rules import review_refusal
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.findings import Finding
 from ddtas.plan.products import Product
 from ddtas.plan.snapshot import SourceObservation
@@ -117,11 +117,9 @@ class Catalogues:
                 where = (platform.metadata.name, platform.metadata.namespace)
                 candidate = hypothetical(name, version.version, *where, like)
                 snapshot = self._observer.candidate(candidate, listing, platform, there.products, there.observations)
-                asked = requirements.checks(
-                    version, platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
-                )
-                fits.append(with_what_serves(await by_turns(fit.turns(snapshot, version)), like))
-                checks[about] = asked
+                situation = Situation.of(snapshot)
+                fits.append(with_what_serves(await by_turns(fit.turns(situation, version)), like))
+                checks[about] = situation.capabilities
             except Exception as error:  # a fault of ours is this listing's trouble, and no other's
                 log.exception("listing cannot be judged", extra={"object": about})
                 fits.append(unjudged(name, version.version, error))

@@ -9,7 +9,9 @@ from builders import City, installation_body, listing_body
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import ListingFit, MunicipalityPlatform
 from ddtas.cluster.memory.world import Unreadable, World
+from ddtas.plan.capabilities import requirements
 from ddtas.plan.decision.catalogue import fit
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.turns import Turns, in_turns
 from ddtas.reconcile import catalogue as catalogues
 from ddtas.reconcile.catalogue import Catalogues, Surroundings
@@ -53,16 +55,29 @@ async def test_a_listing_that_cannot_be_judged_does_not_count(monkeypatch: pytes
     judge = fit
 
     @in_turns
-    def fails(snapshot: Any, version: Any) -> Turns[ListingFit]:
-        if isinstance(snapshot.listing, AppListing) and snapshot.listing.metadata.name == "bad":
+    def fails(situation: Situation, version: Any) -> Turns[ListingFit]:
+        listing = situation.snapshot.listing
+        if isinstance(listing, AppListing) and listing.metadata.name == "bad":
             raise RuntimeError("a secret")
-        return (yield from judge.turns(snapshot, version))
+        return (yield from judge.turns(situation, version))
 
     monkeypatch.setattr(catalogues, "fit", fails)
     found = await catalogue(world("a", "bad", "c"))
     assert found["a"].missing == found["c"].missing
     bad = found["bad"]
     assert (bad.verdict, bad.missing) == ("Unknown", ("it could not be judged (RuntimeError): see the operator's log",))
+
+
+async def test_what_a_version_asks_of_the_cluster_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    check, checked = requirements.checks, []
+
+    def counted(version: Any, *more: Any) -> Any:
+        checked.append(version)
+        return check(version, *more)
+
+    monkeypatch.setattr(requirements, "checks", counted)
+    await catalogue(world("a", "b"))
+    assert len(checked) == 2
 
 
 def with_windows_of_long_ago(store: World) -> None:

@@ -17,7 +17,6 @@ from ddtas.plan.decision.bind import bind
 from ddtas.plan.decision.situation import Situation
 from ddtas.plan.findings import Finding
 from ddtas.plan.reasons import Course, Reason, Refusal
-from ddtas.plan.snapshot import Snapshot
 from ddtas.plan.turns import Turns, in_turns
 from ddtas.plan.versions import choice
 
@@ -87,24 +86,24 @@ def unjudged(name: str, version: str, error: Exception) -> ListingFit:
 
 
 @in_turns
-def fit(snapshot: Snapshot, version: Version) -> Turns[ListingFit]:
-    """Whether one version could run, given a snapshot with a hypothetical Installation of it.
+def fit(situation: Situation, version: Version) -> Turns[ListingFit]:
+    """Whether one version could run, in the situation of a hypothetical Installation of it.
 
     Met also where the user would have to choose among several sources. Unknown where a source that may fit cannot be
     read, or was not surveyed yet.
     """
-    name = snapshot.installation.spec.listing
+    name = situation.snapshot.installation.spec.listing
 
     def answer(verdict: Verdict, missing: Iterable[str] = ()) -> ListingFit:
         texts = tuple(text[:500] for text in missing)[:_MAX_MISSING]
         return ListingFit(name=name, version=version.version, verdict=verdict, missing=texts)
 
-    accepted = rules.accept(Situation.of(snapshot))
+    accepted = rules.accept(situation)
     if isinstance(accepted, Refusal):
         decided = accepted.reason.course is not Course.WORKING
         return answer(Verdict.NOT_MET if decided else Verdict.UNKNOWN, [accepted.message])
     able = answer(Verdict.UNKNOWN if accepted.doubts else Verdict.MET, accepted.doubts)
-    bindings = yield from bind.turns(snapshot, accepted)
+    bindings = yield from bind.turns(situation.snapshot, accepted)
     if bindings.bound is not None:
         return able
     missing = []

@@ -14,7 +14,6 @@ from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.capabilities import requirements
-from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.children import network_policy as policy
 from ddtas.plan.children import volumes
 from ddtas.plan.children.manifests import container_requests, storage_requests
@@ -66,14 +65,6 @@ class _Case:
     @property
     def installation(self) -> Installation:
         return self.situation.snapshot.installation
-
-    @cached_property
-    def capabilities(self) -> tuple[CapabilityCheck, ...]:
-        """What the version needs of the platform's cluster."""
-        snapshot = self.snapshot
-        return requirements.checks(
-            self.version, self.platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
-        )
 
     @cached_property
     def parameters(self) -> tuple[dict[str, Scalar], list[str]]:
@@ -172,11 +163,11 @@ def _workloads_at_home(case: _Case) -> Refusal | None:
 
 
 def _platform_suits(case: _Case) -> Refusal | None:
-    faults = [*requirements.lacking(case.capabilities), *_over_limits(case)]
+    faults = [*requirements.lacking(case.situation.capabilities), *_over_limits(case)]
     name = f"platform {case.platform.metadata.name}"
     if faults:
         return Refusal(Reason.PLATFORM_UNSUITABLE, f"{name}: {'; '.join(faults)}")
-    if requirements.pending(case.capabilities) and not _was_accepted(case):
+    if requirements.pending(case.situation.capabilities) and not _was_accepted(case):
         return Refusal(Reason.PROBING, f"{name}: the capabilities of its cluster have not been surveyed yet")
     return None
 
@@ -285,7 +276,7 @@ def accept(situation: Situation) -> Accepted | Refusal:
         refusal = rule(case)
         if refusal is not None:
             return refusal
-    policy, doubts = case.recalibration, requirements.doubtful(case.capabilities)
+    policy, doubts = case.recalibration, requirements.doubtful(case.situation.capabilities)
     if recorded is not None:
         inputs = recorded.inputs
         return Accepted(listing, platform, version, inputs.parameters, inputs.windows, policy, recorded, doubts)

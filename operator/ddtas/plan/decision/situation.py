@@ -8,9 +8,13 @@ from functools import cached_property
 from ddtas import names
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan import clock
+from ddtas.plan.capabilities import requirements
+from ddtas.plan.capabilities.check import CapabilityCheck
 from ddtas.plan.children import volumes
 from ddtas.plan.children.desired import Owner
 from ddtas.plan.decision.plan import Frozen, frozen
+from ddtas.plan.reasons import Refusal
+from ddtas.plan.revision import Revision
 from ddtas.plan.runs import recalibration
 from ddtas.plan.snapshot import Child, Key, Snapshot
 from ddtas.plan.versions import choice
@@ -43,6 +47,17 @@ class Situation:
     def standing(self) -> choice.Standing:
         """How that compares with what the listing has."""
         return choice.standing(self.past, self.chosen)
+
+    @cached_property
+    def capabilities(self) -> tuple[CapabilityCheck, ...]:
+        """What the chosen version needs of the platform's cluster; nothing where either is not known."""
+        snapshot, chosen, platform = self.snapshot, self.chosen, self.snapshot.platform
+        if isinstance(chosen, Refusal) or not isinstance(platform, MunicipalityPlatform):
+            return ()
+        version = chosen.inputs.version if isinstance(chosen, Revision) else chosen
+        return requirements.checks(
+            version, platform.spec.capabilities, snapshot.capabilities, snapshot.kubernetes_version
+        )
 
     @cached_property
     def owner(self) -> Owner:

@@ -19,6 +19,7 @@ from ddtas.plan.capabilities.needs import Fact, needs
 from ddtas.plan.capabilities.requirements import checks, pending
 from ddtas.plan.capabilities.room import moments
 from ddtas.plan.decision.catalogue import capabilities_finding, fit, hypothetical
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.reasons import Reason
 from ddtas.plan.status.platform import platform_status
 
@@ -719,7 +720,7 @@ def test_the_catalogue_says_what_is_missing(
 ) -> None:
     snapshot = city(measured=measured, **INGRESS).snapshot()
     candidate = hypothetical("flood-twin", "1.0.0", "oup", "voorbeeldstad")
-    found = fit(replace(snapshot, installation=candidate), version(**INGRESS))
+    found = fit(Situation.of(replace(snapshot, installation=candidate)), version(**INGRESS))
     assert (found.verdict, found.missing) == (verdict, missing)
 
 

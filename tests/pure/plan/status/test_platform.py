@@ -11,6 +11,7 @@ from ddtas.api.base import Verdict
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.decision.catalogue import fit, hypothetical, installable
+from ddtas.plan.decision.situation import Situation
 from ddtas.plan.matching.conformance import conformance
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.status.platform import platform_status
@@ -157,7 +158,7 @@ def test_very_many_wide_sources_stay_within_what_an_object_can_hold() -> None:
 def catalogue(city: City, number: str = "1.0.0") -> Any:
     snapshot = city.snapshot()
     asked = replace(snapshot, installation=hypothetical("flood-twin", number, "oup", "voorbeeldstad"), children={})
-    return fit(asked, version())
+    return fit(Situation.of(asked), version())
 
 
 def test_an_app_that_could_run() -> None:

@@ -220,7 +220,7 @@ def test_the_catalogue_takes_the_contract_for_it(pair: tuple[System, Twin, Twin]
     snapshot = system.install("late", app("late-twin", requirement())).snapshot()
     accepted = accept(Situation.of(snapshot))
     assert isinstance(accepted, Accepted)
-    assert fit(snapshot, accepted.version).verdict == "Met"
+    assert fit(Situation.of(snapshot), accepted.version).verdict == "Met"
 
 
 def test_an_upgrade_upstream_calibrates_nobody_anew(pair: tuple[System, Twin, Twin]) -> None:

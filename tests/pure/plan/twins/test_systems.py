@@ -624,7 +624,7 @@ def test_the_catalogue_counts_products(pair: tuple[System, Twin, Twin]) -> None:
         snapshot = late.snapshot()
         accepted = accept(Situation.of(snapshot))
         assert isinstance(accepted, Accepted)
-        return fit(snapshot, accepted.version).verdict
+        return fit(Situation.of(snapshot), accepted.version).verdict
 
     assert verdict() == "Met"
     system.remove(up)
