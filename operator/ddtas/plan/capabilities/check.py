@@ -55,10 +55,8 @@ class Case:
             reason = self.measured.why_unknown(fact)
             pending = reason is None
             measured = (UNKNOWN, reason or _NOT_YET)
-        if measured[0] is NOT_MET or (declared[0] is UNKNOWN and measured[0] is UNKNOWN):
-            why = measured[1]
-        else:
-            why = declared[1] if declared[0] is NOT_MET else ""
+        # A side that is met has no reason.
+        _, why = measured if measured[0] is NOT_MET or declared[0] is UNKNOWN else declared
         return CapabilityCheck(what, declared[0], measured[0], why, pending)
 
 
