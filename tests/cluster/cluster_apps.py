@@ -77,7 +77,15 @@ def version(
             },
             {"name": "depth", "type": "number", "minimum": "0.5", "default": "2", "description": "How deep."},
         ],
-        "dataRequirements": [{"name": "series", "description": "A series.", "kinds": ["http-csv"], "fields": FIELDS}],
+        "dataRequirements": [
+            {
+                "name": "series",
+                "description": "A series.",
+                "delivery": "Direct",
+                "kinds": ["http-csv"],
+                "fields": FIELDS,
+            }
+        ],
         "calibration": {**(calibration or run(CALIBRATED)), "window": CALIBRATION, "thresholds": []},
         "validation": {**(validation or run(VALIDATED)), "window": VALIDATION, "thresholds": [threshold]},
     } | more

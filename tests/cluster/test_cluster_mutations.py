@@ -220,7 +220,13 @@ def test_the_largest_objects_hold_nobody(city: City) -> None:
     """Sixteen requirements of two dozen fields each, and five hundred sources that nearly have them."""
     operator = city.start()
     fields = [{"name": f"f{n}", "type": "number", "unit": "mm"} for n in range(24)]
-    asked = {"name": "series", "description": "A series.", "kinds": ["http-csv"], "fields": fields}
+    asked = {
+        "name": "series",
+        "description": "A series.",
+        "delivery": "Direct",
+        "kinds": ["http-csv"],
+        "fields": fields,
+    }
     city.store(apps.version(dataRequirements=[asked | {"name": f"r{n}"} for n in range(16)]))
     away = {"secretName": "away", "scheme": "Basic"}  # which is not there, so that nobody looks at them
     source = apps.source("https://data.example/series.csv", credentials=away)

@@ -63,7 +63,13 @@ def product(entity: str) -> JsonObject:
 
 def needs(entity: str, **more: Any) -> JsonObject:
     """A requirement that such a product meets."""
-    asked = {"name": "upstream", "description": "Of another twin.", "kinds": ["http-csv"], "entity": entity}
+    asked = {
+        "name": "upstream",
+        "description": "Of another twin.",
+        "delivery": "Direct",
+        "kinds": ["http-csv"],
+        "entity": entity,
+    }
     return asked | {"fields": apps.FIELDS, "history": False} | more
 
 

@@ -111,6 +111,7 @@ def version(
             {
                 "name": "series",
                 "description": "A daily series.",
+                "delivery": "Direct",
                 "kinds": ["http-csv"],
                 "fields": [{"name": "date", "type": "date"}, {"name": "discharge_m3s", "type": "number"}],
             }

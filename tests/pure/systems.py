@@ -43,6 +43,7 @@ def requirement(name: str = "levels", **more: Any) -> JsonObject:
     return {
         "name": name,
         "description": "Levels to come.",
+        "delivery": "Direct",
         "kinds": ["http-csv"],
         "theme": "levels",
         "fields": FIELDS,

@@ -36,7 +36,13 @@ def held_inputs(**changes: Any) -> RevisionInputs:
             "version": "1.0.0",
             "components": [{"name": "web", "image": "app:1", "resources": resources}],
             "dataRequirements": [
-                {"name": "d", "description": "D.", "kinds": ["http-csv"], "fields": [{"name": "x", "type": "number"}]}
+                {
+                    "name": "d",
+                    "description": "D.",
+                    "delivery": "Direct",
+                    "kinds": ["http-csv"],
+                    "fields": [{"name": "x", "type": "number"}],
+                }
             ],
             "calibration": run | {"window": windows["calibration"]},
             "validation": run | {"window": windows["validation"]},

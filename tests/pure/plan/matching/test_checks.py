@@ -38,7 +38,14 @@ NOWHERE = Circumstances(HERE.windows, NOW, None)
 
 def requirement(**asks: Any) -> DataRequirement:
     return DataRequirement.model_validate(
-        {"name": "levels", "description": "d", "kinds": ["postgresql", "http-csv"], "history": False} | asks
+        {
+            "name": "levels",
+            "description": "d",
+            "delivery": "Direct",
+            "kinds": ["postgresql", "http-csv"],
+            "history": False,
+        }
+        | asks
     )
 
 
