@@ -1,8 +1,11 @@
 """Every field of every kind is described, and a field that may be left out says what that means."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from ddtas import __main__ as command
 from ddtas.api import crd
@@ -54,6 +57,32 @@ def test_nothing_is_generated_while_a_field_is_not_described(
 @pytest.mark.parametrize("content", crd.files().values(), ids=list(crd.files()))
 def test_a_definition_stays_far_below_what_can_be_stored(content: str) -> None:
     assert len(content.encode()) < MOST_BYTES
+
+
+def patterns(place: Any) -> Iterator[str]:
+    """All patterns in a definition."""
+    for key, value in place.items() if isinstance(place, dict) else enumerate(place):
+        if key == "pattern" and isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            yield from patterns(value)
+
+
+# What Go's regular expressions have after a backslash, of what others have too: an API server refuses the whole CRD.
+SHARED = re.compile(r"(?:[^\\]|\\(?:[dDwWsSbBnrtf]|x[0-9a-f]{2}|[^\w\s]))*")
+ALONE = ("(?=", "(?!", "(?<", "(?>")
+
+
+@pytest.mark.parametrize("content", crd.files().values(), ids=list(crd.files()))
+def test_patterns_are_what_an_api_server_understands(content: str) -> None:
+    found = set(patterns(yaml.safe_load(content)))
+    assert found
+    assert [p for p in found if not SHARED.fullmatch(p) or any(part in p for part in ALONE)] == []
+
+
+@pytest.mark.parametrize("pattern", ["[\\u00a0]", "\\p{L}", "a(?=b)", "(a)\\1", "\\Z"])
+def test_patterns_that_it_does_not_understand(pattern: str) -> None:
+    assert not SHARED.fullmatch(pattern) or any(part in pattern for part in ALONE)
 
 
 def test_a_description_has_no_line_breaks_within_a_paragraph() -> None:

@@ -170,7 +170,7 @@ class Dialect(Model):
     """The character encoding. Absent: utf-8."""
     decimal_char: Literal[".", ","] | None = None
     """What stands before the decimals of a number. Absent: a point."""
-    group_char: Annotated[str, StringConstraints(pattern=r"^[., '_\u00a0]$", max_length=1)] | None = None
+    group_char: Annotated[str, StringConstraints(pattern=r"^[., '_\xa0]$", max_length=1)] | None = None
     """What stands between thousands. Absent: nothing."""
 
 
