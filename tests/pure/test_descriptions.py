@@ -80,6 +80,14 @@ def test_patterns_are_what_an_api_server_understands(content: str) -> None:
     assert [p for p in found if not SHARED.fullmatch(p) or any(part in p for part in ALONE)] == []
 
 
+@pytest.mark.parametrize("content", crd.files().values(), ids=list(crd.files()))
+def test_a_pattern_with_words_of_its_own_has_no_quote(content: str) -> None:
+    """It is a text of a rule, in single quotes, which has no escapes: `\\x27` says it as well."""
+    rules = re.findall(r"self\.matches\(r'(.*)'\)$", content, re.MULTILINE)
+    assert rules
+    assert [rule for rule in rules if "'" in rule.replace("''", "'")] == []
+
+
 @pytest.mark.parametrize("pattern", ["[\\u00a0]", "\\p{L}", "a(?=b)", "(a)\\1", "\\Z"])
 def test_patterns_that_it_does_not_understand(pattern: str) -> None:
     assert not SHARED.fullmatch(pattern) or any(part in pattern for part in ALONE)

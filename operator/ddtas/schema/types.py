@@ -41,12 +41,9 @@ FieldName = Annotated[
     AnyFieldName,
     says("must be letters, digits, dots, hyphens and underscores, and begin with a letter, such as discharge_m3s"),
 ]
-# A word or a URI that says what a field means: the same in a listing and in a contract.
-Concept = Annotated[
-    str,
-    says("must be a word or a URI without spaces, such as discharge or http://vocab.nerc.ac.uk/..."),
-    StringConstraints(pattern=r"^[A-Za-z][^\s\"'<>\\^`{|}]*$", min_length=1, max_length=200),
-]
+# A word or a URI that says what a field means, such as discharge or http://vocab.nerc.ac.uk/...: the same in a listing
+# and in a contract. Without what to say: there is one for each field, too.
+Concept = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][^\s\x22\x27<>\\^`{|}]*$", min_length=1, max_length=200)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Unit = Annotated[
