@@ -287,7 +287,8 @@ async def test_an_informer_keeps_up(client: Client, cluster: ApiServer, space: s
 async def test_a_long_list_comes_in_pages(
     client: Client, cluster: ApiServer, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddtas.cluster.rest.client.LARGEST_PAGE", 2)
+    for bound in ("FIRST_PAGE", "LARGEST_PAGE"):
+        monkeypatch.setattr(f"ddtas.cluster.rest.client.{bound}", 2)
     cluster.apply(*(config_map(space, f"c-{n}") for n in range(5)))
     pages = [page async for page in client.pages(CONFIG_MAP, space, LABEL)]
     assert [len(page["items"]) for page in pages] == [2, 2, 1]
