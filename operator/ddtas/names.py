@@ -74,6 +74,10 @@ MAX_PART_NAME = 20
 
 SERVICE_BINDING_ROOT = "/bindings"
 CONFIG_ROOT = "/etc/ddtas"
+DATA_ROOT = "/data"
+# The operator's own containers in the pods of an app: before a run, and beside a component.
+FETCH = "fetch"
+FOLLOW = "follow"
 
 
 def revision_prefix(installation: str, revision: str) -> str:

@@ -61,8 +61,9 @@ _REST: dict[str, dict[str, Any]] = {
             "phase": "Running",
             "conditions": [_condition("PodScheduled", status="False", reason="Unschedulable")],
             "containerStatuses": [
-                {"state": {"waiting": {"reason": "W", "message": "m"}}, "lastState": _STATE, "restartCount": 2},
+                {"name": "calibrate", "state": {"waiting": {"reason": "W"}}, "lastState": _STATE, "restartCount": 2},
             ],
+            "initContainerStatuses": [{"name": "fetch", "state": _STATE}],
         },
     },
     "Deployment": {

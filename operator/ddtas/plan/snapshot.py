@@ -45,9 +45,35 @@ class DeploymentFacts:
     stuck: str = ""  # message of Progressing=False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFacts:
+    """What counts of one container's status.
+
+    Attributes:
+        waiting_reason: why it does not run, in one word; "" where it does, or has ended.
+        waiting_message: the same in words.
+        exit_code: of its last end; None where it has not ended yet.
+        ended_reason: of that end, in one word.
+        ended_message: its termination message then.
+    """
+
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    exit_code: int | None = None
+    ended_reason: str = ""
+    ended_message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """What counts of a pod with one container."""
+    """What counts of a pod: of the app's container, and of the operator's own that gets its data.
+
+    Attributes:
+        phase: of the pod.
+        waiting_reason: of the app's container, as all that ContainerFacts has.
+        unschedulable: why no node takes the pod; "" where one does.
+        runner: the container that fetches the app's data; None where the pod has none, or it has no status yet.
+    """
 
     phase: str
     waiting_reason: str = ""
@@ -56,6 +82,7 @@ class PodFacts:
     ended_reason: str = ""
     ended_message: str = ""
     unschedulable: str = ""
+    runner: ContainerFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ddtas import metrics, names
 from ddtas.cluster.memory.fields import asked_digest, owned_digest, owned_part
 from ddtas.cluster.rest.answers import FAULT, number
 from ddtas.errors import printable
-from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, JobFacts, PodFacts
+from ddtas.plan.snapshot import Child, ClaimFacts, ContainerFacts, DeploymentFacts, JobFacts, PodFacts
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _child(kind: str, body: JsonObject) -> Child:
     elif kind == "Deployment":
         facts = _deployment(body, status)
     elif kind == "Pod":
-        facts = _pod(status)
+        facts = _pod(labels, status)
     elif kind == "PersistentVolumeClaim":
         facts = _claim(body, labels, status)
     # Thousands of children are held: what the children of an Installation have in common is kept once.
@@ -247,20 +247,39 @@ def _claim(body: JsonObject, labels: JsonObject, status: JsonObject) -> ClaimFac
     )
 
 
-def _pod(status: JsonObject) -> PodFacts:
-    container = next(iter(_maps(status, "containerStatuses")), _NOTHING)
+def _pod(labels: JsonObject, status: JsonObject) -> PodFacts:
+    """By the names of containers: what others add to a pod, such as the proxy of a mesh, says nothing of our run."""
+    app = _container(
+        status, "containerStatuses", {_label(labels, names.LABEL_COMPONENT), _label(labels, names.LABEL_PHASE)}
+    )
+    runner = _container(status, "initContainerStatuses", {names.FETCH, names.FOLLOW})
+    scheduled = _conditions(status).get("PodScheduled", _NOTHING)
+    return PodFacts(
+        phase=_text(status, "phase", 63) or "Pending",
+        waiting_reason=app.waiting_reason if app is not None else "",
+        waiting_message=app.waiting_message if app is not None else "",
+        exit_code=app.exit_code if app is not None else None,
+        ended_reason=app.ended_reason if app is not None else "",
+        ended_message=app.ended_message if app is not None else "",
+        unschedulable=_text(scheduled, "message") if scheduled.get("reason") == "Unschedulable" else "",
+        runner=runner,
+    )
+
+
+def _container(status: JsonObject, place: str, wanted: set[str]) -> ContainerFacts | None:
+    """The facts of the first container that has one of these names; None where none has a status."""
+    container = next((c for c in _maps(status, place) if _text(c, "name", 63) in wanted - {""}), None)
+    if container is None:
+        return None
     state = _map(container, "state")
     waiting = _map(state, "waiting")
     ended = _map(state, "terminated") or _map(_map(container, "lastState"), "terminated")
     if ended.get("reason") == "ContainerStatusUnknown":
         ended = _NOTHING  # the kubelet's way to end a container that never started: its exit code 137 is made up
-    scheduled = _conditions(status).get("PodScheduled", _NOTHING)
-    return PodFacts(
-        phase=_text(status, "phase", 63) or "Pending",
+    return ContainerFacts(
         waiting_reason=_text(waiting, "reason"),
         waiting_message=_text(waiting, "message"),
         exit_code=_get(ended, "exitCode", int, 0) if ended.get("exitCode") is not None else None,
         ended_reason=_text(ended, "reason"),
         ended_message=_text(ended, "message", _MOST_ENDED),
-        unschedulable=_text(scheduled, "message") if scheduled.get("reason") == "Unschedulable" else "",
     )

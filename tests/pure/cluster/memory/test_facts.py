@@ -11,7 +11,7 @@ from builders import City
 from ddtas import metrics
 from ddtas.cluster.memory.facts import child, owner
 from ddtas.names import ANNOTATION_DATA_VERSION, FIELD_MANAGER, LABEL_LISTING
-from ddtas.plan.snapshot import ClaimFacts, DeploymentFacts, JobFacts, PodFacts
+from ddtas.plan.snapshot import ClaimFacts, ContainerFacts, DeploymentFacts, JobFacts, PodFacts
 
 Json = dict[str, Any]
 
@@ -115,7 +115,13 @@ def test_a_deployment_that_says_no_number_wants_one() -> None:
 
 
 def pod(phase: str = "Running", state: Json | None = None, **more: Any) -> Json:
-    return {"phase": phase, "containerStatuses": [{"state": state or {}, "restartCount": 0} | more]}
+    own = {"name": "calibrate", "state": state or {}, "restartCount": 0} | more
+    return {"phase": phase, "containerStatuses": [own]}
+
+
+def injected(name: str, state: Json) -> Json:
+    """The status of a container that somebody else put into the pod."""
+    return {"name": name, "state": state, "restartCount": 0}
 
 
 ENDED = {"terminated": {"exitCode": 1, "reason": "Error", "message": "boom"}}
@@ -162,6 +168,31 @@ PODS: dict[str, tuple[Json | None, PodFacts]] = {
             ended_reason="Error",
             ended_message="boom",
         ),
+    ),
+    "a proxy that somebody put in first": (
+        {"phase": "Running", "containerStatuses": [injected("proxy", ENDED), *pod()["containerStatuses"]]},
+        PodFacts("Running"),
+    ),
+    "a proxy alone": ({"phase": "Running", "containerStatuses": [injected("proxy", ENDED)]}, PodFacts("Running")),
+    "a container without a name": ({"phase": "Running", "containerStatuses": [{"state": ENDED}]}, PodFacts("Running")),
+    "data is being fetched": (
+        pod("Pending", {"waiting": {"reason": "PodInitializing"}})
+        | {"initContainerStatuses": [injected("proxy", ENDED), injected("fetch", {"running": {}})]},
+        PodFacts("Pending", waiting_reason="PodInitializing", runner=ContainerFacts()),
+    ),
+    "data could not be fetched": (
+        pod("Failed", {"waiting": {"reason": "PodInitializing"}})
+        | {"initContainerStatuses": [injected("fetch", ENDED)]},
+        PodFacts(
+            "Failed",
+            waiting_reason="PodInitializing",
+            runner=ContainerFacts(exit_code=1, ended_reason="Error", ended_message="boom"),
+        ),
+    ),
+    "data is kept fresh": (
+        pod(state={"running": {}})
+        | {"initContainerStatuses": [injected("follow", {"waiting": {"reason": "ErrImagePull"}})]},
+        PodFacts("Running", runner=ContainerFacts(waiting_reason="ErrImagePull")),
     ),
     "no room": (
         {"phase": "Pending", "conditions": [condition("PodScheduled", "False", reason="Unschedulable", message="0/1")]},

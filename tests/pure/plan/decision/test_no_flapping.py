@@ -20,10 +20,12 @@ ENDED_AGAIN = PodFacts("Running", exit_code=4, ended_message="no port", ended_re
 ENDED_UNSTARTED = facts.child(
     "Pod",
     {
-        "metadata": {"name": "p", "uid": "u", "resourceVersion": "1"},
+        "metadata": {"name": "p", "uid": "u", "resourceVersion": "1", "labels": {"ddtas.nl/component": "web"}},
         "status": {
             "phase": "Failed",
-            "containerStatuses": [{"state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}}],
+            "containerStatuses": [
+                {"name": "web", "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}}
+            ],
         },
     },
 ).facts
