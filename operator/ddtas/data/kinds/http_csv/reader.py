@@ -23,8 +23,7 @@ async def rows(answer: Answer, session: Session) -> AsyncIterator[list[list[str]
     Raises:
         SourceError: UnexpectedContent, or MalformedData where it is not CSV or has no header; or what reading raises.
     """
-    if answer.is_other(_OTHER_WORDS):
-        raise _unexpected(session, printable(answer.media_type, 60))
+    check_media_type(answer, session)
     splitter = _Splitter(session)
     header = False
     while chunk := await answer.read():
@@ -35,7 +34,7 @@ async def rows(answer: Answer, session: Session) -> AsyncIterator[list[list[str]
         header = True
         yield batch
     if not header:
-        raise _malformed(session, "there is no header")
+        raise malformed(session, "there is no header")
 
 
 class _Splitter:
@@ -57,7 +56,7 @@ class _Splitter:
             SourceError: UnexpectedContent or MalformedData.
         """
         if b"\0" in chunk:
-            raise _unexpected(self._session, "binary data")
+            raise unexpected(self._session, "binary data")
         return self._feed_text(self._decode(chunk))
 
     def finish(self) -> list[list[str]]:
@@ -68,24 +67,23 @@ class _Splitter:
         """
         rows = self._feed_text(self._decode(b"", final=True))
         if self._in_quotes:
-            raise _malformed(self._session, "the data ends inside quotes")
+            raise malformed(self._session, "the data ends inside quotes")
         return rows + self._rows(["".join(self._pending)])
 
     def _decode(self, chunk: bytes, *, final: bool = False) -> str:
         try:
             return self._decoder.decode(chunk, final)
         except UnicodeDecodeError:
-            raise _malformed(self._session, "it is not text in UTF-8") from None
+            raise malformed(self._session, "it is not text in UTF-8") from None
 
     def _feed_text(self, text: str) -> list[list[str]]:
-        if not self._started:
-            self._check_start(text)
+        self._started = self._started or check_start(text, self._session)
         records: list[str] = []
         for piece in io.StringIO(text, newline="\n"):  # up to and with "\n"; splitlines() splits on more than that
             self._pending.append(piece)
             self._pending_characters += len(piece)
             if self._pending_characters > self._max_row:
-                raise _malformed(
+                raise malformed(
                     self._session, f"a record has more than {self._max_row} characters (is a quote not closed?)"
                 )
             # A line end inside quotes ends no record. Quotes inside quotes are doubled, so counting them is enough.
@@ -96,27 +94,45 @@ class _Splitter:
                 self._pending_characters = 0
         return self._rows(records)
 
-    def _check_start(self, text: str) -> None:
-        """No CSV that fits a contract starts like a web page or JSON, whatever its media type says."""
-        start = text.lstrip()[:1]
-        if start in _OTHER_STARTS:
-            raise _unexpected(self._session, _OTHER_STARTS[start])
-        self._started = bool(start)
-
     def _rows(self, records: list[str]) -> list[list[str]]:
         try:
             return [row for row in csv.reader(records, strict=True) if row]  # without blank lines, mostly at the end
         except csv.Error:
-            raise _malformed(
-                self._session, "the quotes or line ends of a record are not as RFC 4180 has them"
-            ) from None
+            raise malformed(self._session, "the quotes or line ends of a record are not as RFC 4180 has them") from None
 
 
-def _malformed(session: Session, what: str) -> SourceError:
+def check_media_type(answer: Answer, session: Session) -> None:
+    """Refuse what its media type says is no CSV.
+
+    Raises:
+        SourceError: UnexpectedContent.
+    """
+    if answer.is_other(_OTHER_WORDS):
+        raise unexpected(session, printable(answer.media_type, 60))
+
+
+def check_start(text: str, session: Session) -> bool:
+    """Refuse what starts like a web page or JSON: no CSV that fits a contract does, whatever its media type says.
+
+    Returns:
+        Whether the text has begun: before, it is nothing but white space.
+
+    Raises:
+        SourceError: UnexpectedContent.
+    """
+    start = text.lstrip()[:1]
+    if start in _OTHER_STARTS:
+        raise unexpected(session, _OTHER_STARTS[start])
+    return bool(start)
+
+
+def malformed(session: Session, what: str) -> SourceError:
+    """The error for what is not CSV."""
     return session.error(SourceReason.MALFORMED_DATA, f"is not CSV: {what}: ask the data supplier to correct the data")
 
 
-def _unexpected(session: Session, what: str) -> SourceError:
+def unexpected(session: Session, what: str) -> SourceError:
+    """The error for an answer that is something else."""
     return session.error(
         SourceReason.UNEXPECTED_CONTENT,
         f"answers with {what} instead of CSV: give the URL of the data itself, not of a page about it",

@@ -1,9 +1,6 @@
 """Probes Parquet over HTTP: the footer alone, in one request, or two where it is longer than 64 KiB."""
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -11,6 +8,7 @@ from pydantic import BaseModel, Field
 from ddtas.data.contract import FieldType
 from ddtas.data.facts import geo
 from ddtas.data.facts.records import MAX_FIELDS, NAME
+from ddtas.data.kinds.http_parquet.geo_metadata import GeoMetadata
 from ddtas.data.kinds.http_parquet.reader import ACCEPT, Open, footer, malformed
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.probing import ProbeSession
@@ -66,7 +64,7 @@ def _described(data: bytes, session: ProbeSession) -> _Footer:
 
 
 def _facts(footer: _Footer, size: int | None, session: ProbeSession) -> SourceFacts:
-    spatial = _geo(footer.geo)
+    spatial = GeoMetadata.read(footer.geo)
     columns = [
         column for column in footer.columns if column.name not in spatial.columns and NAME.fullmatch(column.name)
     ][:MAX_FIELDS]
@@ -92,7 +90,7 @@ def _facts(footer: _Footer, size: int | None, session: ProbeSession) -> SourceFa
         first=first,
         last=last,
         size_bytes=size,
-        **spatial.facts(session),
+        **_spatial_facts(spatial, session),
     )
 
 
@@ -113,57 +111,30 @@ def _period(
     return None, None
 
 
-@dataclass(frozen=True)
-class _Spatial:
-    """GeoParquet metadata (https://geoparquet.org/releases/v1.1.0/): the geometry columns, and the primary one."""
-
-    columns: frozenset[str]
-    primary: Mapping[str, Any] | None
-
-    def facts(self, session: ProbeSession) -> dict[str, Any]:
-        """Geometry type, CRS and extent, by their names in SourceFacts."""
-        if self.primary is None:
-            for fact in ("geometryType", "crs", "extent"):
-                session.unknown(fact, "the file has no GeoParquet metadata")
-            return {}
-        crs, kind = self._crs(), self._type()
-        if crs is None:
-            session.unknown("crs", "the GeoParquet metadata names no coordinate reference system that is known")
-        if kind is None:
-            session.unknown("geometryType", "the GeoParquet metadata does not tell one type of geometry")
-        box = self.primary.get("bbox")
-        box = box if isinstance(box, list) else []
-        # [xmin, ymin, xmax, ymax], or [xmin, ymin, zmin, xmax, ymax, zmax]; x is the easting or longitude always
-        extent = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box) if crs else None
-        if extent is None:
-            why = "has no usable bbox" if crs else "names no known coordinate reference system for its bbox"
-            session.unknown("extent", f"the GeoParquet metadata {why}")
-        return {"geometry_type": kind, "crs": (crs,) if crs else (), "extent": extent}
-
-    def _crs(self) -> str | None:
-        """Left out, it is OGC:CRS84; null, it is not known; else PROJJSON."""
-        assert self.primary is not None  # noqa: S101 - the caller checked
-        if "crs" not in self.primary:
-            return geo.CRS84
-        match self.primary["crs"]:
-            case {"id": {"authority": str(authority), "code": int(code) | str(code)}}:
-                return geo.crs_name(f"{authority}:{code}"[:200])
-        return None
-
-    def _type(self) -> Any:
-        assert self.primary is not None  # noqa: S101 - the caller checked
-        geometries = geo.Geometries()
-        kinds = self.primary.get("geometry_types")
-        for kind in kinds if isinstance(kinds, list) else ():
-            geometries.add_type(kind.removesuffix(" Z") if isinstance(kind, str) else None)
-        return None if geometries.broken else geometries.type()
+def _spatial_facts(spatial: GeoMetadata, session: ProbeSession) -> dict[str, Any]:
+    """Geometry type, CRS and extent, by their names in SourceFacts."""
+    if spatial.primary is None:
+        for fact in ("geometryType", "crs", "extent"):
+            session.unknown(fact, "the file has no GeoParquet metadata")
+        return {}
+    crs, kind = spatial.crs(), _type(spatial.primary)
+    if crs is None:
+        session.unknown("crs", "the GeoParquet metadata names no coordinate reference system that is known")
+    if kind is None:
+        session.unknown("geometryType", "the GeoParquet metadata does not tell one type of geometry")
+    box = spatial.primary.get("bbox")
+    box = box if isinstance(box, list) else []
+    # [xmin, ymin, xmax, ymax], or [xmin, ymin, zmin, xmax, ymax, zmax]; x is the easting or longitude always
+    extent = geo.extent(crs, [*box[0:2], *box[3:5]] if len(box) == 6 else box) if crs else None
+    if extent is None:
+        why = "has no usable bbox" if crs else "names no known coordinate reference system for its bbox"
+        session.unknown("extent", f"the GeoParquet metadata {why}")
+    return {"geometry_type": kind, "crs": (crs,) if crs else (), "extent": extent}
 
 
-def _geo(text: str | None) -> _Spatial:
-    """The value of the key `geo` in the footer; without usable columns when it is not what GeoParquet has there."""
-    with suppress(ValueError, RecursionError):
-        match json.loads(text or "null"):
-            case {"columns": dict(columns), "primary_column": str(name)}:
-                primary = columns.get(name)
-                return _Spatial(frozenset(columns), primary if isinstance(primary, dict) else None)
-    return _Spatial(frozenset(), None)
+def _type(primary: Mapping[str, Any]) -> Any:
+    geometries = geo.Geometries()
+    kinds = primary.get("geometry_types")
+    for kind in kinds if isinstance(kinds, list) else ():
+        geometries.add_type(kind.removesuffix(" Z") if isinstance(kind, str) else None)
+    return None if geometries.broken else geometries.type()

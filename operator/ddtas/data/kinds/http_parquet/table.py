@@ -1,0 +1,137 @@
+"""Reads Parquet over HTTP whole: a file of ours first, and then the columns that are asked for, by pyarrow."""
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+from pyarrow import types
+
+from ddtas.data.delivery.reading import CRS, Selection
+from ddtas.data.delivery.rows import no_field
+from ddtas.data.delivery.streams import threaded
+from ddtas.data.delivery.table import GEOMETRY
+from ddtas.data.kinds.http_parquet.geo_metadata import GeoMetadata
+from ddtas.data.kinds.http_parquet.reader import ACCEPT, malformed
+from ddtas.data.session import Session
+from ddtas.data.wire import http
+from ddtas.data.wire.answers import Answer
+from ddtas.data.wire.download import download
+from ddtas.errors import printable
+
+_ROWS = 32 * 1024  # of a batch
+_KEPT = (
+    types.is_boolean,
+    types.is_integer,
+    types.is_floating,
+    types.is_decimal,
+    types.is_date,
+    types.is_timestamp,
+)
+_THRIFT = 16 * 1024 * 1024  # of a footer; a hostile one announces more than it has
+
+
+async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+    """As ddtas.data.delivery.reading.Reader has it: the types of the file, dictionaries and views as what they hold."""
+    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
+        path = await save(answer, session, selection)
+    async with aclosing(read(path, session, selection)) as found:
+        async for batch in found:
+            yield batch
+
+
+async def save(answer: Answer, session: Session, selection: Selection) -> Path:
+    """Write an answer into a file.
+
+    Raises:
+        SourceError: what reading raises.
+    """
+    path = selection.folder / "data.parquet"
+    await download(session, answer, path)
+    return path
+
+
+async def read(path: Path, session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+    """The rows of a file, which is then removed.
+
+    Raises:
+        SourceError: MalformedData, or EntityNotFound where a column is not there.
+    """
+    async with aclosing(
+        threaded(_batches(path, session, selection), lambda _: malformed(session, "its data is broken, or ends early"))
+    ) as found:
+        async for batch in found:
+            yield batch
+
+
+def _batches(path: Path, session: Session, selection: Selection) -> Iterator[pyarrow.RecordBatch]:
+    source = pyarrow.OSFile(str(path))
+    path.unlink()  # it stays until it is closed
+    with pyarrow.parquet.ParquetFile(
+        source, thrift_string_size_limit=_THRIFT, thrift_container_size_limit=_THRIFT, pre_buffer=False
+    ) as file:
+        wanted, target = _columns(file, session, selection)
+        rows = 0
+        for batch in file.iter_batches(_ROWS, columns=list(dict.fromkeys(wanted)), use_threads=False):
+            rows += batch.num_rows
+            arrays = [_as(batch.column(name), kind) for name, kind in zip(wanted, target.types, strict=True)]
+            yield pyarrow.RecordBatch.from_arrays(arrays, schema=target)
+        if rows != file.metadata.num_rows:
+            raise malformed(session, f"it has {rows} rows where its footer says {file.metadata.num_rows}")
+        if not rows:
+            yield pyarrow.RecordBatch.from_pylist([], target)
+
+
+def _columns(
+    file: pyarrow.parquet.ParquetFile, session: Session, selection: Selection
+) -> tuple[list[str], pyarrow.Schema]:
+    """The columns to read, and the schema of the batches that they become."""
+    schema = file.schema_arrow
+    wanted = [field.name for field in selection.fields]
+    crs = None
+    if selection.geometry:
+        metadata = GeoMetadata.read((file.metadata.metadata or {}).get(b"geo", b"").decode(errors="replace"))
+        crs = metadata.crs()
+        wanted.append(_geometry_column(metadata, schema, session))
+    for name in wanted:
+        if name not in schema.names:
+            raise no_field(session, name, schema.names)
+        if schema.names.count(name) > 1:
+            raise malformed(session, f"several columns are named {printable(name, 63)}")
+    fields = [(field.name, _plain(schema.field(field.name).type)) for field in selection.fields]
+    if selection.geometry:
+        fields.append((GEOMETRY, pyarrow.binary()))
+    return wanted, pyarrow.schema(fields, {CRS: crs.encode()} if crs else None)
+
+
+def _geometry_column(metadata: GeoMetadata, schema: pyarrow.Schema, session: Session) -> str:
+    if metadata.primary is None:
+        raise no_field(session, GEOMETRY, schema.names)
+    if metadata.primary.get("encoding") != "WKB":
+        raise malformed(session, "its geometries are not in WKB")
+    return metadata.name
+
+
+def _plain(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """The type that a batch has for a type of the file. Bytes are texts that older writers did not mark as such."""
+    if isinstance(kind, pyarrow.BaseExtensionType):
+        kind = kind.storage_type
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_float16(kind):
+        return pyarrow.float32()
+    return kind if any(is_kind(kind) for is_kind in _KEPT) else pyarrow.string()
+
+
+def _as(array: pyarrow.Array, kind: pyarrow.DataType) -> pyarrow.Array:
+    """The values of a column as a type that `_plain` gives; objects and arrays become JSON."""
+    if isinstance(array, pyarrow.ExtensionArray):
+        array = array.storage
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if types.is_nested(array.type):
+        texts = [None if value is None else json.dumps(value, default=str) for value in array.to_pylist()]
+        return pyarrow.array(texts, pyarrow.string())
+    return array if array.type == kind else array.cast(kind)

@@ -1,0 +1,219 @@
+"""What each protocol gives as a table: the same records, whatever the server. Each protocol adds a row to CASES."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from servers import dataset
+from test_http_files import PASSWORD, RD, USER, files
+
+from ddtas.data.addresses import AddressPolicy
+from ddtas.data.contract import Credentials, DataContract, DataKind, Dialect, FieldType
+from ddtas.data.delivery.reading import CRS, Reader, Selection, SourceField
+from ddtas.data.kinds.http_csv import table as http_csv
+from ddtas.data.kinds.http_parquet import table as http_parquet
+from ddtas.data.session import Limits, Session, SourceReason, Target
+from ddtas.errors import SourceError
+
+LOOPBACK = AddressPolicy(allowed=(ip_network("127.0.0.0/8"),))
+LIMITS = Limits(deadline_seconds=120, max_bytes=2**30, max_document_bytes=2**24, max_requests=10_000)
+CONTRACT = DataContract(version="1.0.0")
+TYPES = {
+    "id": FieldType.INTEGER,
+    "name": FieldType.STRING,
+    "level": FieldType.NUMBER,
+    "measured_at": FieldType.TIMESTAMP,
+    "inspected_on": FieldType.DATE,
+}
+TIME = SourceField("measured_at", FieldType.TIMESTAMP)
+NEWEST = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A server with the rows of servers.dataset.
+
+    Attributes:
+        target: of the session.
+        rows: that are there.
+        dialect: of text files.
+        crs: that the batches tell; None where they tell none, or there is no geometry.
+        epsg: of the geometries; None where there are none.
+    """
+
+    target: Target
+    rows: list[dataset.Row]
+    dialect: Dialect | None = None
+    crs: str | None = None
+    epsg: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One protocol: its reader, and a server with the rows, in a folder."""
+
+    read: Reader
+    serve: Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Source]]
+
+
+def file(kind: DataKind, url: str, **attributes: Any) -> Source:
+    auth = Credentials.model_validate({"secretName": "files", "scheme": "Basic"})
+    target = Target(kind, url, CONTRACT, auth=auth, secret={"username": USER, "password": PASSWORD})
+    return Source(target, dataset.rows(NEWEST), **attributes)
+
+
+def csv_text(delimiter: str = ",") -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, dataset.COLUMNS, delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(row.properties() for row in dataset.rows(NEWEST))
+    return text.getvalue()
+
+
+@asynccontextmanager
+async def _csv(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    (folder / "levels.csv").write_text(csv_text())
+    async with files(folder) as url:
+        yield file(DataKind.HTTP_CSV, f"{url}/levels.csv")
+
+
+@asynccontextmanager
+async def _csv_in_a_dialect(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    """As KNMI writes: lines before, a header in a comment, spaces; and as others do: semicolons, Windows."""
+    header, _, rest = csv_text(";").partition("\r\n")
+    text = (
+        f"BRON: proef\r\n# über alles\r\n#  {header.replace(';', ' ;  ')}\r\n#\r\n{rest.replace(';', ' ; ')}# end\r\n"
+    )
+    (folder / "levels.csv").write_bytes(text.encode("cp1252"))
+    dialect = {"delimiter": ";", "commentPrefix": "#", "skipRows": 1, "skipInitialSpace": True}
+    async with files(folder) as url:
+        yield file(
+            DataKind.HTTP_CSV,
+            f"{url}/levels.csv",
+            dialect=Dialect.model_validate({**dialect, "encoding": "windows-1252"}),
+        )
+
+
+def parquet_file(path: Path) -> None:
+    rows = dataset.rows(NEWEST)
+    data = pa.table({name: [getattr(row, name) for row in rows] for name in dataset.COLUMNS})
+    data = data.append_column("place", [shapely.to_wkb([shapely.Point(row.x, row.y) for row in rows])])
+    column = {"encoding": "WKB", "geometry_types": ["Point"], "crs": RD}
+    geo = {"version": "1.1.0", "primary_column": "place", "columns": {"place": column}}
+    pq.write_table(data.replace_schema_metadata({"geo": json.dumps(geo)}), path, row_group_size=70)
+
+
+@asynccontextmanager
+async def _parquet(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    parquet_file(folder / "levels.parquet")
+    async with files(folder) as url:
+        yield file(DataKind.HTTP_PARQUET, f"{url}/levels.parquet", crs="EPSG:28992", epsg=dataset.RD)
+
+
+CASES = {
+    "csv": Case(http_csv.batches, _csv),
+    "csv-dialect": Case(http_csv.batches, _csv_in_a_dialect),
+    "parquet": Case(http_parquet.batches, _parquet),
+}
+
+
+async def table(
+    case: Case,
+    source: Source,
+    folder: Path,
+    limits: Limits = LIMITS,
+    names: tuple[str, ...] = dataset.COLUMNS,
+    **options: Any,
+) -> pa.Table:
+    """All that a reader gives; its batches are of one schema, and it leaves no files."""
+    work = folder / "work"
+    os.makedirs(work, exist_ok=True)
+    fields = tuple(SourceField(name, TYPES.get(name, FieldType.STRING)) for name in names)
+    selection = Selection(fields, work, time=TIME, dialect=source.dialect, **options)
+    session = Session(source.target, limits, LOOPBACK)
+    batches = [batch async for batch in case.read(session, selection)]
+    assert not os.listdir(work)
+    return pa.Table.from_batches(batches)
+
+
+def typed(column: pa.ChunkedArray, name: str) -> list[Any]:
+    """Values as the dataset has them, whether the reader gave texts or types."""
+    return [None if value is None else _typed(value, TYPES[name]) for value in column.to_pylist()]
+
+
+def _typed(value: Any, kind: FieldType) -> Any:
+    match kind:
+        case FieldType.INTEGER:
+            return int(value)
+        case FieldType.NUMBER:
+            return float(value)
+        case FieldType.TIMESTAMP:
+            return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+        case FieldType.DATE:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+    return value
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture
+async def source(case: Case, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
+    async with case.serve(request, tmp_path) as found:
+        yield found
+
+
+async def test_all_rows_once_with_their_values(case: Case, source: Source, tmp_path: Path) -> None:
+    read = await table(case, source, tmp_path, geometry=source.epsg is not None)
+    assert read.column_names == [*dataset.COLUMNS, *(["geometry"] if source.epsg else [])]
+    columns = [typed(read[name], name) for name in dataset.COLUMNS]
+    expected = [tuple(getattr(row, name) for name in dataset.COLUMNS) for row in source.rows]
+    assert sorted(zip(*columns, strict=True), key=lambda row: row[0]) == expected
+    if source.epsg:
+        assert (read.schema.metadata or {}).get(CRS) == (source.crs.encode() if source.crs else None)
+        places = dict(zip(columns[0], shapely.from_wkb(read["geometry"].to_pylist()), strict=True))
+        in_rd = source.epsg == dataset.RD
+        for row in source.rows:
+            x, y = (row.x, row.y) if in_rd else (row.longitude, row.latitude)
+            assert (places[row.id].x, places[row.id].y) == pytest.approx((x, y), abs=0.01 if in_rd else 1e-6)
+
+
+async def test_only_the_columns_that_are_asked_for(case: Case, source: Source, tmp_path: Path) -> None:
+    read = await table(case, source, tmp_path, names=("level", "id"))
+    assert read.column_names == ["level", "id"]
+    assert sum(value is None for value in read["level"].to_pylist()) == dataset.NULLS
+
+
+async def test_a_window_loses_no_row_of_its_own(case: Case, source: Source, tmp_path: Path) -> None:
+    start, end = source.rows[100].measured_at, source.rows[200].measured_at
+    read = await table(case, source, tmp_path, start=start, end=end)
+    inside = {row.id for row in source.rows if start <= row.measured_at < end}
+    assert inside <= set(typed(read["id"], "id"))
+
+
+async def test_a_field_that_is_not_there(case: Case, source: Source, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        await table(case, source, tmp_path, names=("id", "depth"))
+    assert caught.value.reason == SourceReason.ENTITY_NOT_FOUND
+    assert "depth" in caught.value.message
+    assert "level" in caught.value.message
+
+
+async def test_more_bytes_than_may_be_fetched(case: Case, source: Source, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        await table(case, source, tmp_path, replace(LIMITS, max_bytes=2000))
+    assert caught.value.reason in (SourceReason.RESOURCE_EXHAUSTED, SourceReason.MALFORMED_DATA)
