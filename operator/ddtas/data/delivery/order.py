@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ddtas.data.contract import DataContract
+from ddtas.data.contract import Credentials, DataContract
 from ddtas.data.delivery.table import Table
 from ddtas.schema.model import Model
 from ddtas.schema.types import Duration, Line, PartName, Timestamp
@@ -26,6 +26,10 @@ class Delivery(Model):
     """The moment at which the period ends (not part of it). Absent: to the source's last row."""
     refresh: Duration | None = None
     """How often `follow` fetches again. Absent: once an hour."""
+    source: Line | None = None
+    """The name of the data source on the platform. Absent: not said."""
+    credentials: Credentials | None = None
+    """How the values of the binding are used. Absent: the source is open."""
     licence: Line | None = None
     """The licence of the data. Absent: not said."""
     attribution: Line | None = None

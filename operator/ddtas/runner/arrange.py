@@ -1,0 +1,147 @@
+"""Rows of a table into their order, and short steps into longer ones. By DuckDB, which spills to disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ddtas.data.contract import FieldType
+from ddtas.data.delivery.table import Aggregation, Column, Table
+from ddtas.data.meaning import periods
+from ddtas.runner.faults import DeliveryError, DeliveryReason
+
+_MEMORY = "96MB"
+_ROWS = 50_000  # of a batch
+_HOUR, _DAY = 3600, 86_400
+_UNITS = {1: "month", 3: "quarter", 12: "year"}
+_CALLS = {
+    Aggregation.MEAN: "avg({v})",
+    Aggregation.MINIMUM: "min({v})",
+    Aggregation.MAXIMUM: "max({v})",
+    Aggregation.FIRST: "arg_min({v}, {t})",
+    Aggregation.LAST: "arg_max({v}, {t})",
+}
+
+
+def keys(table: Table) -> list[Column]:
+    """The columns that tell series apart: of texts, whole numbers and truths, without an aggregation."""
+    kinds = (FieldType.STRING, FieldType.INTEGER, FieldType.BOOLEAN)
+    return [c for c in table.columns if c.name != table.time and c.aggregate is None and c.type in kinds]
+
+
+def arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
+    """The rows of a Parquet file by time and series, aggregated where the table says so; as Arrow batches.
+
+    Args:
+        spool: in the schema of the conversion; where rows are aggregated, its times are moments.
+        table: what comes of it.
+        folder: for what does not fit into memory.
+
+    Raises:
+        DeliveryError: DuplicateTimes.
+    """
+    assert table.time is not None  # noqa: S101 - without a time there is no order
+    with _connection(spool, folder) as connection:
+        source = f"read_parquet({_text(str(spool))})"
+        _unique(connection, source, table)
+        order = ", ".join(_name(name) for name in (table.time, *(key.name for key in keys(table))))
+        query = _aggregation(source, table) if table.source_step is not None else f"SELECT * FROM {source}"  # noqa: S608
+        yield from connection.sql(f"{query} ORDER BY {order}").to_arrow_reader(_ROWS)
+
+
+def _connection(spool: Path, folder: Path) -> Any:
+    connection = duckdb.connect(
+        config={
+            "memory_limit": _MEMORY,
+            "threads": 2,
+            "temp_directory": str(folder),
+            "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+    )
+    connection.execute(f"SET allowed_paths = [{_text(str(spool))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _unique(connection: Any, source: str, table: Table) -> None:
+    assert table.time is not None  # noqa: S101 - see arranged
+    columns = ", ".join(_name(name) for name in (table.time, *(key.name for key in keys(table))))
+    found = connection.execute(
+        f"SELECT {columns}, count(*) FROM {source} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"  # noqa: S608
+    ).fetchone()
+    if found is None:
+        return
+    where = ", ".join(f"{key.source} {value}" for key, value in zip(keys(table), found[1:], strict=False))
+    raise DeliveryError(
+        DeliveryReason.DUPLICATE_TIMES,
+        f"the time {found[0]}{f' of {where}' if where else ''} has {found[-1]} rows: ask the supplier, or say in the "
+        "listing which field tells the series apart",
+    )
+
+
+def _aggregation(source: str, table: Table) -> str:
+    assert table.time is not None  # noqa: S101 - see arranged
+    assert table.step is not None  # noqa: S101 - it is the longer one
+    zone, time = _text(table.time_zone or "UTC"), _name(table.time)
+    local, length = _bucket(table.step, f"timezone({zone}, {time})", time, zone)
+    moment = f"timezone({zone}, bucket)" if length is not None else "bucket"
+    selected, group = [], []
+    for column in table.columns:
+        name = _name(column.name)
+        if column.name == table.time:
+            selected.append(f"{'CAST(bucket AS DATE)' if column.type is FieldType.DATE else moment} AS {name}")
+        elif column.aggregate is None:
+            selected.append(f"{name}")
+            group.append(name)
+        else:
+            selected.append(f"{_call(column, time, table, length, zone)} AS {name}")
+    inner = f"SELECT *, {local} AS bucket FROM {source}"  # noqa: S608 - names are quoted
+    return f"SELECT {', '.join(selected)} FROM ({inner}) GROUP BY {', '.join(['bucket', *group])}"  # noqa: S608
+
+
+def _bucket(step: str, local: str, time: str, zone: str) -> tuple[str, str | None]:
+    """What a row is counted to, and the length of that as an interval: a local time, or (without a length) a moment."""
+    months, seconds = periods.parts(step) or (0, 0)
+    if months:
+        unit = _UNITS.get(months)
+        start = f"date_trunc('{unit}', {local})" if unit else f"time_bucket(INTERVAL {months} MONTH, {local})"
+        return start, f"INTERVAL {months} MONTH"
+    if seconds > _HOUR:
+        # From a Monday on, so that weeks are those of ISO 8601.
+        return f"time_bucket(INTERVAL {seconds} SECOND, {local}, TIMESTAMP '2001-01-01')", f"INTERVAL {seconds} SECOND"
+    return f"time_bucket(INTERVAL {seconds} SECOND, {time})", None
+
+
+def _call(column: Column, time: str, table: Table, length: str | None, zone: str) -> str:
+    name = _name(column.name)
+    if column.aggregate is not Aggregation.SUM:
+        assert column.aggregate is not None  # noqa: S101 - the caller checked
+        found = _CALLS[column.aggregate].format(v=name, t=time)
+    else:
+        # A sum of a part is less than that of the whole: it is a value only where each step has one.
+        found = f"CASE WHEN count({name}) >= {_expected(table, length, zone)} THEN sum({name}) END"
+    return f"CAST({found} AS BIGINT)" if column.type is FieldType.INTEGER else found
+
+
+def _expected(table: Table, length: str | None, zone: str) -> str:
+    """How many values a bucket has. Days of 23 and 25 hours have fewer and more; twice a day stays twice."""
+    months, seconds = periods.parts(table.source_step or "") or (0, 0)
+    whole, parts = periods.parts(table.step or "") or (0, 0)
+    if months:
+        return str(max(1, whole // months))
+    if length is None:
+        return str(max(1, parts // max(1, seconds)))
+    span = f"timezone({zone}, bucket + {length}) - timezone({zone}, bucket)"
+    return f"round(epoch({span}) / {max(1, seconds)})"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

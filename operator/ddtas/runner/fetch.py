@@ -1,0 +1,122 @@
+"""`fetch`: all tables of a run, once; and what is reported of them."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ddtas.data.contract import CREDENTIAL_KEYS
+from ddtas.data.delivery.order import Delivery, Order
+from ddtas.data.delivery.report import FetchedTable, FetchFault, FetchReport
+from ddtas.data.session import Session, SourceReason
+from ddtas.errors import Reasoned, printable, trail
+from ddtas.redaction import Redactor
+from ddtas.runner import bindings, publishing
+from ddtas.runner.delivery import Made, deliver
+from ddtas.runner.faults import DeliveryReason
+from ddtas.runner.settings import Places, addresses, limits
+
+_LOG = logging.getLogger(__name__)
+_PASSING = frozenset({SourceReason.UNREACHABLE, SourceReason.TOO_SLOW, SourceReason.HTTP_ERROR})
+_PAUSES = (2.0, 8.0)  # seconds before another attempt
+_SECONDS = 3600.0  # of one attempt
+_MOST_MESSAGE = 800
+
+
+class FetchError(Exception):
+    """A requirement has no table.
+
+    Attributes:
+        fault: why, without any credential.
+    """
+
+    def __init__(self, fault: FetchFault) -> None:
+        super().__init__(f"{fault.requirement}: {fault.reason}: {fault.message}")
+        self.fault = fault
+
+
+def read_order(places: Places) -> Order:
+    """What is to be fetched.
+
+    Raises:
+        FetchError: where the file is not as the operator makes it.
+    """
+    try:
+        return Order.model_validate_json(places.order.read_bytes())
+    except (OSError, ValidationError) as error:
+        _LOG.error("the order cannot be read: %s", type(error).__name__)
+        fault = FetchFault(
+            requirement="all",
+            reason=SourceReason.INTERNAL_ERROR,
+            message="what is to be fetched cannot be read: the versions of operator and runner do not fit each other",
+        )
+        raise FetchError(fault) from None
+
+
+async def fetch_all(places: Places) -> FetchReport:
+    """Fetch each table, one after another; the first that cannot be had ends it."""
+    try:
+        order = read_order(places)
+        tables = []
+        for name, delivery in sorted(order.deliveries.items()):
+            tables.append(await fetch_one(places, order, name, delivery))
+        return FetchReport(tables=tuple(tables))
+    except FetchError as error:
+        return FetchReport(fault=error.fault)
+
+
+async def fetch_one(places: Places, order: Order, name: str, delivery: Delivery) -> FetchedTable:
+    """Fetch a table and show it to the app; what may pass is tried again.
+
+    Raises:
+        FetchError: where it cannot be had.
+    """
+    for pause in (*_PAUSES, None):
+        try:
+            made = await _attempt(places, order, name, delivery)
+        except FetchError as error:
+            if pause is None or error.fault.reason not in _PASSING:
+                raise
+            _LOG.warning("%s; trying again in %g s", error, pause)
+            await asyncio.sleep(pause)
+        else:
+            publishing.show(places.data, name, made.folder)
+            _LOG.info("%s: %d rows, %d bytes", name, made.fetched.rows, made.fetched.bytes)
+            return made.fetched
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _attempt(places: Places, order: Order, name: str, delivery: Delivery) -> Made:
+    redactor, session = Redactor(), None
+    try:
+        target = bindings.target(places.bindings / name, delivery, order.namespace)
+        # Only whole values are looked for: parts of them say nothing.
+        redactor.put("", "", [value for key, value in (target.secret or {}).items() if key in CREDENTIAL_KEYS])
+        policy = addresses(order.network)
+        policy = replace(policy, namespaces=(*policy.namespaces, *filter(None, [order.namespace])))
+        session = Session(target, limits(delivery.table.maximum_bytes, _SECONDS), policy)
+        async with asyncio.timeout(_SECONDS):
+            return await deliver(session, name, delivery, publishing.tables(places.data))
+    except Reasoned as error:
+        reason, message = error.reason, error.message
+    except TimeoutError:
+        reason, message = SourceReason.TOO_SLOW, f"did not deliver all of it within {_SECONDS:g} s"
+    except MemoryError:
+        reason, message = DeliveryReason.OUT_OF_MEMORY, "takes more memory than there is: ask for fewer fields or days"
+    except OSError as error:
+        reason, message = DeliveryReason.STORAGE_FULL, f"cannot be written ({error.strerror}): ask for less data"
+    except Exception as error:
+        # What it says may have anything in it, a credential among that.
+        _LOG.error("%s: %s at %s", name, type(error).__name__, trail(error))
+        reason, message = SourceReason.INTERNAL_ERROR, f"fault of the runner ({type(error).__name__}); see its log"
+    if session is not None:
+        redactor.put("", "tokens", session.tokens)
+    shown = printable(redactor.hide(message), _MOST_MESSAGE)
+    raise FetchError(FetchFault(requirement=name, reason=str(reason), message=shown)) from None
+
+
+def write_report(path: Path, report: FetchReport) -> None:
+    """Leave a report where the kubelet takes it from."""
+    path.write_text(report.model_dump_json(by_alias=True, exclude_defaults=True), "utf-8")

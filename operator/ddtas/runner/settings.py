@@ -1,0 +1,64 @@
+"""Where the runner finds what it is told, where it leaves what it made, and how far it may go."""
+
+import os
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+from ddtas.data.addresses import AddressPolicy
+from ddtas.data.delivery import order
+from ddtas.data.network import CLUSTER_DOMAIN
+from ddtas.data.session import Limits
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders and files of the container.
+
+    Attributes:
+        order: what is to be fetched (an Order).
+        bindings: a folder for each requirement.
+        data: where tables go; the app sees it.
+        report: the termination message.
+    """
+
+    order: Path = Path("/etc/ddtas-fetch") / order.FILE
+    bindings: Path = Path("/bindings")
+    data: Path = Path("/data")
+    report: Path = Path("/dev/termination-log")
+
+    @classmethod
+    def of_environment(cls) -> "Places":
+        """The defaults, but for what DDTAS_ORDER, SERVICE_BINDING_ROOT, DDTAS_DATA and DDTAS_REPORT say."""
+        names = {
+            "order": "DDTAS_ORDER",
+            "bindings": "SERVICE_BINDING_ROOT",
+            "data": "DDTAS_DATA",
+            "report": "DDTAS_REPORT",
+        }
+        return cls(**{field: Path(os.environ[name]) for field, name in names.items() if os.environ.get(name)})
+
+
+def limits(maximum_bytes: int | None, seconds: float) -> Limits:
+    """How far one fetch may go: whole files and many pages, unlike a probe."""
+    return Limits(
+        deadline_seconds=seconds,
+        max_bytes=maximum_bytes or 16 * 1024 * MIB,
+        max_document_bytes=64 * MIB,
+        max_row_characters=1024 * 1024,
+        max_value_characters=1024 * 1024,
+        max_requests=100_000,
+    )
+
+
+def addresses(network: order.Network) -> AddressPolicy:
+    """Which addresses may be connected to."""
+    return AddressPolicy(
+        allowed=tuple(map(ip_network, network.allowed)),
+        forbidden=tuple(map(ip_network, network.forbidden)),
+        inside=tuple(map(ip_network, network.inside)),
+        namespaces=tuple(network.namespaces),
+        domain=network.domain or CLUSTER_DOMAIN,
+    )

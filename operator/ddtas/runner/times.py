@@ -1,0 +1,161 @@
+"""Days and moments as sources write them, to UTC. Pure; arrays in and out."""
+
+import re
+from typing import Any
+
+import pyarrow
+import pyarrow.compute as pc
+
+from ddtas.data.contract import FieldType
+from ddtas.runner.faults import DeliveryError, DeliveryReason
+
+MOMENT = pyarrow.timestamp("us", tz="UTC")
+DAY = pyarrow.date32()
+_LOCAL = pyarrow.timestamp("us")
+
+# Unicode TR35, as CSVW uses it, to strptime. Longest first.
+_PATTERN = (
+    ("yyyy", "%Y"), ("yy", "%y"), ("MM", "%m"), ("M", "%m"), ("dd", "%d"), ("d", "%d"), ("HH", "%H"), ("H", "%H"),
+    ("mm", "%M"), ("ss", "%S"),
+)  # fmt: skip
+_ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)(Z|[+-]\d{2}:?\d{2})?$"
+
+
+def strptime(pattern: str) -> str:
+    """A TR35 pattern for strptime.
+
+    >>> strptime("yyyyMMdd HH:mm")
+    '%Y%m%d %H:%M'
+    """
+    names = dict(_PATTERN)
+    words = "|".join(re.escape(name) for name, _ in _PATTERN)
+    return re.sub(f"{words}|%", lambda match: names.get(match[0], "%%"), pattern)
+
+
+Passed = dict[int, tuple[int, bool]]
+"""By day: the latest clock of the hour that comes twice, and whether that is its second time. Kept between batches."""
+
+
+def moments(values: Any, zone: str | None, pattern: str | None, field: str, passed: Passed) -> Any:
+    """Texts, days or timestamps as moments in UTC; null where a text is none.
+
+    Args:
+        values: an array.
+        zone: IANA zone of those without an offset; None where each must have one.
+        pattern: TR35, of texts; None for ISO 8601.
+        field: for messages.
+        passed: of this field, so far.
+
+    Raises:
+        DeliveryError: TimeZoneUnknown, TimeDoesNotExist.
+    """
+    kind = values.type
+    if pyarrow.types.is_timestamp(kind):
+        return values.cast(MOMENT) if kind.tz else _placed(values.cast(_LOCAL), zone, field, passed)
+    if pyarrow.types.is_date(kind):
+        return _placed(values.cast(_LOCAL), zone, field, passed)
+    if pattern is not None:
+        local = pc.strptime(values, format=strptime(pattern), unit="us", error_is_null=True)
+        return _placed(local, zone, field, passed)
+    return _iso(values, zone, field, passed)
+
+
+def _iso(values: Any, zone: str | None, field: str, passed: Passed) -> Any:
+    fits = pc.match_substring_regex(values, _ISO)
+    texts = pc.if_else(fits, values, None)
+    with_offset = pc.match_substring_regex(texts, r"(Z|[+-]\d{2}:?\d{2})$")
+    absolute = pc.if_else(with_offset, texts, None)
+    local = pc.if_else(with_offset, None, texts)
+    found = pyarrow.nulls(len(values), MOMENT)
+    if absolute.null_count < len(values):
+        found = _cast(absolute, MOMENT)
+    if local.null_count < len(values):
+        found = pc.coalesce(found, _placed(_cast(local, _LOCAL), zone, field, passed))
+    return found
+
+
+def _cast(texts: Any, kind: Any) -> Any:
+    try:
+        return texts.cast(kind)
+    except pyarrow.ArrowInvalid:  # one of them has no such day or hour: one by one, and slowly
+        return pyarrow.array([_one(text, kind) for text in texts], kind)
+
+
+def _one(text: Any, kind: Any) -> Any:
+    try:
+        return pyarrow.scalar(text.as_py(), pyarrow.string()).cast(kind).as_py()
+    except pyarrow.ArrowInvalid:
+        return None
+
+
+def _placed(local: Any, zone: str | None, field: str, passed: Passed) -> Any:
+    """Local times as moments; of the hour that comes twice in autumn, the second begins where the clock goes back."""
+    if local.null_count == len(local):
+        return pyarrow.nulls(len(local), MOMENT)
+    if zone is None:
+        raise DeliveryError(
+            DeliveryReason.TIME_ZONE_UNKNOWN,
+            f"{field} has times without an offset, such as {_first(local)}, and the contract does not say of which "
+            "time zone: give timeZone in the contract of the data source",
+        )
+    early = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest").cast(MOMENT)
+    late = pc.assume_timezone(local, zone, ambiguous="latest", nonexistent="latest").cast(MOMENT)
+    twice = pc.not_equal(early, late)
+    if not pc.any(twice).as_py():
+        return early
+    back = pc.local_timestamp(early.cast(pyarrow.timestamp("us", tz=zone)))
+    skipped = pc.not_equal(back, local)
+    if pc.any(skipped).as_py():
+        raise DeliveryError(
+            DeliveryReason.TIME_DOES_NOT_EXIST,
+            f"{field} has the time {_first(local.filter(skipped))}, which does not exist in {zone} (clocks go forward "
+            "then): correct timeZone in the contract, or ask the data supplier",
+        )
+    return _by_order(local, early, late, twice, passed)
+
+
+def _by_order(local: Any, early: Any, late: Any, twice: Any, passed: Passed) -> Any:
+    """Of times that come twice: the later moment from where, within one autumn's hour, the local time steps back."""
+    import numpy
+
+    clock = local.cast(pyarrow.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    flags = twice.fill_null(False).to_numpy(zero_copy_only=False)
+    second = numpy.zeros(len(clock), dtype=bool)
+    day = clock // 86_400_000_000
+    for i in numpy.flatnonzero(flags):
+        latest, again = passed.get(int(day[i]), (-1, False))
+        again = again or clock[i] < latest
+        passed[int(day[i])] = (int(clock[i]), again)
+        second[i] = again
+    return pc.if_else(pyarrow.array(second), late, early)
+
+
+def _first(values: Any) -> str:
+    text = str(values.drop_null()[0])
+    return text[:40]
+
+
+def days(values: Any, zone: str | None, pattern: str | None) -> Any:
+    """Texts, moments or days as days; null where a text is none.
+
+    Args:
+        values: an array; moments are of UTC.
+        zone: whose days moments are of; None for UTC.
+        pattern: TR35, of texts; None for ISO 8601.
+    """
+    kind = values.type
+    if pyarrow.types.is_date(kind):
+        return values.cast(DAY)
+    if pyarrow.types.is_timestamp(kind):
+        local = pc.local_timestamp(values.cast(pyarrow.timestamp("us", tz=zone or "UTC"))) if kind.tz else values
+        return pc.floor_temporal(local, unit="day").cast(DAY)
+    if pattern is not None:
+        found = pc.strptime(values, format=strptime(pattern), unit="s", error_is_null=True)
+        return pc.floor_temporal(found, unit="day").cast(DAY)
+    texts = pc.if_else(pc.match_substring_regex(values, r"^\d{4}-\d{2}-\d{2}$"), values, None)
+    return _cast(texts, DAY)
+
+
+def is_time(kind: FieldType | None) -> bool:
+    """Whether a type is that of days or moments."""
+    return kind in (FieldType.DATE, FieldType.TIMESTAMP)
