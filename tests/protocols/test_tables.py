@@ -17,13 +17,16 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from servers import dataset
+from servers.s3 import S3Server
 from test_http_files import PASSWORD, RD, USER, files
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Dialect, FieldType
 from ddtas.data.delivery.reading import CRS, Reader, Selection, SourceField
 from ddtas.data.kinds.http_csv import table as http_csv
+from ddtas.data.kinds.http_geojson import table as http_geojson
 from ddtas.data.kinds.http_parquet import table as http_parquet
+from ddtas.data.kinds.s3 import table as s3
 from ddtas.data.session import Limits, Session, SourceReason, Target
 from ddtas.errors import SourceError
 
@@ -122,9 +125,37 @@ async def _parquet(request: pytest.FixtureRequest, folder: Path) -> AsyncIterato
         yield file(DataKind.HTTP_PARQUET, f"{url}/levels.parquet", crs="EPSG:28992", epsg=dataset.RD)
 
 
+@asynccontextmanager
+async def _geojson(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    text = dataset.geojson(dataset.rows(NEWEST), dataset.RD)
+    (folder / "levels.geojson").write_text(json.dumps(dict(reversed(json.loads(text).items()))))  # crs comes first
+    async with files(folder) as url:
+        yield file(DataKind.HTTP_GEOJSON, f"{url}/levels.geojson", crs="EPSG:28992", epsg=dataset.RD)
+
+
+@asynccontextmanager
+async def _s3(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    """Two objects under a prefix, and one of another format beside them."""
+    server: S3Server = request.getfixturevalue("s3")
+    header, *lines = csv_text().splitlines(keepends=True)
+    parts = {"a.csv": lines[:100], "b.csv": lines[100:]}
+    for name, part in parts.items():
+        answer = server.ask(
+            "PUT", f"{server.bucket}/tables/{name}", server.owner, body="".join([header, *part]).encode()
+        )
+        assert answer.status == 200
+    assert server.ask("PUT", f"{server.bucket}/tables/README.txt", server.owner, body=b"levels").status == 200
+    auth = Credentials.model_validate({"secretName": "s3", "scheme": "SigV4", "region": server.region})
+    secret = {"access-key-id": server.reader.access_key, "secret-access-key": server.reader.secret_key}
+    endpoint = f"{server.url}/{server.bucket}/tables/"
+    yield Source(Target(DataKind.S3, endpoint, CONTRACT, auth=auth, secret=secret), dataset.rows(NEWEST))
+
+
 CASES = {
     "csv": Case(http_csv.batches, _csv),
     "csv-dialect": Case(http_csv.batches, _csv_in_a_dialect),
+    "geojson": Case(http_geojson.batches, _geojson),
+    "s3": Case(s3.batches, _s3),
     "parquet": Case(http_parquet.batches, _parquet),
 }
 

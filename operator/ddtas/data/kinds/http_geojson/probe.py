@@ -85,16 +85,11 @@ class _Summary:
 
     def _crs_name(self) -> str | None:
         """RFC 7946 has one CRS; GeoJSON 2008 names another in the member `crs`, where null means that it is unknown."""
-        if self._collection.crs is ...:
-            if self._geometries.box and self._geometries.extent(geo.CRS84) is None and not self._geometries.broken:
-                self._session.unknown("crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them")
-                return None
-            return geo.CRS84
-        match self._collection.crs:
-            case {"type": "name", "properties": {"name": name}}:
-                crs = geo.crs_name(name)
-            case _:
-                crs = None
+        no_degrees = self._geometries.box and self._geometries.extent(geo.CRS84) is None
+        if self._collection.crs is ... and no_degrees and not self._geometries.broken:
+            self._session.unknown("crs", "no CRS is named, and the coordinates are no degrees as RFC 7946 has them")
+            return None
+        crs = self._collection.crs_name()
         if crs is None:
             self._session.unknown("crs", "the crs member names no coordinate reference system that is known")
         return crs

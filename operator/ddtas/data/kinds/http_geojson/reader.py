@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import ijson
 
+from ddtas.data.facts import geo
 from ddtas.data.facts.records import NAME
 from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire.answers import Answer
@@ -16,7 +17,7 @@ from ddtas.errors import SourceError, printable
 ACCEPT = "application/geo+json, application/json;q=0.9, */*;q=0.1"
 
 _OTHER_WORDS = ("html", "xml", "zip", "pdf", "csv")
-_MARK = b"\xef\xbb\xbf"  # RFC 8259 lets a reader ignore a byte order mark
+MARK = b"\xef\xbb\xbf"  # RFC 8259 lets a reader ignore a byte order mark
 _DEPTH = 64  # of anything
 _COORDINATES_DEPTH = 4  # of a MultiPolygon, the deepest
 _COLLECTIONS_DEPTH = 8  # of a GeometryCollection in another
@@ -84,17 +85,16 @@ class FeatureCollection:
         Raises:
             SourceError: UnexpectedContent or MalformedData, or what reading raises.
         """
-        if answer.is_other(_OTHER_WORDS):
-            raise unexpected(self._session, printable(answer.media_type, 60))
+        check_media_type(answer, self._session)
         while chunk := await answer.read():
-            self._feed(chunk)
+            self.feed(chunk)
             if self._batch:
                 yield self._batch
                 self._batch = []
         if answer.complete:
-            self._finish()
+            self.finish()
 
-    def _feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Take the next piece of the body.
 
         Raises:
@@ -102,17 +102,17 @@ class FeatureCollection:
         """
         if self._start is not None:
             self._start += chunk
-            if len(self._start) < len(_MARK) and _MARK.startswith(self._start):
+            if len(self._start) < len(MARK) and MARK.startswith(self._start):
                 return
-            chunk, self._start = self._start.removeprefix(_MARK), None
+            chunk, self._start = self._start.removeprefix(MARK), None
         before = self._events
         self._parse(chunk)
         self._silent = self._silent + len(chunk) if before == self._events else 0
         most = self._session.limits.max_row_characters
         if self._silent > most:
-            raise self._malformed(f"a value has more than {most} characters")
+            raise self.malformed(f"a value has more than {most} characters")
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """There is no more.
 
         Raises:
@@ -124,7 +124,7 @@ class FeatureCollection:
         if not isinstance(self._type, str) or self._type != "FeatureCollection":
             raise unexpected(self._session, "JSON that is no FeatureCollection")
         if not self.begun:
-            raise self._malformed("a FeatureCollection has no features member")
+            raise self.malformed("a FeatureCollection has no features member")
 
     def _parse(self, chunk: bytes) -> None:
         try:
@@ -136,9 +136,20 @@ class FeatureCollection:
             # What the parser says holds a piece of the data.
             if not self._events:
                 raise unexpected(self._session, "what is not JSON") from None
-            raise self._malformed(
-                "it is broken, or has a number that is not finite or needs more than 64 bits"
-            ) from None
+            raise self.broken() from None
+
+    def crs_name(self) -> str | None:
+        """That of RFC 7946, or of the member `crs` of GeoJSON 2008; None where that names none that is known."""
+        if self.crs is ...:
+            return geo.CRS84
+        match self.crs:
+            case {"type": "name", "properties": {"name": name}}:
+                return geo.crs_name(name)
+        return None
+
+    def broken(self) -> SourceError:
+        """The error for JSON that ends early, or cannot be read."""
+        return self.malformed("it is broken, or has a number that is not finite or needs more than 64 bits")
 
     def _document(self) -> _Steps:
         event, _ = yield
@@ -167,14 +178,14 @@ class FeatureCollection:
 
     def _collection(self, event: str) -> _Steps:
         if event != "start_array":
-            raise self._malformed("its features are no array")
+            raise self.malformed("its features are no array")
         self.begun = True
         while True:
             event, _ = yield
             if event == "end_array":
                 return
             if event != "start_map":
-                raise self._malformed("among its features is what is none")
+                raise self.malformed("among its features is what is none")
             yield from self._feature()
 
     def _feature(self) -> _Steps:
@@ -195,14 +206,14 @@ class FeatureCollection:
             else:
                 yield from self._skip(event, 3)
         if kind != "Feature":
-            raise self._malformed("among its features is what is none")
+            raise self.malformed("among its features is what is none")
         self._batch.append(properties)
 
     def _properties(self, event: str, properties: dict[str, Any]) -> _Steps:
         if event == "null":
             return
         if event != "start_map":
-            raise self._malformed("the properties of a feature are no object")
+            raise self.malformed("the properties of a feature are no object")
         while True:
             event, name = yield
             if event == "end_map":
@@ -214,15 +225,15 @@ class FeatureCollection:
             if NAME.fullmatch(name):
                 properties[name] = kept[: self._session.limits.max_value_characters] if isinstance(kept, str) else kept
             if len(properties) > _PROPERTIES:
-                raise self._malformed(f"a feature has more than {_PROPERTIES} properties")
+                raise self.malformed(f"a feature has more than {_PROPERTIES} properties")
 
     def _geometry(self, event: str, depth: int) -> _Steps:
         if event == "null" and depth == 0:
             return
         if event != "start_map":
-            raise self._malformed("a geometry is no object")
+            raise self.malformed("a geometry is no object")
         if depth > _COLLECTIONS_DEPTH:
-            raise self._malformed(f"geometries are nested more than {_COLLECTIONS_DEPTH} deep")
+            raise self.malformed(f"geometries are nested more than {_COLLECTIONS_DEPTH} deep")
         kind = None
         while True:
             event, name = yield
@@ -252,14 +263,14 @@ class FeatureCollection:
                 self._shapes.broken |= bool(position)  # numbers and arrays in one array
                 position = []
                 if depth > _COORDINATES_DEPTH:
-                    raise self._malformed(f"coordinates are nested more than {_COORDINATES_DEPTH} deep")
+                    raise self.malformed(f"coordinates are nested more than {_COORDINATES_DEPTH} deep")
             elif event == "end_array":
                 depth -= 1
                 if position:
                     self._shapes.add_position(position)
                 position = []
             elif event == "start_map":
-                raise self._malformed("coordinates hold an object")
+                raise self.malformed("coordinates hold an object")
             elif len(position) < _POSITION:
                 position.append(value)
 
@@ -296,9 +307,10 @@ class FeatureCollection:
 
     def _bound(self, depth: int) -> None:
         if depth > _DEPTH:
-            raise self._malformed(f"it is nested more than {_DEPTH} deep")
+            raise self.malformed(f"it is nested more than {_DEPTH} deep")
 
-    def _malformed(self, what: str) -> SourceError:
+    def malformed(self, what: str) -> SourceError:
+        """The error for what is not GeoJSON."""
         return self._session.error(
             SourceReason.MALFORMED_DATA,
             f"is not GeoJSON as RFC 7946 has it: {what}: ask the data supplier to correct it",
@@ -315,6 +327,16 @@ class _Counting:
     def send(self, event: _Event) -> None:
         self._reader._events += 1
         self._send(event)
+
+
+def check_media_type(answer: Answer, session: Session) -> None:
+    """Refuse what its media type says is no GeoJSON.
+
+    Raises:
+        SourceError: UnexpectedContent.
+    """
+    if answer.is_other(_OTHER_WORDS):
+        raise unexpected(session, printable(answer.media_type, 60))
 
 
 def unexpected(session: Session, what: str) -> SourceError:

@@ -5,21 +5,19 @@ The endpoint is https://host/bucket/prefix-or-key (path style); a physical name 
 of which the newest is read for the fields.
 """
 
-from ddtas.data.facts import axis
 from ddtas.data.kinds.http_csv import probe as csv
 from ddtas.data.kinds.http_csv.reader import ACCEPT as CSV
 from ddtas.data.kinds.http_geojson import probe as geojson
 from ddtas.data.kinds.http_geojson.reader import ACCEPT as GEOJSON
 from ddtas.data.kinds.http_parquet import probe as parquet
 from ddtas.data.kinds.http_parquet.reader import ACCEPT as PARQUET
-from ddtas.data.kinds.s3.reader import Bucket, Object, keys_of
+from ddtas.data.kinds.s3.reader import SUFFIXES, Bucket, Object, located
 from ddtas.data.measured import SourceFacts
 from ddtas.data.probing import ProbeSession
 from ddtas.data.session import SourceReason
 from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError, printable
 
-_SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
 _PAGES = 2  # of a list of objects
 
 
@@ -30,15 +28,8 @@ async def probe(session: ProbeSession) -> SourceFacts:
         SourceError: with a Reason; EntityNotFound when there is no such bucket or object, or none under the prefix.
     """
     async with http.client(session) as client:
-        path = client.resolve(None).path.strip("/") if session.target.physical_name else client.resolve(None).path
-        whole = "/".join(part for part in (path, session.target.physical_name) if part).lstrip("/")
-        bucket, _, key = whole.partition("/")
-        if not bucket:
-            raise session.error(
-                SourceReason.ENTITY_NOT_FOUND, "names no bucket: give an endpoint such as https://host/bucket/prefix/"
-            )
-        store = Bucket(session, client, bucket, keys_of(session))
-        if key.lower().endswith(_SUFFIXES):
+        store, key = located(session, client)
+        if key.lower().endswith(SUFFIXES):
             return session.facts(await _of_object(session, store, key))
         return session.facts(await _of_prefix(session, store, key))
 
@@ -47,37 +38,27 @@ async def _of_object(session: ProbeSession, store: Bucket, key: str) -> SourceFa
     try:
         return await _read(store, session, key)
     except answers.NotFoundError:
-        there = await store.nearby(key)
-    raise session.error(
-        SourceReason.ENTITY_NOT_FOUND, f"has no such object: correct the endpoint or physicalName{there}"
-    )
+        raise await store.no_object(key) from None
 
 
 async def _of_prefix(session: ProbeSession, store: Bucket, prefix: str) -> SourceFacts:
     objects, complete = await _first_objects(store, prefix)
     if not objects and prefix:
-        there = await store.nearby(prefix)
-        raise session.error(
-            SourceReason.ENTITY_NOT_FOUND,
-            f"has no object whose key begins like that: correct the endpoint or physicalName{there}",
-        )
+        raise await store.no_objects(prefix)
     size: int | None = sum(o.size for o in objects)
-    last = max((o.changed for o in objects), default=None)
     if not complete:
-        # In the order of their keys, so the newest may be among the others.
-        size = last = None
-        for fact in ("sizeBytes", "last"):
-            session.unknown(fact, f"there are more than {len(objects)} objects: give a longer prefix")
-    if last is None:
-        session.unknown("last", "the bucket is empty")
+        size = None
+        session.unknown("sizeBytes", f"there are more than {len(objects)} objects: give a longer prefix")
+    # An old year may be uploaded today.
+    session.unknown("last", "a list of objects tells when they were uploaded, not when their data ends")
     session.unknown("records", "a list of objects does not tell how many records they hold")
     session.unknown("first", "a list of objects does not tell when their data begins")
     session.unknown("extent", "it is known of the newest object alone")
-    readable = [o for o in objects if o.key.lower().endswith(_SUFFIXES) and o.size and store.has_url(o.key)]
+    readable = [o for o in objects if o.key.lower().endswith(SUFFIXES) and o.size and store.has_url(o.key)]
     if not readable:
         for fact in ("fields", "geometryType", "crs", "timeResolution"):
-            session.unknown(fact, f"no object has data and one of the suffixes {', '.join(_SUFFIXES)}")
-        return SourceFacts(size_bytes=size, last=axis.iso(last))
+            session.unknown(fact, f"no object has data and one of the suffixes {', '.join(SUFFIXES)}")
+        return SourceFacts(size_bytes=size)
     newest = max(readable, key=lambda o: (o.changed, o.key))
     try:
         newest_facts = await _read(store, session, newest.key)
@@ -94,7 +75,6 @@ async def _of_prefix(session: ProbeSession, store: Bucket, prefix: str) -> Sourc
         sampled=newest_facts.sampled,
         time_resolution=newest_facts.time_resolution,
         size_bytes=size,
-        last=axis.iso(last),
     )
 
 

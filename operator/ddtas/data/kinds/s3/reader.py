@@ -16,6 +16,8 @@ from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import answers, credentials, http, sigv4
 from ddtas.errors import SourceError, printable
 
+SUFFIXES = (".csv", ".geojson", ".json", ".parquet")
+"""Of objects that are read; everything else is a prefix."""
 _PAGE = 1000  # the most that S3 gives
 _NEARBY = 5
 _KEY_BYTES = 1024  # S3 allows no more
@@ -78,6 +80,21 @@ class Bucket:
             first = [printable(name, 60) for name in names if name][:_NEARBY]
             return f" (there is {', '.join(first)})" if first else ""
         return ""
+
+    async def no_object(self, key: str) -> SourceError:
+        """The error for an object that is not there."""
+        there = await self.nearby(key)
+        return self.session.error(
+            SourceReason.ENTITY_NOT_FOUND, f"has no such object: correct the endpoint or physicalName{there}"
+        )
+
+    async def no_objects(self, prefix: str) -> SourceError:
+        """The error for a prefix of no object."""
+        there = await self.nearby(prefix)
+        return self.session.error(
+            SourceReason.ENTITY_NOT_FOUND,
+            f"has no object whose key begins like that: correct the endpoint or physicalName{there}",
+        )
 
     def open(
         self, key: str, accept: str, headers: Mapping[str, str] | None = None
@@ -170,6 +187,22 @@ class Bucket:
 
     def _malformed(self, what: str) -> SourceError:
         return self.session.error(SourceReason.MALFORMED_DATA, f"answers with a list of objects that is broken: {what}")
+
+
+def located(session: Session, client: http.Client) -> tuple[Bucket, str]:
+    """The bucket of a source, and the key or prefix in it.
+
+    Raises:
+        SourceError: EntityNotFound where the endpoint names no bucket; Unauthorized where the keys cannot be used.
+    """
+    path = client.resolve(None).path
+    name = session.target.physical_name
+    bucket, _, key = (f"{path.strip('/')}/{name}" if name else path).lstrip("/").partition("/")
+    if not bucket:
+        raise session.error(
+            SourceReason.ENTITY_NOT_FOUND, "names no bucket: give an endpoint such as https://host/bucket/prefix/"
+        )
+    return Bucket(session, client, bucket, keys_of(session)), key
 
 
 def keys_of(session: Session) -> sigv4.Keys | None:
