@@ -24,6 +24,17 @@ class StorePolicy(BaseModel):
     require_image_digests: bool = False
 
 
+class Runner(BaseModel):
+    """The operator's own containers in the pods of apps, which fetch the data."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str = ""
+    """"" where none is set, so that no app can get its data as files."""
+    allowed: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Ranges that may be connected to although they are forbidden by default."""
+
+
 CHART_VALUE = "x-chart-value"
 
 
@@ -63,6 +74,9 @@ class Settings(BaseSettings):
     """The least score for each of the six criteria of the review."""
     require_image_digests: Annotated[bool, _chart("requireImageDigests")] = False
     """Whether images without `@sha256:` are refused."""
+
+    runner_image: Annotated[str, _chart("runner.image")] = ""
+    """The image of the containers that fetch the data of apps; none means that no app gets its data as files."""
 
     probe_interval_seconds: Annotated[int, Field(ge=5), _chart("probes.intervalSeconds")] = 300
     """Time between two probes of a data source."""
@@ -109,6 +123,11 @@ class Settings(BaseSettings):
     def _ranges(cls, value: object) -> object:
         parts = _split(value)
         return tuple(ip_network(str(part)) for part in parts) if isinstance(parts, list) else parts
+
+    @property
+    def runner(self) -> Runner:
+        """What fetches the data of apps, for the decision."""
+        return Runner(image=self.runner_image, allowed=self.probe_allowed_ranges)
 
     @property
     def policy(self) -> StorePolicy:

@@ -38,7 +38,7 @@ from ddtas.plan.snapshot import (
 )
 from ddtas.plan.status.changes import ChangeSet, Fault
 from ddtas.plan.status.installation import installation_status
-from ddtas.settings import StorePolicy
+from ddtas.settings import Runner, StorePolicy
 
 JsonObject = dict[str, Any]
 R = TypeVar("R", bound=Resource)
@@ -146,6 +146,7 @@ class City:
     children: dict[Key, Child] = field(default_factory=dict)
     rendered: dict[str, Any] = field(default_factory=dict)
     policy: StorePolicy = field(default_factory=StorePolicy)
+    runner: Runner = field(default_factory=lambda: Runner(image="registry.example/ddtas-runner:1"))
     kubernetes_version: str = "1.36"
     workload_namespace: str = ""
     capabilities: MeasuredCapabilities = field(default_factory=MeasuredCapabilities)
@@ -162,6 +163,7 @@ class City:
         return Snapshot(
             now=self.now,
             policy=self.policy,
+            runner=self.runner,
             kubernetes_version=self.kubernetes_version,
             installation=parsed(Installation, self.installation),
             listing=parsed(AppListing, listing) if isinstance(listing, dict) else _invalid(listing),

@@ -163,6 +163,11 @@ class Reason(StrEnum):
     PROVISIONING = "Provisioning", Course.WORKING, "Objects are being made."
     TEMPLATE_INVALID = "TemplateInvalid", Course.STALLED, "A template of the listing cannot be rendered."
     TEMPLATE_FORBIDDEN = "TemplateForbidden", Course.STALLED, "A template makes something that an app may not have."
+    RUNNER_NOT_SET = (
+        "RunnerNotSet",
+        Course.STALLED,
+        "The app gets its data as files, and the operator was installed without the image that fetches them.",
+    )
     NAME_TAKEN = "NameTaken", Course.STALLED, "An object of another owner has a name that is needed."
     VOLUME_OF_ANOTHER_APP = (
         "VolumeOfAnotherApp",
@@ -190,6 +195,12 @@ class Reason(StrEnum):
     PASSED = "Passed", Course.DONE, "The run's metrics meet the thresholds."
     CALIBRATING = "Calibrating", Course.WORKING, "The calibration Job is running."
     VALIDATING = "Validating", Course.WORKING, "The validation Job is running."
+    FETCHING = "Fetching", Course.WORKING, "The data of the run is being fetched."
+    FETCH_FAILED = (
+        "FetchFailed",
+        Course.STALLED,
+        "The data of a run or component could not be fetched; the message has the requirement and the source's words.",
+    )
     THRESHOLD_NOT_MET = "ThresholdNotMet", Course.STALLED, "A metric does not meet its threshold."
     WINDOWS_OVERLAP = "WindowsOverlap", Course.STALLED, "Validation would use, or used, data that calibration saw."
     IMAGE_PULL_FAILED = "ImagePullFailed", Course.STALLED, "An image cannot be pulled; the node keeps trying."

@@ -18,7 +18,7 @@ from ddtas.data.network import Surroundings
 from ddtas.errors import TemplateError
 from ddtas.plan import quantity
 from ddtas.plan.products import Product, Ref
-from ddtas.settings import StorePolicy
+from ddtas.settings import Runner, StorePolicy
 
 _LONGEST_NAME = 253
 
@@ -50,6 +50,7 @@ class ContainerFacts:
     """What counts of one container's status.
 
     Attributes:
+        running: whether it runs now.
         waiting_reason: why it does not run, in one word; "" where it does, or has ended.
         waiting_message: the same in words.
         exit_code: of its last end; None where it has not ended yet.
@@ -57,6 +58,7 @@ class ContainerFacts:
         ended_message: its termination message then.
     """
 
+    running: bool = False
     waiting_reason: str = ""
     waiting_message: str = ""
     exit_code: int | None = None
@@ -200,6 +202,8 @@ class Snapshot:
     installation: Installation
     listing: AppListing | Invalid | None  # None where there is none of that name
     platform: MunicipalityPlatform | Invalid | None
+    # What fetches the data of apps.
+    runner: Runner = field(default_factory=Runner)
     # Of workloads on a city's own cluster; "" where they are beside the Installation.
     workload_namespace: str = ""
     # What a survey of the cluster found that it has.

@@ -67,6 +67,7 @@ class Observer:
         return Snapshot(
             now=context.now(),
             policy=context.settings.policy,
+            runner=context.settings.runner,
             kubernetes_version=self.kubernetes_version(known) if known else context.world.kubernetes_version,
             installation=installation,
             listing=listing,

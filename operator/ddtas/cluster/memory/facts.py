@@ -277,6 +277,7 @@ def _container(status: JsonObject, place: str, wanted: set[str]) -> ContainerFac
     if ended.get("reason") == "ContainerStatusUnknown":
         ended = _NOTHING  # the kubelet's way to end a container that never started: its exit code 137 is made up
     return ContainerFacts(
+        running=state.get("running") is not None,
         waiting_reason=_text(waiting, "reason"),
         waiting_message=_text(waiting, "message"),
         exit_code=_get(ended, "exitCode", int, 0) if ended.get("exitCode") is not None else None,

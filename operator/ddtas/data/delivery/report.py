@@ -8,6 +8,7 @@ from ddtas.schema.model import Model
 from ddtas.schema.types import PartName
 
 MOST_TABLES = 16
+_Count = Annotated[int, Field(ge=0, le=2**53 - 1)]  # what each reader of JSON takes for the same number
 
 
 class FetchedTable(Model):
@@ -15,9 +16,9 @@ class FetchedTable(Model):
 
     requirement: PartName
     """The data requirement, by its name in the listing."""
-    rows: Annotated[int, Field(ge=0)]
+    rows: _Count
     """The rows of the table."""
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: _Count
     """The bytes that were received from the source."""
     start: Annotated[str, StringConstraints(max_length=40)] | None = None
     """The time of the first row (ISO 8601). Absent: no row, or the data has no time."""

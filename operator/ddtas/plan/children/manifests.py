@@ -16,6 +16,8 @@ from ddtas.api.evidence import Evidence
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.requirements import Threshold
 from ddtas.api.workload import Component, ResourceList, Task
+from ddtas.data.delivery.order import Network
+from ddtas.plan.children import fetching, orders
 from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.network_policy import Traffic, policy
 from ddtas.plan.children.pods import Pods
@@ -32,6 +34,8 @@ class Renderer:
 
     owner: Owner
     revision: Revision
+    # The image that fetches data.
+    runner: str = ""
 
     @property
     def inputs(self) -> RevisionInputs:
@@ -40,7 +44,7 @@ class Renderer:
 
     @cached_property
     def _pods(self) -> Pods:
-        return Pods(self.owner.name, self.revision.id, self.inputs)
+        return Pods(self.owner.name, self.revision.id, self.inputs, self.runner)
 
     @property
     def prefix(self) -> str:
@@ -138,6 +142,11 @@ class Renderer:
             for w in wiring
         ]
 
+    def order(self, wiring: Sequence[Wiring], network: Network) -> list[Desired]:
+        """What is to be fetched for each container, without any secret; nothing where none gets a table."""
+        made = orders.orders(self.inputs, wiring, network, self.owner.namespace)
+        return [self._config_map(fetching.ORDER, {key: order.dump() for key, order in made.items()})] if made else []
+
     def network_policy(self, traffic: Traffic) -> Desired:
         """Who may reach the revision's pods, and whom they may reach. Its runs' pods count among them."""
         selector = {names.LABEL_INSTALLATION: self.owner.name, names.LABEL_REVISION: self.revision.id}
@@ -170,7 +179,8 @@ class Renderer:
         """
         labels = self.labels(phase=phase)
         spec = {
-            "activeDeadlineSeconds": run.effective_timeout_seconds,
+            "activeDeadlineSeconds": run.effective_timeout_seconds
+            + (fetching.SECONDS if orders.tables(run, self.inputs.bindings) else 0),
             "backoffLimit": run.retries or 0,
             # An eviction or a drained node says nothing about the run: it is not counted as a failure.
             "podFailurePolicy": {
@@ -266,7 +276,7 @@ class Renderer:
 
     def taken(self) -> frozenset[Key]:
         """Kind and name of the objects that the operator makes itself, and that no template may make."""
-        parts = ("config", "calibrated", "evidence")
+        parts = ("config", "calibrated", "evidence", fetching.ORDER)
         deployments = (("Deployment", self.name(c.name)) for c in self.inputs.version.components)
         return frozenset({*(("ConfigMap", self.name(part)) for part in parts), *deployments})
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ddtas import names
 from ddtas.api.workload import Component, Container, ResourceList, Task
 from ddtas.plan.capabilities.needs import ARCHITECTURE_LABEL
+from ddtas.plan.children import fetching, orders
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
@@ -34,11 +35,13 @@ class Pods:
         installation: the name of the Installation.
         revision: the id of the revision.
         inputs: of the revision.
+        runner: the image that fetches data.
     """
 
     installation: str
     revision: str
     inputs: RevisionInputs
+    runner: str
 
     def run(self, run: Task, phase: str) -> Manifest:
         """Of a run."""
@@ -78,17 +81,23 @@ class Pods:
 
     def _pod(self, container: Container, name: str, phase: str) -> Manifest:
         """A pod of one container."""
-        volumes, mounts = self._files(phase)
-        return {
+        volumes, mounts = self._files(container, phase)
+        bound = orders.tables(container, self.inputs.bindings)
+        spec: Manifest = {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [_container(container, name, mounts)],
+            "containers": [_container(container, name, mounts, fetched=bool(bound))],
             "volumes": volumes,
             **self._node(container),
         }
+        if bound:
+            secrets = {b.requirement: self._name(b.requirement) for b in bound}
+            order = (self._name(fetching.ORDER), orders.key(phase, name if phase == SERVE else ""))
+            fetching.add(spec, self.runner, order, secrets, serves=phase == SERVE)
+        return spec
 
-    def _files(self, phase: str) -> tuple[list[Manifest], list[Manifest]]:
+    def _files(self, container: Container, phase: str) -> tuple[list[Manifest], list[Manifest]]:
         """Volumes and their mounts: a place for temporary files, the configuration, and each binding."""
         config = {
             "name": self._name("config"),
@@ -106,7 +115,9 @@ class Pods:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
             {"name": "config", "mountPath": names.CONFIG_ROOT, "readOnly": True},
         ]
-        for binding in self.inputs.bindings:
+        for binding in orders.read_by(container, self.inputs.bindings):
+            if binding.table is not None:
+                continue  # the app gets the data, and not where it is
             volume = f"binding-{binding.requirement}"
             volumes.append({"name": volume, "secret": {"secretName": self._name(binding.requirement)}})
             path = f"{names.SERVICE_BINDING_ROOT}/{binding.requirement}"
@@ -134,11 +145,13 @@ class Pods:
         return placement
 
 
-def _container(container: Container, name: str, mounts: Sequence[Manifest]) -> Manifest:
+def _container(container: Container, name: str, mounts: Sequence[Manifest], *, fetched: bool) -> Manifest:
     env = [
         {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
         {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
     ]
+    if fetched:
+        env.append({"name": "DDTAS_DATA", "value": names.DATA_ROOT})
     own = {entry["name"] for entry in env}
     env += [{"name": e.name, "value": e.value} for e in container.env if e.name not in own and e.value]
     limits = _quantities(container.resources.limits) | {d.name: str(d.count) for d in container.devices}

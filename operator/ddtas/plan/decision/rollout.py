@@ -6,7 +6,7 @@ from ddtas.plan.children import volumes
 from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet, true
 from ddtas.plan.reasons import Reason
-from ddtas.plan.runs import evidence
+from ddtas.plan.runs import evidence, fetched
 from ddtas.plan.snapshot import DeploymentFacts, PodFacts
 
 
@@ -21,7 +21,7 @@ def obstacle(view: RevisionView) -> Finding | None:
         failure = _failure(view, component, facts, pods)
         if failure is not None:
             return failure
-        without = _without_node(view, component, pods)
+        without = _without_node(view, component, pods) or _fetching(pods)
         waiting.append(f"{component.name} ({without})" if without else component.name)
     if waiting:
         return not_yet(Stage.SERVING, Reason.ROLLING_OUT, f"waiting for {', '.join(waiting)} to become ready")
@@ -38,16 +38,21 @@ def _failure(
 ) -> Finding | None:
     """Why a component will not become ready by waiting; None where it may."""
     reported = view.reported_reason
-    image = evidence.waiting_for_image(pods, reported == Reason.IMAGE_PULL_FAILED)
+    image = evidence.waiting_for_image(pods, component.image, reported == Reason.IMAGE_PULL_FAILED)
     if image is not None:
-        text = f"component {component.name}: image {component.image}: {image}"
-        return not_yet(Stage.SERVING, Reason.IMAGE_PULL_FAILED, text)
+        return not_yet(Stage.SERVING, Reason.IMAGE_PULL_FAILED, f"component {component.name}: {image}")
     # Between two crashes such a pod runs: that it crashes was said, and holds until the component is ready.
     failed = reported == Reason.ROLLOUT_FAILED
     crashed = next(
         (p for p in pods if p.waiting_reason == "CrashLoopBackOff" or (failed and p.exit_code is not None)), None
     )
-    if crashed is not None:
+    unfetched = _unfetched(view, pods, failed)
+    if unfetched:
+        detail, advice = (
+            unfetched,
+            f"see `kubectl logs deployment/{view.renderer.name(component.name)} -c {names.FOLLOW}`",
+        )
+    elif crashed is not None:
         detail, advice = evidence.crashed(crashed, view.hidden), _where_to_look(view, component, pods)
     else:
         detail = facts.stuck if facts is not None else ""
@@ -55,6 +60,19 @@ def _failure(
     if not detail:
         return None
     return not_yet(Stage.SERVING, Reason.ROLLOUT_FAILED, f"component {component.name}: {detail}; {advice}")
+
+
+def _unfetched(view: RevisionView, pods: list[PodFacts], failed: bool) -> str:
+    """Why what keeps the data fresh does not run; "" where it does, or may yet."""
+    for pod in pods:
+        if pod.runner is not None and (failed or pod.runner.waiting_reason == "CrashLoopBackOff"):
+            return fetched.failure(pod, view.hidden) or ""
+    return ""
+
+
+def _fetching(pods: list[PodFacts]) -> str:
+    started = any(p.waiting_reason != "PodInitializing" for p in pods)
+    return "its data is being fetched" if fetched.is_fetching(pods) and not started else ""
 
 
 def _without_node(view: RevisionView, component: Component, pods: list[PodFacts]) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ddtas import names
 from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
 from ddtas.api.workload import Task
 from ddtas.plan.decision.step import Step
 from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet, true
 from ddtas.plan.reasons import Reason
-from ddtas.plan.runs import evidence, monitoring, recalibration
+from ddtas.plan.runs import evidence, fetched, monitoring, recalibration
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 from ddtas.schema.types import Window
@@ -101,10 +102,16 @@ def _finding(
         if result.outcome is Outcome.PASSED:
             return true(stage, reason, text)
         if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
-            text += f"; see `kubectl logs job/{job}`"
+            container = f" -c {names.FETCH}" if reason is Reason.FETCH_FAILED else ""
+            text += f"; see `kubectl logs job/{job}{container}`"
         return not_yet(stage, reason, text)
     waiting = [p for p in pods if p.unschedulable]
     detail = f"no node has room for it: {waiting[0].unschedulable}" if waiting else "is running"
+    if fetched.is_fetching(pods):
+        working = Reason.FETCHING
+        detail = detail if waiting else "is fetching its data"
+    elif not waiting and pods and (data := fetched.summary(fetched.tables(pods[-1]))):
+        detail = f"{detail}, on {data}"
     if child is not None and isinstance(child.facts, JobFacts) and child.facts.trouble:
         detail = f"{child.facts.trouble}, so nobody knows whether it has ended; see `kubectl get job/{job} -o yaml`"
     return not_yet(stage, working, f"Job {job} {detail}")

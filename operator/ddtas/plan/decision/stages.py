@@ -53,6 +53,12 @@ def _not_provisioned(view: RevisionView) -> Finding | None:
         return not_yet(Stage.PROVISIONED, Reason.PROVISIONING, "the listing's templates are being rendered")
     if isinstance(rendered, TemplateError):
         return not_yet(Stage.PROVISIONED, Reason.named(rendered.reason), rendered.message[:2000])
+    if view.lacks_runner:
+        text = (
+            f"{', '.join(sorted(view.tables))}: no image is set that fetches data:"
+            " set runner.image of the operator's chart, or ask for delivery Direct"
+        )
+        return not_yet(Stage.PROVISIONED, Reason.RUNNER_NOT_SET, text[:2000])
     untried = view.untried if not view.serves else None
     if untried is None:
         return None

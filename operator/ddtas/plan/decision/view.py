@@ -9,7 +9,7 @@ from ddtas.api.evidence import Evidence, RevisionState, RevisionStatus
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan.children import volumes
+from ddtas.plan.children import orders, volumes
 from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.diff import desired_digest
 from ddtas.plan.children.manifests import Renderer
@@ -73,7 +73,7 @@ class RevisionView:
     @cached_property
     def renderer(self) -> Renderer:
         """What makes its objects."""
-        return Renderer(self.owner, self.revision)
+        return Renderer(self.owner, self.revision, self.snapshot.runner.image)
 
     @cached_property
     def status(self) -> RevisionStatus:
@@ -118,7 +118,17 @@ class RevisionView:
     @property
     def complete(self) -> bool:
         """Whether all that its objects are made of is there."""
-        return self.wiring is not None and isinstance(self.rendered, tuple)
+        return self.wiring is not None and isinstance(self.rendered, tuple) and not self.lacks_runner
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The requirements that its containers get as tables."""
+        return frozenset(b.requirement for b in self.revision.inputs.bindings if b.table is not None)
+
+    @property
+    def lacks_runner(self) -> bool:
+        """Whether it gets tables, and there is nothing to fetch them."""
+        return bool(self.tables) and not self.snapshot.runner.image
 
     def render_request(self) -> RenderRequest | None:
         """The templates that are to be rendered; None where none are, or nobody knows what to render them with."""
@@ -168,14 +178,16 @@ class RevisionView:
 
     @cached_property
     def bindings_digest(self) -> str:
-        """Changes when an address or a credential that is passed on changes.
+        """Changes when an address or a credential that the app itself gets changes.
 
+        What fetches a table reads its own again by itself, so those count for nothing.
         Whoever may read Deployments may not read Secrets, and must not be able to try passwords on it: the uid of the
         credentials' Secret, which is said nowhere, makes it another one for each.
         """
         parts = [
             [b.wiring.requirement, b.wiring.secret.uid if b.wiring.secret is not None else "", b.digest]
             for b in self.bindings
+            if b.wiring.requirement not in self.tables
         ]
         return digest(parts)[:16]
 
@@ -219,7 +231,9 @@ class RevisionView:
     def base(self) -> tuple[Desired, ...]:
         """What its runs need: its record, configuration, bindings and NetworkPolicy."""
         r, bindings = self.renderer, (b.desired for b in self.bindings if not b.kept)
-        return (r.record(), r.config(), *bindings, r.network_policy(self._traffic))
+        network = orders.network_of(self.snapshot.runner, self.snapshot.surroundings)
+        order = r.order(self.wiring or (), network)
+        return (r.record(), r.config(), *order, *bindings, r.network_policy(self._traffic))
 
     def workloads(self, calibration: Evidence, validation: Evidence) -> tuple[Desired, ...]:
         """What serves, with what its runs found."""

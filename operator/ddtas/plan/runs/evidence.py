@@ -16,6 +16,7 @@ from ddtas.api.requirements import Threshold
 from ddtas.api.workload import Task
 from ddtas.errors import ResultError, printable
 from ddtas.plan.reasons import Reason
+from ddtas.plan.runs import fetched
 from ddtas.plan.runs.last_words import Hidden, last_words
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 from ddtas.schema.faults import words
@@ -28,6 +29,8 @@ MAX_RESULT_BYTES = 4096
 _NOTHING_HIDDEN = Hidden(())
 
 CALIBRATE, VALIDATE, MONITOR, SERVE = "calibrate", "validate", "monitor", "serve"
+
+_RUNNER_IMAGE = "that fetches the data (runner.image of the operator's chart)"
 
 # Evidence with such a reason may still be overtaken: the kubelet goes on pulling, and the Job on running.
 _PROVISIONAL = frozenset({Reason.IMAGE_PULL_FAILED})
@@ -177,6 +180,7 @@ def _complete(
         parameters=tuple(CalibratedParameter(name=n, value=repr(v)) for n, v in sorted(result.parameters.items())),
         metrics=tuple(_metric(n, v, run.thresholds) for n, v in sorted(result.metrics.items())),
         windows=tuple(result.windows),
+        tables=fetched.tables(pod),
         completed_at=facts.finished_at,
     )
 
@@ -204,19 +208,23 @@ def _error_text(message: str) -> str:
     return error if isinstance(error, str) else message
 
 
-def waiting_for_image(pods: Sequence[PodFacts], reported: bool = False) -> str | None:
-    """Why an image cannot be had, when the kubelet has given up for now.
+def waiting_for_image(pods: Sequence[PodFacts], image: str, reported: bool = False) -> str | None:
+    """Which image cannot be had and why, when the kubelet has given up for now.
 
     Args:
         pods: oldest first.
+        image: of the app.
         reported: it was said before. Then the next failed pull is more of the same; else it may be a passing one.
     """
     reasons = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"} | ({"ErrImagePull"} if reported else set())
     for pod in pods:
-        if pod.waiting_reason in reasons:
-            # Between two pulls the kubelet quotes the last one: `Back-off pulling image "…": ErrImagePull: …`.
-            reason = "ImagePullBackOff" if pod.waiting_reason == "ErrImagePull" else pod.waiting_reason
-            return printable(f"{reason}: {pod.waiting_message.rpartition('ErrImagePull: ')[2]}")
+        for name, container in ((image, pod), (_RUNNER_IMAGE, pod.runner)):
+            if container is not None and container.waiting_reason in reasons:
+                # Between two pulls the kubelet quotes the last one: `Back-off pulling image "…": ErrImagePull: …`.
+                waiting = container.waiting_reason
+                reason = "ImagePullBackOff" if waiting == "ErrImagePull" else waiting
+                words = printable(f"{reason}: {container.waiting_message.rpartition('ErrImagePull: ')[2]}")
+                return f"image {name}: {words}"
     return None
 
 
@@ -226,7 +234,8 @@ def is_final(evidence: Evidence | None) -> bool:
 
 
 def _has_started(pod: PodFacts) -> bool:
-    return pod.phase in ("Running", "Succeeded") or pod.exit_code is not None
+    fetching = pod.runner is not None and pod.runner.running
+    return pod.phase in ("Running", "Succeeded") or pod.exit_code is not None or fetching
 
 
 def assess(
@@ -265,9 +274,24 @@ def assess(
     if facts.state == "Running":
         if recorded is not None and not any(map(_has_started, pods)):
             return recorded  # between two pulls the kubelet shows other reasons: the condition must not flap with them
-        image = waiting_for_image(pods)
-        text = f"image {run.image}: {image}"
-        return None if image is None else _inconclusive(job.name, Reason.IMAGE_PULL_FAILED, text, facts)
+        image = waiting_for_image(pods, run.image)
+        return None if image is None else _inconclusive(job.name, Reason.IMAGE_PULL_FAILED, image, facts)
+    return _ended_badly(recorded, job, facts, pods, run, lost, hide)
+
+
+def _ended_badly(
+    recorded: Evidence | None,
+    job: Child,
+    facts: JobFacts,
+    pods: Sequence[PodFacts],
+    run: Task,
+    lost: bool,
+    hide: Hidden,
+) -> Evidence | None:
+    """Evidence of a run whose Job has failed; for the arguments see `assess`."""
+    unfetched = next((why for p in reversed(pods) if (why := fetched.failure(p, hide)) is not None), None)
+    if unfetched is not None and pods[-1].exit_code is None:
+        return _inconclusive(job.name, Reason.FETCH_FAILED, unfetched, facts)
     ran = any(p.exit_code is not None for p in pods)
     if facts.reason == "DeadlineExceeded":
         if recorded is not None and not ran:

@@ -178,7 +178,7 @@ PODS: dict[str, tuple[Json | None, PodFacts]] = {
     "data is being fetched": (
         pod("Pending", {"waiting": {"reason": "PodInitializing"}})
         | {"initContainerStatuses": [injected("proxy", ENDED), injected("fetch", {"running": {}})]},
-        PodFacts("Pending", waiting_reason="PodInitializing", runner=ContainerFacts()),
+        PodFacts("Pending", waiting_reason="PodInitializing", runner=ContainerFacts(running=True)),
     ),
     "data could not be fetched": (
         pod("Failed", {"waiting": {"reason": "PodInitializing"}})
