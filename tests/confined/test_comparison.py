@@ -15,7 +15,7 @@ from ddtas.confined import Exceeded, Limit
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import comparison, questions, space, units
 from ddtas.data.meaning.questions import Question
-from ddtas.data.meaning.space import Covered, Fault, SameCrs
+from ddtas.data.meaning.space import Covered, Fault, SameCrs, Transformable
 from ddtas.data.meaning.units import InTermsOf
 from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.pacing import settled
@@ -36,7 +36,13 @@ async def _closed_afterwards() -> AsyncIterator[None]:
 @pytest.fixture(autouse=True)
 def _nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process nothing is worked out."""
-    for module, name in ((space, "_same_crs"), (space, "_covered_percent"), (space, "_fault"), (units, "_in_terms_of")):
+    for module, name in (
+        (space, "_same_crs"),
+        (space, "_covered_percent"),
+        (space, "_transformable"),
+        (space, "_fault"),
+        (units, "_in_terms_of"),
+    ):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("worked out here"))
 
 
@@ -48,6 +54,7 @@ async def test_answers_are_those_of_the_same_functions(monkeypatch: pytest.Monke
         SameCrs("EPSG:28992", "http://www.opengis.net/def/crs/EPSG/0/28992"),
         SameCrs("EPSG:28992", "EPSG:4326"),
         SameCrs("EPSG:28992", "EPSG:99999"),
+        Transformable("EPSG:28992", "OGC:CRS84"),
         Covered(CITY, HERE),
         Covered(HERE, Extent(crs="EPSG:28992", bbox=("80000", "450000", "90000", "460000"))),
         Covered(CITY, Extent(crs="http://www.opengis.net/def/crs/IAU/2015/49900", bbox=("1", "2", "3", "4"))),
@@ -58,9 +65,9 @@ async def test_answers_are_those_of_the_same_functions(monkeypatch: pytest.Monke
     found = [questions._answers[question] for question in asked]
     monkeypatch.undo()
     assert found == [question.answer() for question in asked]
-    assert found[0] == pytest.approx((60000, 0))
-    assert found[2:6] == [None, True, False, None]
-    assert 50 < found[6] < 100  # type: ignore[operator]
+    assert units.conversion("m3/s", "L/min") == ("60000", "0")
+    assert found[2:7] == [None, True, False, None, True]
+    assert 50 < found[7] < 100  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("points", [450, 999, 1600])

@@ -18,6 +18,7 @@ _WORDS = {
     "PT1H": "hourly",
     "PT1M": "once a minute",
 }
+_DAY_SECONDS = 86400
 _DAYS_A_MONTH = 30.436875  # the mean of the Gregorian calendar
 
 
@@ -28,13 +29,29 @@ def parts(duration: str) -> tuple[int, int] | None:
     if match is None:
         return None
     n = {unit: int(value or 0) for unit, value in match.groupdict().items()}
-    seconds = 86400 * (7 * n["W"] + n["D"]) + 3600 * n["h"] + 60 * n["m"] + n["s"]
+    seconds = _DAY_SECONDS * (7 * n["W"] + n["D"]) + 3600 * n["h"] + 60 * n["m"] + n["s"]
     return 12 * n["Y"] + n["M"], seconds
 
 
 def same(duration: str, other: str) -> bool:
     """Whether two durations are one: P1D and PT24H are."""
     return duration == other or (parts(duration) is not None and parts(duration) == parts(other))
+
+
+def divides(step: str, finer: str) -> bool:
+    """Whether a step is made of whole finer steps, whatever day it begins on: PT1H of PT10M, and P1M of P1D.
+
+    One of the same length divides too; what is no duration, or has no length, does not.
+    """
+    long, short = parts(step), parts(finer)
+    if long is None or short is None or not any(short) or not any(long):
+        return False
+    if long == short:
+        return True
+    if short[0]:  # months: their days and hours are never the same number
+        return short[1] == 0 and long[1] == 0 and long[0] % short[0] == 0
+    # A month has whole days, and any number of them.
+    return long[1] % short[1] == 0 and (long[0] == 0 or _DAY_SECONDS % short[1] == 0)
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-Answer = bool | float | str | tuple[float, float] | None
+Answer = bool | float | str | tuple[str, str] | None
 _REMEMBERED = 8192
 
 

@@ -36,6 +36,18 @@ class SameCrs:
 
 
 @dataclass(frozen=True)
+class Transformable:
+    """Can coordinates in one CRS be transformed into another?"""
+
+    source: str
+    target: str
+
+    def answer(self) -> bool | None:
+        """None where one of them is not known."""
+        return _transformable(self.source, self.target)
+
+
+@dataclass(frozen=True)
 class Covered:
     """How much of an area lies within an extent?"""
 
@@ -96,6 +108,16 @@ def same_crs(name: str, other: str) -> bool | None:
     return found if isinstance(found, bool) else None
 
 
+def transformable(source: str, target: str) -> bool | None:
+    """Whether x and y in one CRS can be transformed into another.
+
+    Returns:
+        None when one of them is not known.
+    """
+    answer = True if source == target else ask(Transformable(source, target))
+    return answer if isinstance(answer, bool) else None
+
+
 def covered_percent(area: Area | Extent, extent: Extent) -> float | None:
     """How much of an area lies within an extent, in percent of the area as its own CRS measures it.
 
@@ -125,6 +147,23 @@ def _transformer(source: str, target: str) -> "Transformer":
     from pyproj import Transformer
 
     return Transformer.from_crs(source, target, always_xy=True)
+
+
+def _transformable(source: str, target: str) -> bool | None:
+    from pyproj.exceptions import ProjError
+
+    left, right = _crs(source), _crs(target)
+    if left is None or right is None:
+        return None
+    place = left.area_of_use
+    try:
+        if place is None or not all(crs.is_geographic or crs.is_projected for crs in (left, right)):
+            return False  # of a building, or heights alone
+        middle = ((place.west + place.east) / 2, (place.south + place.north) / 2)
+        there = _transformer(source, target).transform(*_transformer("OGC:CRS84", source).transform(*middle))
+        return all(map(math.isfinite, there))
+    except ProjError:
+        return False  # of another planet
 
 
 def _box(extent: Extent) -> Any:

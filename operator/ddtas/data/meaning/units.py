@@ -1,52 +1,34 @@
 """Units of measurement, compared by what they measure and not by how they are written. By pint.
 
 Written as in UCUM (m3/s, Cel, ug/m3, kW.h) or as pint has it (degC, kWh, mm/day). A unit that is not known (m+NAP) is
-equal to itself, and of any other it cannot be told. Worked out in another process, see `ddtas.data.meaning.questions`.
+equal to itself, and of any other it cannot be told. What an annotation counts is a measure of its own: {veh}/h is not
+{pers}/h. Worked out in another process, see `ddtas.data.meaning.questions`.
 """
 
-import re
 from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ddtas.data.meaning import ucum
 from ddtas.data.meaning.questions import ask
 
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-# Names with an exponent of one digit, joined by "." "*" "/". Units come from suppliers and from the data itself, and
-# what pint takes besides (10**10**10) is arithmetic that need not end.
-_TERM = r"(?:[A-Za-zµμΩ°%]+|1)(?:\^|\*\*)?-?[1-9]?"
-_UNIT = re.compile(rf"{_TERM}(?:[./*]{_TERM})*")
-_PART = re.compile(r"([A-Za-zµμΩ°%]+)(?:\^|\*\*)?(-?[1-9])?")
-_ANNOTATION = re.compile(r"\{[^{}]*\}")  # UCUM: {veh}/h counts vehicles, and measures 1/h
-_UCUM = {"Cel": "degC", "°C": "degC", "u": "dalton", "a": "year", "mo": "month", "[ppm]": "ppm", "μg": "ug"}
 _TOLERANCE = 1e-9
-_LONGEST = 60  # that a model lets in; in a name of any length pint looks for each prefix and suffix
+_DIGITS = Context(prec=17, rounding=ROUND_HALF_EVEN)  # what a double holds; the work is done with 28
+_LONGEST = 32  # characters of a decimal in the API
 
 
 @cache
-def _registry() -> "UnitRegistry[float]":
+def _registry() -> "UnitRegistry[Decimal]":
     # It takes 15 MiB, and a third of a second.
     from pint import UnitRegistry
 
-    return UnitRegistry(cache_folder=None)
-
-
-def _for_pint(unit: str) -> str | None:
-    """The unit in pint's own spelling; None for what is not written as a unit."""
-    if len(unit) > _LONGEST:
-        return None
-    plain = _ANNOTATION.sub("1", unit) if "{" in unit else unit
-    plain = plain.replace("[ppm]", "ppm")
-    if not _UNIT.fullmatch(plain):
-        return None
-
-    def spell(match: re.Match[str]) -> str:
-        name, exponent = match.groups()
-        return f"{_UCUM.get(name, name)}{f'**{exponent}' if exponent else ''}"
-
-    return _PART.sub(spell, plain).replace(".", "*")
+    registry: UnitRegistry[Decimal] = UnitRegistry(non_int_type=Decimal, cache_folder=None)
+    registry.define("ppb = 1e-9")
+    return registry
 
 
 @dataclass(frozen=True)
@@ -56,8 +38,8 @@ class InTermsOf:
     unit: str
     other: str
 
-    def answer(self) -> tuple[float, float] | None:
-        """As `in_terms_of`."""
+    def answer(self) -> tuple[str, str] | None:
+        """Factor and offset as decimals; None where there is no way from one to the other."""
         return _in_terms_of(self.unit, self.other)
 
 
@@ -72,39 +54,66 @@ def in_terms_of(unit: str, other: str) -> tuple[float, float] | None:
     Returns:
         None when they measure different things, or one of them is not known.
     """
+    exact = _exact(unit, other)
+    return None if exact is None else (float(exact[0]), float(exact[1]))
+
+
+def conversion(unit: str, other: str) -> tuple[str, str] | None:
+    """As `in_terms_of`, as decimals in plain notation, of at most 17 digits and 32 characters, for the API.
+
+    Returns:
+        None also where such a decimal cannot hold them.
+    """
+    exact = _exact(unit, other)
+    scale, offset = (None, None) if exact is None else map(_plain, exact)
+    return None if scale is None or offset is None or Decimal(scale) == 0 else (scale, offset)
+
+
+def _exact(unit: str, other: str) -> tuple[Decimal, Decimal] | None:
     if unit == other:
-        return (1.0, 0.0)
-    found = ask(InTermsOf(unit, other)) if _for_pint(unit) and _for_pint(other) else None
-    return found if isinstance(found, tuple) else None
+        return Decimal(1), Decimal(0)
+    answer = ask(InTermsOf(unit, other)) if ucum.parse(unit) and ucum.parse(other) else None
+    return (Decimal(answer[0]), Decimal(answer[1])) if isinstance(answer, tuple) else None
 
 
-def _in_terms_of(unit: str, other: str) -> tuple[float, float] | None:
-    left, right = _for_pint(unit), _for_pint(other)
-    if left is None or right is None:
+def _plain(value: Decimal) -> str | None:
+    text = f"{_DIGITS.plus(value).normalize():f}"
+    return text if len(text) <= _LONGEST else None
+
+
+def _in_terms_of(unit: str, other: str) -> tuple[str, str] | None:
+    left, right = ucum.parse(unit), ucum.parse(other)
+    if left is None or right is None or left.counted != right.counted:
         return None
     quantity = _registry().Quantity
     try:
-        zero, one = (float(quantity(value, left).to(right).magnitude) for value in (0.0, 1.0))
+        zero, one, two = (
+            quantity(left.number * value, left.expression).to(right.expression).magnitude / right.number
+            for value in map(Decimal, range(3))
+        )
+        factor = one - zero
+        if factor == 0 or abs((two - one) / factor - 1) > _TOLERANCE:
+            return None  # no straight line: a logarithm
+        return str(_DIGITS.plus(factor)), str(_DIGITS.plus(zero))
     except Exception:  # pint has no one base class for a unit that it does not know, cannot convert, or cannot parse
         return None
-    return (one - zero, zero)
 
 
 def known(unit: str) -> bool:
     """Whether pint knows the unit."""
-    return in_terms_of(f"{unit}.1", unit) is not None
+    return ucum.parse(unit) is not None and ask(InTermsOf(unit, unit)) is not None
 
 
 def same(unit: str, other: str) -> bool | None:
     """Whether two units are one: True also for L/m2 and mm. None when it cannot be told."""
-    found = in_terms_of(unit, other)
-    if found is None:
+    values = in_terms_of(unit, other)
+    if values is None:
         return False if known(unit) and known(other) else None
-    factor, offset = found
+    factor, offset = values
     return abs(factor - 1) <= _TOLERANCE and abs(offset) <= _TOLERANCE
 
 
 def convert(value: float, unit: str, other: str) -> float | None:
     """A value in another unit; None when it cannot be told."""
-    found = in_terms_of(unit, other)
-    return None if found is None else value * found[0] + found[1]
+    values = in_terms_of(unit, other)
+    return None if values is None else value * values[0] + values[1]
