@@ -231,9 +231,15 @@ class RevisionView:
     def base(self) -> tuple[Desired, ...]:
         """What its runs need: its record, configuration, bindings and NetworkPolicy."""
         r, bindings = self.renderer, (b.desired for b in self.bindings if not b.kept)
+        return (r.record(), r.config(), *self._order, *bindings, r.network_policy(self._traffic))
+
+    @property
+    def _order(self) -> tuple[Desired, ...]:
+        """What is to be fetched for its containers, where any gets a table."""
+        if not self.tables:
+            return ()
         network = orders.network_of(self.snapshot.runner, self.snapshot.surroundings)
-        order = r.order(self.wiring or (), network)
-        return (r.record(), r.config(), *order, *bindings, r.network_policy(self._traffic))
+        return tuple(self.renderer.order(self.wiring or (), network))
 
     def workloads(self, calibration: Evidence, validation: Evidence) -> tuple[Desired, ...]:
         """What serves, with what its runs found."""
