@@ -8,6 +8,7 @@ import subprocess
 from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -545,3 +546,77 @@ def test_a_target_never_shows_its_secrets() -> None:
     hidden = target(f"https://u:{SECRET}@host/x?k={SECRET}", scheme="Bearer", credentials={"token": SECRET})
     assert repr(hidden) == "Target(http-csv https://host/x)"
     assert SECRET not in f"{hidden}"
+
+
+# --- other ways to write
+
+
+def written(*fields: dict[str, Any], **dialect: Any) -> DataContract:
+    return DataContract.model_validate({"version": "1.0.0", "fields": fields, "dialect": dialect})
+
+
+KNMI = (
+    b'# BRON: proef\r\n# a "quote\r\n# STN,YYYYMMDD,   FG\r\n#\r\n'
+    b"  210,20240101,   35\r\n  210,20240102,     \r\n  210,20240103,-9999\r\n"
+)
+SEMICOLONS = "meetpunt;tijdstip;debiet\n\u00fcber;01-02-2024 10:00;1.234,5\nb;01-02-2024 10:10;-999\n".encode("cp1252")
+
+
+async def test_a_header_in_a_comment_and_days_without_hyphens() -> None:
+    contract = written(
+        {"name": "STN", "type": "integer"},
+        {"name": "YYYYMMDD", "type": "date", "format": "yyyyMMdd"},
+        {"name": "FG", "type": "integer", "missingValues": ["-9999"]},
+        commentPrefix="#",
+        skipInitialSpace=True,
+    )
+    async with serving(response(KNMI)) as server:
+        facts = await probe(kit_target(server.url(), contract=contract))
+    assert facts.fields == (
+        MeasuredField(name="STN", type=FieldType.INTEGER),
+        MeasuredField(name="YYYYMMDD", type=FieldType.DATE),
+        MeasuredField(name="FG", type=FieldType.INTEGER, empty=2),
+    )
+    assert (facts.records, facts.first, facts.last, facts.time_resolution) == (3, "2024-01-01", "2024-01-03", "P1D")
+
+
+async def test_semicolons_decimal_commas_and_another_encoding() -> None:
+    contract = written(
+        {"name": "meetpunt", "type": "string"},
+        {"name": "tijdstip", "type": "timestamp", "format": "dd-MM-yyyy HH:mm"},
+        {"name": "debiet", "type": "number", "missingValues": ["-999"]},
+        delimiter=";",
+        decimalChar=",",
+        groupChar=".",
+        encoding="windows-1252",
+    )
+    async with serving(response(SEMICOLONS)) as server:
+        facts = await probe(kit_target(server.url(), contract=contract))
+    assert facts.fields == (
+        MeasuredField(name="meetpunt", type=FieldType.STRING),
+        MeasuredField(name="tijdstip", type=FieldType.TIMESTAMP),
+        MeasuredField(name="debiet", type=FieldType.NUMBER, empty=1),
+    )
+    assert (facts.records, facts.time_resolution) == (2, "PT10M")
+
+
+async def test_a_point_is_no_decimal_sign_where_a_comma_is() -> None:
+    contract = written({"name": "x", "type": "number"}, delimiter=";", decimalChar=",")
+    async with serving(response(b"x;y\n1.5;2\n")) as server:
+        facts = await probe(kit_target(server.url(), contract=contract))
+    assert facts.fields[0].type is FieldType.STRING
+
+
+async def test_lines_before_the_header_and_none_at_all() -> None:
+    body = b'made by "us\nat noon\nx,y\n1,2\n'
+    async with serving(response(body)) as server:
+        facts = await probe(kit_target(server.url(), contract=written(skipRows=2)))
+    assert ([field.name for field in facts.fields], facts.records) == (["x", "y"], 1)
+    contract = written({"name": "a", "type": "integer"}, {"name": "b", "type": "integer"}, header=False)
+    async with serving(response(b"1,2\n3,4\n")) as server:
+        facts = await probe(kit_target(server.url(), contract=contract))
+    assert ([field.name for field in facts.fields], facts.records) == (["a", "b"], 2)
+    async with serving(response(b"1,2\n")) as server:
+        error = await failure(kit_target(server.url(), contract=written(header=False)))
+    assert error.reason == "MalformedData"
+    assert "names no fields" in error.message

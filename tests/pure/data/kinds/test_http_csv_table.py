@@ -71,6 +71,11 @@ async def test_values_are_as_they_were_written(tmp_path: Path) -> None:
     assert rows == [("1.234,50", "NaN", "é"), (None, "-9999", "x")]  # a number that is none is no value
 
 
+async def test_quotes_in_comments_and_before_the_header_count_for_nothing(tmp_path: Path) -> None:
+    body = b'a "title\n# 5" wide\na,b\n1,x\n# one more "\n2,y\n'
+    assert await read(csv(body), tmp_path, skipRows=1, commentPrefix="#") == [("1", "x"), ("2", "y")]
+
+
 async def test_no_rows(tmp_path: Path) -> None:
     assert await read(csv(b"a,b\n"), tmp_path) == []
     assert await read(csv(b"# a,b\n"), tmp_path, commentPrefix="#") == []

@@ -1,7 +1,9 @@
 """Probes CSV over HTTP: one request."""
 
 from ddtas.data.facts.table import Table
+from ddtas.data.kinds.http_csv.dialect import Format
 from ddtas.data.kinds.http_csv.reader import ACCEPT, rows
+from ddtas.data.kinds.http_csv.values import Values
 from ddtas.data.measured import SourceFacts
 from ddtas.data.probing import ProbeSession
 from ddtas.data.wire import answers, http
@@ -26,10 +28,13 @@ async def facts(answer: answers.Answer, session: ProbeSession) -> SourceFacts:
     Raises:
         SourceError: UnexpectedContent or MalformedData, or what reading raises.
     """
+    contract = session.target.contract
     table: Table | None = None
-    async for batch in rows(answer, session):
+    async for batch in rows(answer, session, Format.of(contract.dialect)):
         if table is None:
-            table = Table(batch.pop(0), session.target.contract, session.target.place)
+            names = batch.pop(0)
+            table, values = Table(names, contract, session.target.place), Values(names, contract)
+        values.rewrite(batch)
         table.add(batch)
     assert table is not None  # noqa: S101 - there is a header, or an error
     if not answer.complete:

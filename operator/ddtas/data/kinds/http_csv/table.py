@@ -16,7 +16,7 @@ from ddtas.data.delivery.reading import Selection
 from ddtas.data.delivery.rows import no_field
 from ddtas.data.delivery.streams import threaded
 from ddtas.data.kinds.http_csv.dialect import BadHeader, Format, Head
-from ddtas.data.kinds.http_csv.reader import ACCEPT, check_media_type, check_start, malformed, unexpected
+from ddtas.data.kinds.http_csv.reader import ACCEPT, check_media_type, check_start, decoded, malformed
 from ddtas.data.session import Session
 from ddtas.data.wire import http
 from ddtas.data.wire.answers import Answer
@@ -47,30 +47,15 @@ async def save(answer: Answer, session: Session, selection: Selection) -> Path:
     form = Format.of(selection.dialect)
     decoder = codecs.getincrementaldecoder(form.encoding)()
     path = selection.folder / "data.csv"
-    begun, quotes = False, 0
+    begun = False
     with path.open("w", encoding="utf-8", newline="") as file:
         async with aclosing(pieces(session, answer)) as body:
             async for chunk in body:
-                text = _decoded(decoder, chunk, session)
+                text = decoded(decoder, chunk, session)
                 begun = begun or check_start(text, session)
-                quotes += text.count(form.quote)
                 file.write(text)
-        file.write(_decoded(decoder, b"", session, final=True))
-    if quotes % 2:
-        raise malformed(session, "the data ends inside quotes, or a quote in a value is not doubled")
+        file.write(decoded(decoder, b"", session, final=True))
     return path
-
-
-def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, session: Session, *, final: bool = False) -> str:
-    try:
-        text = decoder.decode(chunk, final)
-    except UnicodeDecodeError:
-        raise malformed(
-            session, "it is not text in the encoding of its dialect (UTF-8 where that names none)"
-        ) from None
-    if "\0" in text:
-        raise unexpected(session, "binary data")
-    return text
 
 
 async def read(path: Path, session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
@@ -104,7 +89,7 @@ def _batches(path: Path, session: Session, selection: Selection, invalid: list[s
             )
             return
         reader = pyarrow.csv.open_csv(
-            _WithoutComments(file, form) if form.comment else file,
+            data := _Data(file, form),
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False, block_size=_BLOCK_BYTES, column_names=[str(number) for number in range(len(names))]
             ),
@@ -122,6 +107,8 @@ def _batches(path: Path, session: Session, selection: Selection, invalid: list[s
                 for column, field in zip(columns, selection.fields, strict=True)
             ]
             yield pyarrow.RecordBatch.from_arrays(arrays, [field.name for field in selection.fields])
+        if data.in_quotes:
+            raise malformed(session, "the data ends inside quotes, or a quote in a value is not doubled")
 
 
 def _parse_options(form: Format, invalid: list[str]) -> pyarrow.csv.ParseOptions:
@@ -175,27 +162,35 @@ def _index(names: list[str], name: str, session: Session) -> int:
     return names.index(name)
 
 
-class _WithoutComments(io.RawIOBase):
-    """A file without its comments: lines that begin with a prefix, but not inside of quotes."""
+class _Data(io.RawIOBase):
+    """The rest of a file without comments: lines that begin with a prefix, but not inside of quotes.
+
+    Attributes:
+        in_quotes: whether what was read so far ends inside of quotes.
+    """
 
     def __init__(self, file: BinaryIO, form: Format) -> None:
         self._file = file
         self._prefix = form.comment.encode()
         self._quote = form.quote.encode()
-        self._inside = False
+        self.in_quotes = False
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """The next whole lines, about as many bytes as are asked for; empty at the end."""
+        """The next bytes, with comments whole lines, about as many as are asked for; empty at the end."""
+        if not self._prefix:
+            chunk = self._file.read(size)
+            self.in_quotes ^= chunk.count(self._quote) % 2 == 1
+            return chunk
         while lines := self._file.readlines(size if size > 0 else _BLOCK_BYTES):
             if kept := b"".join(line for line in lines if self._is_data(line)):
                 return kept
         return b""
 
     def _is_data(self, line: bytes) -> bool:
-        if not self._inside and line.startswith(self._prefix):
+        if not self.in_quotes and line.startswith(self._prefix):
             return False
-        self._inside ^= line.count(self._quote) % 2 == 1
+        self.in_quotes ^= line.count(self._quote) % 2 == 1
         return True
