@@ -118,7 +118,7 @@ class _Splitter:
             self._characters = 0
 
     def _rows(self, records: list[str]) -> list[list[str]]:
-        rows = []
+        rows: list[list[str]] = []
         try:
             if self._head.names is None:
                 records, rows = self._after_header(records)
