@@ -9,6 +9,7 @@ from ddtas.data.addresses import AddressPolicy
 from ddtas.data.delivery import order
 from ddtas.data.network import CLUSTER_DOMAIN
 from ddtas.data.session import Limits
+from ddtas.names import CONFIG_ROOT
 
 MIB = 1024 * 1024
 
@@ -24,21 +25,18 @@ class Places:
         report: the termination message.
     """
 
-    order: Path = Path("/etc/ddtas-fetch") / order.FILE
+    order: Path = Path(CONFIG_ROOT) / order.FILE
     bindings: Path = Path("/bindings")
     data: Path = Path("/data")
     report: Path = Path("/dev/termination-log")
 
     @classmethod
     def of_environment(cls) -> "Places":
-        """The defaults, but for what DDTAS_ORDER, SERVICE_BINDING_ROOT, DDTAS_DATA and DDTAS_REPORT say."""
-        names = {
-            "order": "DDTAS_ORDER",
-            "bindings": "SERVICE_BINDING_ROOT",
-            "data": "DDTAS_DATA",
-            "report": "DDTAS_REPORT",
-        }
-        return cls(**{field: Path(os.environ[name]) for field, name in names.items() if os.environ.get(name)})
+        """The defaults, but for what DDTAS_CONFIG, SERVICE_BINDING_ROOT, DDTAS_DATA and DDTAS_RESULT say."""
+        names = {"bindings": "SERVICE_BINDING_ROOT", "data": "DDTAS_DATA", "report": "DDTAS_RESULT"}
+        given = {field: Path(os.environ[name]) for field, name in names.items() if os.environ.get(name)}
+        folder = os.environ.get("DDTAS_CONFIG")
+        return cls(**given, **({"order": Path(folder) / order.FILE} if folder else {}))
 
 
 def limits(maximum_bytes: int | None, seconds: float) -> Limits:

@@ -85,6 +85,8 @@ def _deliveries(
         made[binding.requirement] = Delivery(
             table=binding.table,
             contract=wiring.source.contract,
+            source=wiring.source.name,
+            credentials=wiring.source.credentials,
             start=start if timed else None,
             end=end if timed else None,
             refresh=_refresh(wiring.source.contract.time_resolution),

@@ -1,15 +1,20 @@
 """Which sources a revision has: those that meet the version's requirements, or those of its record."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ddtas import names
 from ddtas.api.base import Verdict
+from ddtas.api.installation import BindingChoice, FieldMapping
 from ddtas.api.installation_status import Binding
+from ddtas.api.platform import DataSource
+from ddtas.api.requirements import DataRequirement
+from ddtas.data.delivery.table import Table
 from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.decision.rules import Accepted
 from ddtas.plan.findings import Finding, Stage, not_yet, true
+from ddtas.plan.matching import tables
 from ddtas.plan.matching.binding import Bound, bounded
 from ddtas.plan.matching.checks import Circumstances
 from ddtas.plan.reasons import Reason, Refusal
@@ -94,11 +99,15 @@ def bind(snapshot: Snapshot, accepted: Accepted) -> Turns[Bindings]:
         has = ", ".join(r.name for r in requirements)
         text = f"spec.bindings: the app has no requirement {', '.join(unknown)}; it has {has}"
         return Bindings(not_yet(Stage.DATA_BOUND, Reason.BINDING_INVALID, text))
+    wrong = _wrong_mapping(spec.bindings, requirements)
+    if wrong is not None:
+        return Bindings(not_yet(Stage.DATA_BOUND, Reason.BINDING_INVALID, wrong))
     platform = accepted.platform.spec
-    circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area)
+    mappings = {b.requirement: b.fields for b in spec.bindings}
+    circumstances = Circumstances(accepted.windows, snapshot.now, platform.municipality.area, mappings)
     answers = yield from upstreams.answers.turns(snapshot, platform, requirements, circumstances)
-    for_status = bounded([a.binding for a in answers])
-    bound, wiring, refusal = _wired(snapshot, accepted, answers)
+    bound, wiring, refusal = _wired(snapshot, accepted, answers, mappings)
+    for_status = bounded(_with_fields([a.binding for a in answers], bound))
     if refusal is not None:
         return Bindings(not_yet(Stage.DATA_BOUND, refusal.reason, refusal.message[:2000]), for_status)
     finding = true(Stage.DATA_BOUND, Reason.BOUND, "; ".join(a.message for a in answers))
@@ -107,12 +116,16 @@ def bind(snapshot: Snapshot, accepted: Accepted) -> Turns[Bindings]:
 
 
 def _wired(
-    snapshot: Snapshot, accepted: Accepted, answers: Sequence[Bound]
+    snapshot: Snapshot,
+    accepted: Accepted,
+    answers: Sequence[Bound],
+    mappings: Mapping[str, tuple[FieldMapping, ...]],
 ) -> tuple[tuple[BoundSource, ...], tuple[Wiring, ...], Refusal | None]:
     """The sources that were found, with their credentials; or the first reason why a requirement is not met.
 
     A source that needs a Secret that is not there cannot be probed either: the Secret is what to name, before all else.
     """
+    requirements = {r.name: r for r in accepted.version.data_requirements}
     sources, wirings = [], []
     unmet: Refusal | None = None
     for answer in answers:
@@ -131,6 +144,7 @@ def _wired(
             data_source=candidate,
             contract_version=binding.contract_version or "",
             kind=source.kind if source is not None else None,
+            table=_table(requirements.get(binding.requirement), source, mappings.get(binding.requirement, ())),
         )
         wiring = wire(snapshot, bound)
         if isinstance(wiring, Refusal):
@@ -138,6 +152,39 @@ def _wired(
         sources.append(bound)
         wirings.append(wiring)
     return tuple(sources), tuple(wirings), unmet
+
+
+def _table(
+    requirement: DataRequirement | None, source: DataSource | None, mappings: Iterable[FieldMapping]
+) -> Table | None:
+    return tables.table(requirement, source, mappings) if requirement is not None and source is not None else None
+
+
+def _with_fields(answers: Iterable[Binding], bound: Iterable[BoundSource]) -> list[Binding]:
+    """The answers, with where each field of a table comes from."""
+    made = {b.requirement: tables.described(b.table) for b in bound if b.table is not None}
+    return [a.model_copy(update={"fields": made[a.requirement]}) if a.requirement in made else a for a in answers]
+
+
+def _wrong_mapping(bindings: Iterable[BindingChoice], requirements: Iterable[DataRequirement]) -> str | None:
+    """What is wrong with the fields that a city chose; None where nothing is."""
+    by_name = {r.name: r for r in requirements}
+    for binding in bindings:
+        requirement = by_name.get(binding.requirement)
+        if requirement is None or not binding.fields:
+            continue
+        where = f"spec.bindings of {requirement.name}: fields"
+        if not requirement.files:
+            return f"{where}: the app reads the source itself (delivery Direct), so no field can be chosen for it"
+        names = [f.name for f in requirement.fields]
+        for mapping in binding.fields:
+            if mapping.field not in names:
+                return f"{where}: the requirement has no field {mapping.field}; it has {', '.join(names) or 'none'}"
+        sources = [m.source for m in binding.fields]
+        twice = next((name for name in sources if sources.count(name) > 1), None)
+        if twice is not None:
+            return f"{where}: {twice} is given for two fields; each field of a source can be one field of the table"
+    return None
 
 
 def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:

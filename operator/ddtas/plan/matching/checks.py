@@ -5,16 +5,17 @@ two verdicts, `Met`, `NotMet` or `Unknown`. Messages of what is met hold no meas
 probe, and a status must not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from datetime import datetime
 
-from ddtas.api.installation import Windows
+from ddtas.api.installation import FieldMapping, Windows
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Area, DataContract, Extent
 from ddtas.data.measured import SourceFacts
-from ddtas.plan.matching import declarations, places, quality, service_levels, times
+from ddtas.plan.matching import declarations, places, quality, service_levels, tables, times
 from ddtas.plan.matching.comparison import MET, NOT_MET, OTHER_DATA, UNKNOWN, Comparison
 from ddtas.plan.matching.fields import Fields, field
 from ddtas.plan.reasons import Reason
@@ -29,11 +30,13 @@ class Circumstances:
         windows: the periods that calibration and validation will use.
         now: for the age of the newest record.
         area: of the municipality; None where the platform does not give it.
+        mappings: the fields that the city chose, by requirement.
     """
 
     windows: Windows
     now: datetime
     area: Area | None = None
+    mappings: Mapping[str, tuple[FieldMapping, ...]] = field_of(default_factory=dict)
 
 
 def reachable(observation: SourceObservation | None) -> Comparison:
@@ -87,12 +90,12 @@ def _of_the_data(
     probed_at: datetime,
 ) -> Iterator[Comparison]:
     if r.fields:
-        fields = Fields.of(contract, facts)
+        fields = Fields.of(contract, facts, circumstances.mappings.get(r.name, ()), converts=r.files)
         yield from (field(wanted, fields) for wanted in r.fields)
     if r.geometry_types is not None:
         yield places.geometry(r.geometry_types, contract.geometry_type, facts)
     if r.crs is not None:
-        yield places.crs(r.crs, contract.crs, facts)
+        yield places.crs(r.crs, contract.crs, facts, converts=r.files)
     if r.coverage is not None:
         own = r.coverage.extent is None
         area: Area | Extent | None = circumstances.area if own else r.coverage.extent
@@ -101,7 +104,7 @@ def _of_the_data(
     if r.history is not False:
         yield times.period(times.needed_days(r, circumstances.windows), contract.temporal_extent, facts)
     if r.time_resolution is not None:
-        yield times.time_resolution(r.time_resolution, contract.time_resolution, facts)
+        yield times.time_resolution(r.time_resolution, contract.time_resolution, facts, tables.unaggregated(r))
     if r.freshness is not None:
         yield times.freshness(r.freshness, contract.freshness, facts, probed_at)
     if r.minimum_records is not None:

@@ -61,7 +61,8 @@ def _comparisons(source: DataSource, facts: SourceFacts, probed_at: datetime) ->
     if contract.temporal_extent is not None:
         comparisons.append(times.period(contract.temporal_extent, contract.temporal_extent, facts))
     if contract.time_resolution is not None:
-        comparisons.append(times.time_resolution(contract.time_resolution, contract.time_resolution, facts))
+        promised = contract.time_resolution
+        comparisons.append(times.time_resolution(promised, promised, facts, exact=True))
     if contract.freshness is not None:
         comparisons.append(times.freshness(contract.freshness, contract.freshness, facts, probed_at))
     if contract.records is not None:

@@ -1,8 +1,9 @@
-"""The fields that are asked for: by name, type and unit."""
+"""The fields that are asked for: found by a mapping, by concept or by name; compared by type and unit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ddtas.api.installation import FieldMapping
 from ddtas.api.requirements import RequiredField
 from ddtas.data.contract import ContractField, DataContract, FieldType
 from ddtas.data.meaning import units
@@ -17,17 +18,58 @@ _FITS = {
 _MOST_NAMES = 120  # characters of the names of fields in a message
 
 
+# What a table can be made of besides: a day of the moments in it, a moment where a day begins.
+_CONVERTS = _FITS | {
+    FieldType.DATE: frozenset({FieldType.DATE, FieldType.TIMESTAMP}),
+    FieldType.TIMESTAMP: frozenset({FieldType.TIMESTAMP, FieldType.DATE}),
+}
+
+
 class Fields(NamedTuple):
-    """The fields that are there, by name: those that the contract has, and those of the data, None while not known."""
+    """The fields that are there.
+
+    Attributes:
+        declared: those that the contract has, by name.
+        measured: those of the data, by name; None while not known.
+        mappings: which of them a city chose, by the name of the field that is asked for.
+        converts: whether their values are converted, as a table's are.
+    """
 
     declared: Mapping[str, ContractField]
     measured: Mapping[str, MeasuredField] | None
+    mappings: Mapping[str, FieldMapping] = {}
+    converts: bool = False
 
     @classmethod
-    def of(cls, contract: DataContract, facts: SourceFacts | None) -> "Fields":
+    def of(
+        cls,
+        contract: DataContract,
+        facts: SourceFacts | None,
+        mappings: Iterable[FieldMapping] = (),
+        *,
+        converts: bool = False,
+    ) -> "Fields":
         """Those of a contract, and of what was found."""
         measured = {f.name: f for f in facts.fields} if facts is not None and facts.fields else None
-        return cls({f.name: f for f in contract.fields}, measured)
+        declared = {f.name: f for f in contract.fields}
+        return cls(declared, measured, {m.field: m for m in mappings}, converts)
+
+    def source(self, wanted: RequiredField | ContractField) -> str:
+        """The name of the field that is meant: the one that the city chose; the one with the same concept, where there
+        is one and no more; the one with the same name."""
+        mapping = self.mappings.get(wanted.name)
+        if mapping is not None:
+            return mapping.source
+        if self.converts and wanted.concept is not None:
+            alike = [f.name for f in self.declared.values() if f.concept == wanted.concept]
+            if len(alike) == 1:
+                return alike[0]
+        return wanted.name
+
+    def unit(self, wanted: RequiredField | ContractField, declared: ContractField) -> str | None:
+        """The unit of the values: as the city says, else as the contract does."""
+        mapping = self.mappings.get(wanted.name)
+        return mapping.unit if mapping is not None and mapping.unit is not None else declared.unit
 
 
 def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
@@ -37,36 +79,50 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
         wanted: what is asked for.
         there: the fields that are there.
     """
-    declared = there.declared.get(wanted.name)
-    actual = there.measured.get(wanted.name) if there.measured is not None else None
+    source = there.source(wanted)
+    declared = there.declared.get(source)
+    actual = there.measured.get(source) if there.measured is not None else None
+    fits = (_CONVERTS if there.converts else _FITS)[wanted.type]
+    unit = there.unit(wanted, declared) if declared is not None else None
     absent = there.measured is not None and actual is None
     promised, distance = NOT_MET, THE_DATA
     if declared is not None:
-        promised = verdict_of(declared.type in _FITS[wanted.type])
+        promised = verdict_of(declared.type in fits)
         if promised is MET and wanted.unit is not None:
             # A unit that is left out is no unit that is asked for.
-            promised = NOT_MET if declared.unit is None else verdict_of(units.same(declared.unit, wanted.unit))
+            promised = NOT_MET if unit is None else verdict_of(_unit_fits(unit, wanted.unit, there.converts))
             distance = A_DETAIL
     measured = UNKNOWN
     if absent:
         measured = NOT_MET
     elif actual is not None:
-        measured = verdict_of(actual.type in _FITS[wanted.type])
+        measured = verdict_of(actual.type in fits)
         if measured is MET and wanted.unit is not None and actual.unit is not None:
-            measured = verdict_of(units.same(actual.unit, wanted.unit))
+            measured = verdict_of(_unit_fits(actual.unit, wanted.unit, there.converts))
 
     def say() -> str:
         by_contract = f"the contract has no such field{_named(there.declared)}"
         if declared is not None:
-            by_contract = f"the contract says {_typed(declared.type, declared.unit, wanted.unit)}"
+            named = f"{source} is " if source != wanted.name else ""
+            by_contract = f"the contract says {named}{_typed(declared.type, unit, wanted.unit)}"
         in_data = None
         if absent:
             in_data = f"the data has no such field{_named(there.measured or {})}"
         elif actual is not None and measured is not MET:
             in_data = f"the data holds {_typed(actual.type, actual.unit, wanted.unit if actual.unit else None)} values"
-        return needs(f"{wanted.name} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
+        elsewhere = f" from {source}" if source != wanted.name and declared is None else ""
+        return needs(f"{wanted.name}{elsewhere} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
 
     return Comparison(f"field {wanted.name}", promised, measured, say, distance)
+
+
+def _unit_fits(unit: str, wanted: str, converts: bool) -> bool | None:
+    """Whether values in a unit are what is wanted, or become it; None where it cannot be told."""
+    if not converts:
+        return units.same(unit, wanted)
+    if unit == wanted or units.conversion(unit, wanted) is not None:
+        return True
+    return False if units.known(unit) and units.known(wanted) else None
 
 
 def _named(fields: Mapping[str, object]) -> str:

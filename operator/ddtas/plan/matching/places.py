@@ -21,12 +21,24 @@ def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts |
     )
 
 
-def crs(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Comparison:
-    """The coordinate reference system: one of those that the data can be had in must be one of those wanted."""
+def crs(
+    wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None, *, converts: bool = False
+) -> Comparison:
+    """The coordinate reference system: one of those that the data can be had in must be one of those wanted.
+
+    Args:
+        wanted: one of these is enough.
+        declared: by the contract.
+        facts: of the data.
+        converts: whether coordinates are converted, as those of a table are: to the first of those wanted.
+    """
     measured = facts.crs if facts else ()
 
     def any_of(names: tuple[str, ...]) -> bool | None:
-        pairs = [space.same_crs(a, b) for a in wanted for b in names]
+        if converts:
+            pairs = [space.transformable(b, wanted[0]) for b in names]
+        else:
+            pairs = [space.same_crs(a, b) for a in wanted for b in names]
         return True if True in pairs else None if not pairs or None in pairs else False
 
     return Comparison(

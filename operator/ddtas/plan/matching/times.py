@@ -1,5 +1,6 @@
 """When the data is of: its period, its steps, and how fresh it is."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -49,19 +50,39 @@ def _covers(first: str | None, last: str | None, days: Window) -> bool | None:
     return None if first is None or last is None else True
 
 
-def time_resolution(wanted: str, declared: str | None, facts: SourceFacts | None) -> Comparison:
-    """The step between records."""
+def time_resolution(
+    wanted: str,
+    declared: str | None,
+    facts: SourceFacts | None,
+    unaggregated: Sequence[str] | None = None,
+    *,
+    exact: bool = False,
+) -> Comparison:
+    """The step between records, at most.
+
+    Args:
+        wanted: the step that is asked for.
+        declared: by the contract.
+        facts: of the data.
+        unaggregated: fields of a table that do not say how a shorter step becomes one; None where there is no table, so
+            that the app gets shorter steps as they are.
+        exact: shorter steps will not do either.
+    """
     measured = facts.time_resolution if facts else None
-    return Comparison(
-        "time resolution",
-        verdict_of(None if declared is None else periods.same(declared, wanted)),
-        verdict_of(None if measured is None else periods.same(measured, wanted)),
-        lambda: needs(
-            f"{periods.rhythm(wanted)} values",
-            f"the contract says {periods.rhythm(declared) if declared else 'nothing'}",
-            data_gives(periods.rhythm(measured) if measured else None, facts, "timeResolution"),
-        ),
-    )
+
+    def fits(step: str | None) -> bool | None:
+        if step is None:
+            return None
+        return periods.same(step, wanted) or (not exact and not unaggregated and periods.divides(wanted, step))
+
+    def say() -> str:
+        by_contract = f"the contract says {periods.rhythm(declared) if declared else 'nothing'}"
+        if unaggregated and any(step and periods.divides(wanted, step) for step in (declared, measured)):
+            by_contract += f", and the listing does not say how {', '.join(unaggregated)} becomes one (aggregate)"
+        in_data = data_gives(periods.rhythm(measured) if measured else None, facts, "timeResolution")
+        return needs(f"{periods.rhythm(wanted)} values", by_contract, in_data)
+
+    return Comparison("time resolution", verdict_of(fits(declared)), verdict_of(fits(measured)), say)
 
 
 def freshness(wanted: str, declared: str | None, facts: SourceFacts | None, probed_at: datetime) -> Comparison:

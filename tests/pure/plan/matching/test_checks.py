@@ -267,7 +267,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
         "time resolution",
         {"timeResolution": "P1D"},
         source({"timeResolution": "PT24H"}),
-        seen(time_resolution="PT1H"),
+        seen(time_resolution="P7D"),
         MET,
         NOT_MET,
     ),

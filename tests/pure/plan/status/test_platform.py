@@ -178,7 +178,7 @@ def test_an_app_that_could_run_once_the_user_has_chosen() -> None:
 def test_what_is_missing_is_said_for_each_requirement() -> None:
     city = City()
     city.observations["river-gauge"] = SourceObservation(
-        "Reachable", "Reachable", "", FACTS.model_copy(update={"time_resolution": "PT1H"})
+        "Reachable", "Reachable", "", FACTS.model_copy(update={"time_resolution": "P7D"})
     )
     answer = catalogue(city)
     assert answer.verdict is NOT_MET
