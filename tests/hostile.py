@@ -89,7 +89,7 @@ class Clock:
         gc.disable()  # a large test session is not what the operator holds in memory
         try:
             with pytest.MonkeyPatch.context() as patch:
-                for name in ("covered_percent", "same_crs"):
+                for name in ("covered_percent", "meets_crs"):
                     patch.setattr(space, name, self._elsewhere(getattr(space, name)))
                 started = time.thread_time()
                 answer = step()

@@ -15,7 +15,7 @@ from ddtas.confined import Exceeded, Limit
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import comparison, questions, space, units
 from ddtas.data.meaning.questions import Question
-from ddtas.data.meaning.space import Covered, Fault, SameCrs, Transformable
+from ddtas.data.meaning.space import Covered, Fault, MeetsCrs, Transformable
 from ddtas.data.meaning.units import InTermsOf
 from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.pacing import settled
@@ -37,7 +37,7 @@ async def _closed_afterwards() -> AsyncIterator[None]:
 def _nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process nothing is worked out."""
     for module, name in (
-        (space, "_same_crs"),
+        (space, "_meets_crs"),
         (space, "_covered_percent"),
         (space, "_transformable"),
         (space, "_fault"),
@@ -51,9 +51,9 @@ async def test_answers_are_those_of_the_same_functions(monkeypatch: pytest.Monke
         InTermsOf("m3/s", "L/min"),
         InTermsOf("Cel", "K"),
         InTermsOf("m3/s", "m"),
-        SameCrs("EPSG:28992", "http://www.opengis.net/def/crs/EPSG/0/28992"),
-        SameCrs("EPSG:28992", "EPSG:4326"),
-        SameCrs("EPSG:28992", "EPSG:99999"),
+        MeetsCrs("EPSG:28992", "http://www.opengis.net/def/crs/EPSG/0/28992"),
+        MeetsCrs("EPSG:28992", "EPSG:4326"),
+        MeetsCrs("EPSG:28992", "EPSG:99999"),
         Transformable("EPSG:28992", "OGC:CRS84"),
         Covered(CITY, HERE),
         Covered(HERE, Extent(crs="EPSG:28992", bbox=("80000", "450000", "90000", "460000"))),
@@ -102,7 +102,7 @@ async def test_what_takes_too_much_is_the_fault_of_one_question(monkeypatch: pyt
         return await run(job, request, variant)
 
     monkeypatch.setattr(confined, "run", costly)
-    others = [SameCrs("EPSG:28992", f"EPSG:{code}") for code in range(28990, 28997)]
+    others = [MeetsCrs("EPSG:28992", f"EPSG:{code}") for code in range(28990, 28997)]
     await comparison.answer_all([*others[:5], bad, *others[5:]], PARTY)
     assert questions._answers[bad] is None
     monkeypatch.undo()
@@ -111,6 +111,6 @@ async def test_what_takes_too_much_is_the_fault_of_one_question(monkeypatch: pyt
 
 
 async def test_one_city_has_one_place_at_a_time() -> None:
-    cities = [[SameCrs("EPSG:28992", f"EPSG:{1000 * n + i}") for i in range(300)] for n in (3, 25)]
+    cities = [[MeetsCrs("EPSG:28992", f"EPSG:{1000 * n + i}") for i in range(300)] for n in (3, 25)]
     await asyncio.gather(*(comparison.answer_all(q, ("areas", str(n))) for n, q in enumerate(cities)))
     assert all(question in questions._answers for city in cities for question in city)

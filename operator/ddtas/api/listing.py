@@ -204,7 +204,7 @@ class DataProduct(Model):
     access_rights: AccessRights | None = None
     """Who may see the data. Absent: only where `kind` is."""
     security_class: SecurityClass | None = None
-    """The protection that the data needs. Absent: not said."""
+    """How confidential the data is. Absent: not said."""
     licence: Line | None = None
     """The licence of the data, such as CC-BY-4.0. Absent: only where `kind` is."""
     purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None

@@ -89,7 +89,7 @@ class DataSource(Model):
     access_rights: AccessRights
     """Who may see the data."""
     security_class: SecurityClass | None = None
-    """The protection that the data needs. Absent: not said."""
+    """How confidential the data is. Absent: not said."""
     licence: Line
     """The licence of the data, such as CC-BY-4.0."""
     purposes: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)]

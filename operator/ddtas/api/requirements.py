@@ -158,7 +158,7 @@ class DataRequirement(Model):
     ) = None
     """The access rights that the app can handle. One of these is enough. Absent: any."""
     maximum_security_class: SecurityClass | None = None
-    """The heaviest protection that the app is fit for. Absent: any."""
+    """The most confidential data that the app is fit for. Absent: any."""
     licences: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
     """The licences that will do. One of these is enough. Absent: any."""
     provenance: bool | None = None

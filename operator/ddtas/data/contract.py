@@ -84,11 +84,13 @@ class AccessRights(StrEnum):
 
 
 class SecurityClass(StrEnum):
-    """Basic protection levels of the Dutch government's security baseline (BIO), the lightest first."""
+    """How confidential data is, as Dutch municipalities classify it, the least first: openbaar, bedrijfsvertrouwelijk,
+    vertrouwelijk, geheim. (The security baseline BIO2 has no levels of its own any more: no BBN1 to BBN3.)"""
 
-    BBN1 = "BBN1"
-    BBN2 = "BBN2"
-    BBN3 = "BBN3"
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    SECRET = "secret"  # noqa: S105 (a class)
 
 
 class LegalBasis(StrEnum):
@@ -104,13 +106,18 @@ class LegalBasis(StrEnum):
 
 
 class ServiceLevelProperty(StrEnum):
-    """Service levels of the Open Data Contract Standard v3.1."""
+    """Service levels of the Open Data Contract Standard v3.1, in its meaning: latency is the age of the newest record,
+    frequency the time between two updates, retention how long records are kept."""
 
-    LATENCY = "latency"
-    FREQUENCY = "frequency"
     AVAILABILITY = "availability"
+    ERROR_RATE = "errorRate"
+    FREQUENCY = "frequency"
+    LATENCY = "latency"
     RETENTION = "retention"
     THROUGHPUT = "throughput"
+    TIME_TO_DETECT = "timeToDetect"
+    TIME_TO_NOTIFY = "timeToNotify"
+    TIME_TO_REPAIR = "timeToRepair"
 
 
 class Operator(StrEnum):

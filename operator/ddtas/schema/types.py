@@ -63,12 +63,12 @@ Endpoint = Annotated[
     ),
     StringConstraints(pattern=r"^(https?|postgresql|mqtts?)://[^\s]+$", max_length=1024),
 ]
-# A coordinate reference system: EPSG:28992, OGC:CRS84, or its URI or URN at opengis.net.
+# A coordinate reference system: EPSG:28992, OGC:CRS84, or its URI or URN at opengis.net, a compound one too.
 Crs = Annotated[
     str,
     says("must be a coordinate reference system such as EPSG:28992, OGC:CRS84 or its URI"),
     StringConstraints(
-        pattern=r"^(EPSG:\d{4,6}|OGC:CRS84h?|https?://www\.opengis\.net/def/crs/\S+|urn:ogc:def:crs:\S+)$",
+        pattern=r"^(EPSG:\d{4,6}|OGC:CRS84h?|https?://www\.opengis\.net/def/crs/\S+|urn:ogc:def:crs[:,]\S+)$",
         max_length=120,
     ),
 ]

@@ -22,7 +22,7 @@ JOB = Job(module=__name__, memory=64 * MIB, processor_seconds=5, wall_seconds=10
 _AT_ONCE = 200  # questions to one process
 _PLACES, _UNITS = "places", "units"  # the libraries of one are not the other's
 
-_Known = space.SameCrs | space.Transformable | space.Covered | space.Fault | units.InTermsOf
+_Known = space.MeetsCrs | space.Transformable | space.Covered | space.Fault | units.InTermsOf
 _QUESTIONS: TypeAdapter[list[_Known]] = TypeAdapter(list[_Known])
 _ANSWERS: TypeAdapter[list[Answer]] = TypeAdapter(list[Answer])
 

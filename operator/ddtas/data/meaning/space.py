@@ -24,15 +24,15 @@ _CACHED = 512
 
 
 @dataclass(frozen=True)
-class SameCrs:
-    """Are two names of one CRS?"""
+class MeetsCrs:
+    """Are coordinates in one CRS also coordinates in another, heights aside that nobody wants?"""
 
-    name: str
-    other: str
+    offered: str
+    wanted: str
 
     def answer(self) -> bool | None:
         """None where one of them is not known."""
-        return _same_crs(self.name, self.other)
+        return _meets_crs(self.offered, self.wanted)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Fault:
 _CODE = "[A-Za-z][A-Za-z0-9_]{0,15}%s[A-Za-z0-9.]{0,10}%s[A-Za-z0-9]{1,15}"
 _CODED = re.compile(
     f"EPSG:[0-9]{{4,6}}|OGC:CRS84h?|https?://www.opengis.net/def/crs/{_CODE % ('/', '/')}"
-    f"|urn:ogc:def:crs:{_CODE % (':', ':')}"
+    f"|urn:ogc:def:crs:{_CODE % (':', ':')}|urn:ogc:def:crs,crs:{_CODE % (':', ':')},crs:{_CODE % (':', ':')}"
 )
 
 
@@ -83,7 +83,7 @@ def _crs(name: str) -> "CRS | None":
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    if not _CODED.fullmatch(name):
+    if not _CODED.fullmatch(name):  # a compound URN has a horizontal and a vertical CRS
         return None
     try:
         return CRS.from_user_input(name)
@@ -98,18 +98,19 @@ def warm() -> None:
     _fault(Area(crs="EPSG:28992", wkt="POLYGON((0 0,1 1,1 0,0 1,0 0))"))
 
 
-def same_crs(name: str, other: str) -> bool | None:
-    """Whether two names are of one CRS, the order of its axes aside (protocols have rules of their own for that).
+def meets_crs(offered: str, wanted: str) -> bool | None:
+    """Whether coordinates in one CRS are coordinates in another, the order of axes aside (protocols have rules of
+    their own for that). Heights may come besides (EPSG:7415 meets EPSG:28992); wanted ones must be of the same datum.
 
     Returns:
         None when one of them is not known.
     """
-    found = True if name == other else ask(SameCrs(name, other))
-    return found if isinstance(found, bool) else None
+    answer = True if offered == wanted else ask(MeetsCrs(offered, wanted))
+    return answer if isinstance(answer, bool) else None
 
 
 def transformable(source: str, target: str) -> bool | None:
-    """Whether x and y in one CRS can be transformed into another.
+    """Whether x and y in one CRS can be transformed into another, which wants no heights that are not there.
 
     Returns:
         None when one of them is not known.
@@ -135,11 +136,26 @@ def fault(area: Area) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _same_crs(name: str, other: str) -> bool | None:
-    left, right = _crs(name), _crs(other)
+def _meets_crs(offered: str, wanted: str) -> bool | None:
+    left, right = _crs(offered), _crs(wanted)
     if left is None or right is None:
         return None
-    return bool(left.equals(right, ignore_axis_order=True))
+    if left.equals(right, ignore_axis_order=True):
+        return True
+    heights = _vertical(right)
+    if heights is not None and not ((own := _vertical(left)) is not None and own.equals(heights)):
+        return False
+    if heights is None and len(_horizontal(right).axis_info) > 2:
+        return False  # ellipsoidal heights, which are part of the CRS itself
+    return bool(_horizontal(left).to_2d().equals(_horizontal(right), ignore_axis_order=True))
+
+
+def _horizontal(crs: "CRS") -> "CRS":
+    return crs.sub_crs_list[0] if crs.is_compound else crs
+
+
+def _vertical(crs: "CRS") -> "CRS | None":
+    return crs.sub_crs_list[1] if crs.is_compound else None
 
 
 @lru_cache(maxsize=_CACHED)
@@ -159,6 +175,8 @@ def _transformable(source: str, target: str) -> bool | None:
     try:
         if place is None or not all(crs.is_geographic or crs.is_projected for crs in (left, right)):
             return False  # of a building, or heights alone
+        if _vertical(right) is not None and _vertical(left) is None:
+            return False
         middle = ((place.west + place.east) / 2, (place.south + place.north) / 2)
         there = _transformer(source, target).transform(*_transformer("OGC:CRS84", source).transform(*middle))
         return all(map(math.isfinite, there))

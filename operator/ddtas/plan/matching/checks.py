@@ -77,7 +77,7 @@ def all_of(
         *declarations.terms(r, source),
         *_of_the_data(r, source.contract, facts, circumstances, probed_at),
         *(quality.rule(rule, source, facts) for rule in r.quality),
-        *(service_levels.level(wanted, source, facts) for wanted in r.service_levels),
+        *(service_levels.level(wanted, source, facts, probed_at) for wanted in r.service_levels),
         *(service_levels.upstream(bound, observation) for bound in r.upstream_metrics),
     ]
 

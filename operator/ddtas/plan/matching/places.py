@@ -38,7 +38,7 @@ def crs(
         if converts:
             pairs = [space.transformable(b, wanted[0]) for b in names]
         else:
-            pairs = [space.same_crs(a, b) for a in wanted for b in names]
+            pairs = [space.meets_crs(b, a) for a in wanted for b in names]
         return True if True in pairs else None if not pairs or None in pairs else False
 
     return Comparison(

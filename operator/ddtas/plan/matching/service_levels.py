@@ -1,20 +1,26 @@
 """What a source promises of its service, and of the twin that makes its data."""
 
+from datetime import datetime
+
 from ddtas.api.base import Verdict
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import RequiredServiceLevel, Threshold
 from ddtas.data.contract import ServiceLevelProperty
 from ddtas.data.meaning import periods, units
 from ddtas.data.measured import SourceFacts
-from ddtas.plan.matching.comparison import A_DECISION, MET, NOT_MET, THE_DATA, UNKNOWN, Comparison, needs, verdict_of
+from ddtas.plan.matching.comparison import A_DECISION, NOT_MET, THE_DATA, UNKNOWN, Comparison, needs, verdict_of
 from ddtas.plan.matching.quality import AT_MOST
 from ddtas.plan.snapshot import SourceObservation
 
-_SLOW = 2  # times the bound on latency, before a measured one counts against a source: networks have their moods
 
+def level(
+    wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts | None, probed_at: datetime
+) -> Comparison:
+    """A service level: what is promised, and of latency also what was measured.
 
-def level(wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts | None) -> Comparison:
-    """A service level: what is promised, and of latency and frequency also what was measured."""
+    In the meaning of the Open Data Contract Standard: latency is the age of the newest record, and frequency the time
+    between two updates (which the step between records does not tell: hourly values may come once a month).
+    """
     promise = next((p for p in source.service_levels if p.property == wanted.property), None)
     bound = float(wanted.value)
     declared, by_promise = UNKNOWN, "the source promises nothing"
@@ -23,29 +29,24 @@ def level(wanted: RequiredServiceLevel, source: DataSource, facts: SourceFacts |
         declared = verdict_of(None if value is None else wanted.operator.holds(value, bound))
         other = ", in a unit that cannot be compared" if value is None else ""
         by_promise = f"the source promises {promise.value} {promise.unit}{other}"
-    return Comparison(
-        f"service level {wanted.property}",
-        declared,
-        _measured_level(wanted, facts),
-        lambda: needs(f"{wanted.property} {wanted.operator.symbol} {wanted.value} {wanted.unit}", by_promise, None),
-        A_DECISION,
-    )
+    measured = _measured_level(wanted, facts, probed_at)
+
+    def say() -> str:
+        newest = f"the newest record is of {facts.last}" if facts is not None and measured is NOT_MET else None
+        return needs(f"{wanted.property} {wanted.operator.symbol} {wanted.value} {wanted.unit}", by_promise, newest)
+
+    return Comparison(f"service level {wanted.property}", declared, measured, say, A_DECISION)
 
 
-def _measured_level(wanted: RequiredServiceLevel, facts: SourceFacts | None) -> Verdict:
-    bound = float(wanted.value)
-    if facts is None:
+def _measured_level(wanted: RequiredServiceLevel, facts: SourceFacts | None, probed_at: datetime) -> Verdict:
+    latency = wanted.property is ServiceLevelProperty.LATENCY and wanted.operator in AT_MOST
+    if not latency or facts is None or facts.last is None:
         return UNKNOWN
-    if wanted.property is ServiceLevelProperty.FREQUENCY and facts.time_resolution is not None:
-        step = periods.span(facts.time_resolution)
-        value = None if step is None else units.convert(step.total_seconds(), "s", wanted.unit)
-        return verdict_of(None if value is None else wanted.operator.holds(value, bound))
-    if wanted.property is ServiceLevelProperty.LATENCY and facts.latency_milliseconds is not None:
-        value = units.convert(facts.latency_milliseconds, "ms", wanted.unit)
-        if value is None or wanted.operator not in AT_MOST:
-            return UNKNOWN
-        return MET if wanted.operator.holds(value, bound) else NOT_MET if value > _SLOW * bound else UNKNOWN
-    return UNKNOWN
+    newest = periods.end_of(facts.last)
+    # What is of today, or ahead, is not old.
+    age = None if newest is None else max((probed_at - newest).total_seconds(), 0)
+    value = None if age is None else units.convert(age, "s", wanted.unit)
+    return verdict_of(None if value is None else wanted.operator.holds(value, float(wanted.value)))
 
 
 def upstream(bound: Threshold, observation: SourceObservation | None) -> Comparison:

@@ -12,6 +12,7 @@ from ddtas.data.meaning import space
         ("EPSG:28992", "OGC:CRS84", True),
         ("EPSG:4258", "EPSG:28992", True),
         ("EPSG:7415", "EPSG:28992", True),
+        ("EPSG:4258", "EPSG:7415", False),
         ("EPSG:28992", "EPSG:999999", None),
         ("EPSG:28992", "http://www.opengis.net/def/crs/IAU/2015/49900", False),  # Mars
         ("EPSG:5709", "EPSG:28992", False),  # heights alone

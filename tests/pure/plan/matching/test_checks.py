@@ -26,6 +26,8 @@ from ddtas.schema.types import Window
 
 MET, NOT_MET, UNKNOWN = Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN
 NOW = datetime(2026, 6, 2, 12, tzinfo=UTC)
+AN_HOUR_AGO = "2026-06-02T11:00:00Z"
+YESTERDAY = "2026-06-01"
 # A square of 10 km in the projection of the Netherlands.
 CITY = Area(crs="EPSG:28992", wkt="POLYGON((80000 450000, 90000 450000, 90000 460000, 80000 460000, 80000 450000))")
 HERE = Circumstances(
@@ -121,24 +123,31 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
         UNKNOWN,
     ),
     "legal basis, none": ("legal basis", {"legalBases": ["consent"]}, source(), seen(), UNKNOWN, UNKNOWN),
-    "class": ("security class", {"maximumSecurityClass": "BBN2"}, source(securityClass="BBN2"), None, MET, UNKNOWN),
+    "class": (
+        "security class",
+        {"maximumSecurityClass": "internal"},
+        source(securityClass="internal"),
+        None,
+        MET,
+        UNKNOWN,
+    ),
     "class, lighter": (
         "security class",
-        {"maximumSecurityClass": "BBN2"},
-        source(securityClass="BBN1"),
+        {"maximumSecurityClass": "internal"},
+        source(securityClass="public"),
         None,
         MET,
         UNKNOWN,
     ),
     "class, heavier": (
         "security class",
-        {"maximumSecurityClass": "BBN2"},
-        source(securityClass="BBN3"),
+        {"maximumSecurityClass": "internal"},
+        source(securityClass="confidential"),
         None,
         NOT_MET,
         UNKNOWN,
     ),
-    "class, none": ("security class", {"maximumSecurityClass": "BBN2"}, source(), None, UNKNOWN, UNKNOWN),
+    "class, none": ("security class", {"maximumSecurityClass": "internal"}, source(), None, UNKNOWN, UNKNOWN),
     "licence": ("licence", {"licences": ["CC0-1.0", "cc-by-4.0"]}, source(), None, MET, UNKNOWN),
     "licence, another": ("licence", {"licences": ["CC0-1.0"]}, source(), None, NOT_MET, UNKNOWN),
     "provenance": ("provenance", {"provenance": True}, source(provenance="gauges"), None, MET, UNKNOWN),
@@ -213,13 +222,37 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
         NOT_MET,
         NOT_MET,
     ),
-    "crs, with heights is another": (
+    "crs, with heights besides": (
         "crs",
         {"crs": ["EPSG:28992"]},
         source({"crs": "EPSG:7415"}),
-        None,
+        seen(crs=("urn:ogc:def:crs,crs:EPSG::28992,crs:EPSG::5709",)),
+        MET,
+        MET,
+    ),
+    "crs, heights are not there": (
+        "crs",
+        {"crs": ["EPSG:7415"]},
+        source({"crs": "EPSG:28992"}),
+        seen(crs=("EPSG:4326",)),
         NOT_MET,
-        UNKNOWN,
+        NOT_MET,
+    ),
+    "crs, heights of one datum": (
+        "crs",
+        {"crs": ["EPSG:7415"]},
+        source({"crs": "urn:ogc:def:crs,crs:EPSG::28992,crs:EPSG::5709"}),  # NAP
+        seen(crs=("urn:ogc:def:crs,crs:EPSG::28992,crs:EPSG::5710",)),  # Ostend
+        MET,
+        NOT_MET,
+    ),
+    "crs, heights above the ellipsoid": (
+        "crs",
+        {"crs": ["EPSG:4326"]},
+        source({"crs": "EPSG:4979"}),
+        seen(crs=("OGC:CRS84h",)),
+        MET,
+        MET,
     ),
     "crs, not known": ("crs", {"crs": ["EPSG:28992"]}, source({"crs": "EPSG:999999"}), seen(), UNKNOWN, UNKNOWN),
     "coverage": (
@@ -334,35 +367,43 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
     # service levels
     "latency, in another unit": (
         "service level latency",
-        level("1", "s"),
-        source(**promise("900", "ms")),
-        seen(latency_milliseconds=200),
+        level("2", "h"),
+        source(**promise("90", "min")),
+        seen(last=AN_HOUR_AGO),
         MET,
         MET,
     ),
-    "latency, measured a bit too slow": (
+    "latency, the newest record is too old": (
         "service level latency",
-        level("1", "s"),
-        source(**promise("2", "s")),
-        seen(latency_milliseconds=1500),
-        NOT_MET,
-        UNKNOWN,
-    ),
-    "latency, measured far too slow": (
-        "service level latency",
-        level("1", "s"),
+        level("30", "min"),
         source(),
-        seen(latency_milliseconds=2100),
+        seen(last=AN_HOUR_AGO),
         UNKNOWN,
         NOT_MET,
     ),
-    "frequency": (
+    "latency, of a day is counted from its end": (
+        "service level latency",
+        level("1", "d"),
+        source(),
+        seen(last=YESTERDAY),
+        UNKNOWN,
+        MET,
+    ),
+    "latency, not the time that an answer takes": (
+        "service level latency",
+        level("4", "d"),
+        source(),
+        seen(latency_milliseconds=120),
+        UNKNOWN,
+        UNKNOWN,
+    ),
+    "frequency, not the time between records": (
         "service level frequency",
         level("1", "d", name="frequency"),
         source(**promise("1", "h", "frequency")),
         seen(time_resolution="PT1H"),
         MET,
-        MET,
+        UNKNOWN,
     ),
     "availability": (
         "service level availability",
@@ -549,18 +590,18 @@ def test_an_area_that_cannot_be_used_is_named(wkt: str, crs: str, said: str) -> 
 def test_what_is_not_remembered_is_collected_and_not_worked_out() -> None:
     area = Area(crs="EPSG:28992", wkt="POLYGON((0 0, 10 10, 10 0, 0 0))")
     here, there = (Extent(crs="EPSG:28992", bbox=("0", "0", "9", side)) for side in ("8.75", "9.25"))
-    asked: list[Question] = [space.Covered(area, here), space.SameCrs("EPSG:28992", "EPSG:7415"), space.Fault(area)]
+    asked: list[Question] = [space.Covered(area, here), space.MeetsCrs("EPSG:28992", "EPSG:4326"), space.Fault(area)]
     questions._answers.clear()
     with questions.elsewhere() as collected:
         assert space.covered_percent(area, here) is None
-        assert space.same_crs("EPSG:28992", "EPSG:7415") is None
+        assert space.meets_crs("EPSG:28992", "EPSG:4326") is None
         assert space.fault(area) is None
         assert list(collected) == asked
         questions.learn(asked[0], 42.0)
         questions.learn(asked[1], False)
         assert space.covered_percent(area, here) == 42.0
-        assert space.same_crs("EPSG:28992", "EPSG:7415") is False
-        assert space.same_crs("EPSG:28992", "EPSG:28992") is True
+        assert space.meets_crs("EPSG:28992", "EPSG:4326") is False
+        assert space.meets_crs("EPSG:28992", "EPSG:28992") is True
     assert space.covered_percent(area, there) == pytest.approx(81.5, abs=20)
     questions.learn(asked[0], None)
 
@@ -587,7 +628,7 @@ LADDERS: dict[str, list[Any]] = {
     "contractVersion": [">=1.0.0", ">=1.0.0 <2.0.0", ">=1.4.0 <2.0.0", "1.4.2"],
     "accessRights": [["public", "restricted", "non-public"], ["public", "restricted"], ["public"]],
     "licences": [["CC0-1.0", "CC-BY-4.0", "other"], ["CC0-1.0", "CC-BY-4.0"], ["CC0-1.0"]],
-    "maximumSecurityClass": ["BBN3", "BBN2", "BBN1"],
+    "maximumSecurityClass": ["secret", "confidential", "internal", "public"],
     "geometryTypes": [["Point", "Polygon"], ["Point"]],
     "crs": [["EPSG:28992", "EPSG:4326", "EPSG:3857"], ["EPSG:28992", "EPSG:4326"], ["EPSG:28992"]],
     "coverage": [{"minimumPercent": percent} for percent in (1, 50, 100)],
@@ -633,7 +674,7 @@ offers = st.builds(
         optional={
             "accessRights": st.sampled_from(["public", "restricted", "non-public"]),
             "licence": st.sampled_from(["CC0-1.0", "CC-BY-4.0"]),
-            "securityClass": st.sampled_from(["BBN1", "BBN2", "BBN3"]),
+            "securityClass": st.sampled_from(["public", "internal", "confidential", "secret"]),
             "provenance": st.just("gauges"),
             "serviceLevels": st.sampled_from([promise(v, u)["serviceLevels"] for v, u in (("500", "ms"), ("5", "s"))]),
         },
