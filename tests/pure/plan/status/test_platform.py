@@ -183,8 +183,8 @@ def test_what_is_missing_is_said_for_each_requirement() -> None:
     answer = catalogue(city)
     assert answer.verdict is NOT_MET
     assert answer.missing == (
-        "discharge-series: river-gauge: needs daily (P1D) values; the contract says daily (P1D), the data gives hourly "
-        "(PT1H)",
+        "discharge-series: river-gauge: needs daily (P1D) values; the contract says daily (P1D), the data gives weekly "
+        "(P7D)",
     )
 
 
