@@ -13,6 +13,43 @@ RUN /opt/venv/bin/python -m compileall -q /opt/operator \
     && PYTHONPATH=/opt/operator /opt/venv/bin/python sbom.py requirements.lock > /opt/sbom.cdx.json \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
+# The runner (--target runner): fetches the data of apps as tables. It has what GDAL and DuckDB need, and no operator.
+FROM ${BASE} AS build-runner
+WORKDIR /src
+COPY requirements-runner.lock ./
+RUN python3 -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: \
+       -r requirements-runner.lock
+COPY operator/ddtas/__init__.py operator/ddtas/errors.py operator/ddtas/names.py operator/ddtas/redaction.py \
+     operator/ddtas/imports.py /opt/runner/ddtas/
+COPY operator/ddtas/confined /opt/runner/ddtas/confined
+COPY operator/ddtas/data /opt/runner/ddtas/data
+COPY operator/ddtas/runner /opt/runner/ddtas/runner
+COPY operator/ddtas/schema /opt/runner/ddtas/schema
+COPY tools/ddtas_dev/sbom.py ./
+# What is left must still import.
+RUN /opt/venv/bin/python -m compileall -q /opt/runner \
+    && PYTHONPATH=/opt/runner /opt/venv/bin/python sbom.py requirements-runner.lock > /opt/sbom.cdx.json \
+    && PYTHONPATH=/opt/runner /opt/venv/bin/python -c "import pyogrio, ddtas.runner.fetch, ddtas.runner.follow" \
+    && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
+
+FROM ${BASE} AS runner
+ARG BASE
+ARG REVISION=
+LABEL org.opencontainers.image.title="ddtas-runner" \
+      org.opencontainers.image.description="Fetches the data of a digital-twin app as tables" \
+      org.opencontainers.image.licenses="EUPL-1.2" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE}"
+COPY --from=build-runner /opt/venv /opt/venv
+COPY --from=build-runner /opt/runner /opt/runner
+COPY --from=build-runner /opt/sbom.cdx.json /usr/share/doc/ddtas-runner/sbom.cdx.json
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/runner PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    OPENBLAS_NUM_THREADS=1
+USER 65532:65532
+ENTRYPOINT ["python", "-m", "ddtas.runner"]
+CMD ["fetch"]
+
 FROM ${BASE}
 ARG BASE
 ARG REVISION=

@@ -34,12 +34,6 @@ def app_image(images: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def operator_image(images: dict[str, str]) -> str:
-    """The operator under test."""
-    return images["localhost/ddtas-operator"]
-
-
-@pytest.fixture(scope="session")
 def bare_cluster() -> Cluster:
     """The cluster, whatever is in it."""
     return Cluster(_given("DDTAS_E2E_KUBECONFIG"))
@@ -53,9 +47,9 @@ def alone() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cluster(bare_cluster: Cluster, operator_image: str, alone: None) -> Cluster:
+def cluster(bare_cluster: Cluster, images: dict[str, str], alone: None) -> Cluster:
     """The cluster with the operator in it, as a user installs it."""
-    install(bare_cluster, operator_image, replicas="1")
+    install(bare_cluster, images, replicas="1")
     bare_cluster.wait(
         "operator that leads",
         lambda: bare_cluster.leader() in {p["metadata"]["name"] for p in bare_cluster.operator_pods()},

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 
 import e2e_apps as apps
 from e2e_kit import KINDS, NAMESPACE, Cluster, JsonObject, Twin
@@ -21,10 +22,10 @@ def sweep(cluster: Cluster) -> None:
                 cluster.delete(KINDS[kind], None, left["metadata"]["name"])
 
 
-def install(cluster: Cluster, image: str, **values: str) -> None:
+def install(cluster: Cluster, images: Mapping[str, str], **values: str) -> None:
     """The operator by its chart; the data suppliers of the tests, and of the examples, are for all cities."""
     shared = ",".join(f"e2e-{SESSION}-{name}" for name in ("supplier", "example"))
-    deploy.install_operator(cluster.kubeconfig, image, network__sharedNamespaces=f"{{{shared}}}", **values)
+    deploy.install_operator(cluster.kubeconfig, images, network__sharedNamespaces=f"{{{shared}}}", **values)
 
 
 class City:

@@ -11,15 +11,15 @@ from ddtas_dev import deploy
 
 
 @pytest.fixture
-def two_replicas(cluster: Cluster, operator_image: str) -> Iterator[list[str]]:
+def two_replicas(cluster: Cluster, images: dict[str, str]) -> Iterator[list[str]]:
     """The names of two operators that are ready; afterwards there is one again."""
     try:
-        install(cluster, operator_image, replicas="2")
+        install(cluster, images, replicas="2")
         pods = [p["metadata"]["name"] for p in cluster.operator_pods()]
         assert len(pods) == 2
         yield pods
     finally:
-        install(cluster, operator_image, replicas="1")
+        install(cluster, images, replicas="1")
         cluster.wait("one operator", lambda: len(cluster.operator_pods()) == 1)
 
 
@@ -30,7 +30,7 @@ def says_that_it_leads(cluster: Cluster, pod: str) -> bool:
 
 
 def test_the_second_replica_stands_by_and_takes_over(
-    cluster: Cluster, city: City, operator_image: str, two_replicas: list[str]
+    cluster: Cluster, city: City, images: dict[str, str], two_replicas: list[str]
 ) -> None:
     leader = cluster.wait("leader", lambda: cluster.leader() if cluster.leader() in two_replicas else None)
     (standby,) = set(two_replicas) - {leader}
@@ -43,7 +43,7 @@ def test_the_second_replica_stands_by_and_takes_over(
     # One replica fewer, and this one goes: so none but the other can follow.
     cost = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-100"}}}
     cluster.merge(POD, deploy.NAMESPACE, leader, cost)
-    install(cluster, operator_image, replicas="1")
+    install(cluster, images, replicas="1")
     cluster.wait("takeover", lambda: cluster.leader() == standby, twin.namespace)
     assert says_that_it_leads(cluster, standby)
 

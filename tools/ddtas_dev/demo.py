@@ -27,9 +27,7 @@ def demo(args: argparse.Namespace) -> int:
     references = _images(running, args.registry)
     # The village reads the data server that is in the first city's namespace.
     shared = f"{{{NAMESPACE}}}"
-    deploy.install_operator(
-        running.kubeconfig, references["localhost/ddtas-operator"], network__sharedNamespaces=shared
-    )
+    deploy.install_operator(running.kubeconfig, references, network__sharedNamespaces=shared)
     deploy.apply(running.kubeconfig, deploy.example_manifests(references))
     kubectl = _Kubectl(running.kubeconfig)
     say("\nAn Installation is calibrated and validated on the city's own data before it serves anyone:\n")

@@ -22,17 +22,18 @@ EXAMPLES = ("namespace", "supplier", "listing", "platform", "installation", "ins
 JsonObject = dict[str, Any]
 
 
-def install_operator(kubeconfig: str, image: str, **values: str) -> None:
+def install_operator(kubeconfig: str, images: Mapping[str, str], **values: str) -> None:
     """CRDs by server-side apply, then the chart; waits until the operator is ready.
 
     Args:
         kubeconfig: of the cluster.
-        image: the operator image's full reference.
+        images: full references of the images of this project, by their names without a tag.
         values: more values of the chart, as `helm --set` takes them; `__` in a name stands for a dot.
     """
     access = {"KUBECONFIG": kubeconfig}
-    repository, _, tag = image.rpartition(":")
+    repository, _, tag = images["localhost/ddtas-operator"].rpartition(":")
     settings = {"image.repository": repository, "image.tag": tag, "allNamespaces": "true"}
+    settings["runner.image"] = images["localhost/ddtas-runner"]
     settings["network.dnsAddresses"] = f"{{{NODE_IP}}}"  # of the embedded node; apps need it there, and nowhere else
     settings |= {name.replace("__", "."): value for name, value in values.items()}
     with Progress("installing the operator"):

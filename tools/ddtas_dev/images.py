@@ -28,15 +28,20 @@ KEPT_BUILDS = 3
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """An image of this project: its name without a tag, its build context and its Dockerfile (from the top)."""
+    """An image of this project: its name without a tag, its build context and its Dockerfile (from the top).
+
+    `target` is the stage of the Dockerfile that it is; "" for the last one.
+    """
 
     name: str
     context: str
     dockerfile: str
+    target: str = ""
 
 
 IMAGES: tuple[ImageSpec, ...] = (
     ImageSpec("localhost/ddtas-operator", ".", "Dockerfile"),
+    ImageSpec("localhost/ddtas-runner", ".", "Dockerfile", "runner"),
     ImageSpec("localhost/flood-twin", "examples/flood-twin/app", "examples/flood-twin/app/Dockerfile"),
     ImageSpec("localhost/flood-data", "examples/flood-twin/data-server", "examples/flood-twin/data-server/Dockerfile"),
 )
@@ -53,21 +58,22 @@ class Image:
 def build_all() -> dict[str, Image]:
     """Build what the table lists, by name; an image whose Dockerfile is not there is skipped."""
     return {
-        spec.name: build(REPO / spec.context, REPO / spec.dockerfile, spec.name)
+        spec.name: build(REPO / spec.context, REPO / spec.dockerfile, spec.name, spec.target)
         for spec in IMAGES
         if (REPO / spec.dockerfile).exists()
     }
 
 
-def build(context: Path, dockerfile: Path, name: str) -> Image:
+def build(context: Path, dockerfile: Path, name: str, target: str = "") -> Image:
     """Build an image unless it was built before from the same files."""
     if not dockerfile.exists():
         raise DevError(f"{name} cannot be built: there is no {dockerfile}")
     if docker_answers():
-        return _build_with_docker(context, dockerfile, name)
+        return _build_with_docker(context, dockerfile, name, target)
     base = base_image.ensure()
     reference = f"{name}:{content_key(context, dockerfile, base)}"
-    return Image(reference, _archive(reference, context, dockerfile, ("--build-arg", f"BASE={base}")))
+    arguments = ("--build-arg", f"BASE={base}", *(("--target", target) if target else ()))
+    return Image(reference, _archive(reference, context, dockerfile, arguments))
 
 
 def build_pause(binary: Path) -> Path:
@@ -141,11 +147,12 @@ def _never(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in ALWAYS_IGNORED)
 
 
-def _build_with_docker(context: Path, dockerfile: Path, name: str) -> Image:
+def _build_with_docker(context: Path, dockerfile: Path, name: str, target: str) -> Image:
     reference = f"{name}:{content_key(context, dockerfile, 'docker')}"
     # Docker's own cache tells an unchanged image; asking it costs a second.
     with Progress(f"building {reference}"):
-        run(["docker", "build", "--tag", reference, "--file", dockerfile, context])
+        stage: Words = ["--target", target] if target else []
+        run(["docker", "build", "--tag", reference, *stage, "--file", dockerfile, context])
     return Image(reference, None)
 
 
