@@ -191,7 +191,7 @@ def _in_the_way(city: City) -> None:
 
 def _with_volume(number: str, size: str = "1Gi") -> JsonObject:
     version = apps.version(number)
-    version["components"][0]["volumes"] = [{"name": "data", "mountPath": "/data", "size": size}]
+    version["components"][0]["volumes"] = [{"name": "data", "mountPath": "/archive", "size": size}]
     return version
 
 

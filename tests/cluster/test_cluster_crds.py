@@ -27,7 +27,7 @@ PRODUCT = {"name": "forecast", "title": "A forecast", "component": "web", "path"
     "purposes": ["testing"],
 }
 
-VOLUME = {"name": "data", "mountPath": "/data", "size": "1Gi"}
+VOLUME = {"name": "data", "mountPath": "/archive", "size": "1Gi"}
 
 CALL = {"host": "api.weather.example", "ports": [443], "reason": "The forecast."}
 PERMITTED = {"name": "centre", "ports": [443]}
@@ -156,6 +156,11 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("AppListing", f"{VERSION}.components.0.image", "not an image", "must be an image reference such as"),
     ("AppListing", f"{VERSION}.components.0.image", "app@sha256:1234", "64 hexadecimal digits"),
     ("AppListing", f"{VERSION}.components.0.name", "a" * 21, "may not be more than 20"),
+    ("AppListing", f"{VERSION}.components.0.name", "follow", "no component may be named follow"),
+    *(
+        ("AppListing", f"{VERSION}.{place}.reads", ["levels"], "reads must name data requirements of the same version")
+        for place in ("calibration", "validation", "components.0")
+    ),
     ("AppListing", f"{VERSION}.components.0.name", "Web", "must be lower-case letters, digits and hyphens"),
     ("AppListing", f"{VERSION}.components.0.ports.0.port", 70000, "should be less than or equal to 65535"),
     ("AppListing", f"{VERSION}.components.0.readiness.path", "health", "readiness.path"),
@@ -177,13 +182,14 @@ WRONG: list[tuple[str, str, Any, str]] = [
         for path, said in (
             ("data", "volumes[0].mountPath"),
             ("/", "volumes[0].mountPath"),
-            ("/data/", "volumes[0].mountPath"),
-            ("/data/../etc", "volumes[0].mountPath"),
-            ("/tmp", "neither inside nor above /tmp, /bindings, /etc/ddtas"),  # noqa: S108
+            ("/archive/", "volumes[0].mountPath"),
+            ("/archive/../etc", "volumes[0].mountPath"),
+            ("/tmp", "neither inside nor above /tmp, /bindings, /data, /etc/ddtas"),  # noqa: S108
             ("/tmp/cache", "neither inside nor above"),  # noqa: S108
             ("/etc", "neither inside nor above"),
             ("/etc/ddtas", "neither inside nor above"),
             ("/bindings/series", "neither inside nor above"),
+            ("/data/series", "neither inside nor above"),
             ("/dev", "neither inside nor above"),
         )
     ),
@@ -201,7 +207,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     (
         "AppListing",
         f"{VERSION}.components.0.volumes",
-        [VOLUME, {"name": "b", "mountPath": "/data/inside", "size": "1Gi"}],
+        [VOLUME, {"name": "b", "mountPath": "/archive/inside", "size": "1Gi"}],
         "no mountPath may be that of another volume, or inside it",
     ),
     ("AppListing", f"{VERSION}.components.0.volumes", [{**VOLUME, "name": f"v{n}"} for n in range(5)], "at most 4"),

@@ -20,7 +20,7 @@ CLAIM = KINDS["PersistentVolumeClaim"]
 VOLUME = ResourceType("PersistentVolume", "/api/v1", "persistentvolumes")
 CLASS = ResourceType("StorageClass", "/apis/storage.k8s.io/v1", "storageclasses")
 NAME = "flood-web.data"
-DATA = {"name": "data", "mountPath": "/data", "size": "1Gi"}
+DATA = {"name": "data", "mountPath": "/archive", "size": "1Gi"}
 
 
 class Storage:

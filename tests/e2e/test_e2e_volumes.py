@@ -21,7 +21,7 @@ SHELF, FOLDER = "/var/tmp", f"ddtas-e2e-{SESSION}"  # noqa: S108 - of the node
 # Counts how often it was started, on its volume.
 COUNT = """
 import http.server, json, os, pathlib
-file = pathlib.Path('/data/starts')
+file = pathlib.Path('/archive/starts')
 starts = json.loads(file.read_text()) if file.exists() else []
 run = json.load(open('/etc/ddtas/run.json'))
 file.write_text(json.dumps(starts + [run['version']]))
@@ -40,7 +40,7 @@ http.server.ThreadingHTTPServer(('', 8080), Handler).serve_forever()
 def version(image: str, number: str) -> JsonObject:
     """An app that writes to its volume."""
     made = apps.version(image, number=number, serve=COUNT)
-    made["components"][0]["volumes"] = [{"name": "data", "mountPath": "/data", "size": "16Mi"}]
+    made["components"][0]["volumes"] = [{"name": "data", "mountPath": "/archive", "size": "16Mi"}]
     return made
 
 

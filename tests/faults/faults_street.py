@@ -23,7 +23,7 @@ VOLUME = ResourceType("PersistentVolume", "/api/v1", "persistentvolumes")
 LISTING = f"faults-{SESSION}"
 OLD, NEW = "1.0.0", "2.0.0"
 # Where the data are that all these platforms have.
-_DATA = {"name": "data", "mountPath": "/data", "size": "1Gi"}
+_DATA = {"name": "data", "mountPath": "/archive", "size": "1Gi"}
 _REVISION = re.compile(r"[0-9a-f]{10}")
 POLL_SECONDS = 0.15
 

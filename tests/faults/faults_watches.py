@@ -56,7 +56,7 @@ def listing_of(street: Street) -> str:
 def store(street: Street) -> None:
     """Put it into the store: a version that runs through, and one whose calibration waits to be told."""
     held = apps.version(HELD, calibration=apps.run(apps.CALIBRATED, held=True))
-    volume = {"name": "data", "mountPath": "/data", "size": "1Gi"}
+    volume = {"name": "data", "mountPath": "/archive", "size": "1Gi"}
     plain = apps.version()
     plain["components"][0]["volumes"] = held["components"][0]["volumes"] = [volume]
     street.cluster.apply(apps.listing(listing_of(street), plain, held))

@@ -232,6 +232,17 @@ class Version(Model):
                 "validation needs at least one threshold: without one nothing could be refused",
             ),
             (
+                " && ".join(
+                    f"(!has({run}.reads) || {run}.reads.all(r, self.dataRequirements.exists(d, d.name == r)))"
+                    for run in ("self.calibration", "self.validation")
+                )
+                + " && (!has(self.monitoring) || !has(self.monitoring.reads)"
+                " || self.monitoring.reads.all(r, self.dataRequirements.exists(d, d.name == r)))"
+                " && self.components.all(c, !has(c.reads)"
+                " || c.reads.all(r, self.dataRequirements.exists(d, d.name == r)))",
+                "reads must name data requirements of the same version",
+            ),
+            (
                 "!has(self.dataProducts) || self.dataProducts.all(p, self.components.exists(c, c.name == p.component))",
                 "each data product must name a component of the same version",
             ),

@@ -22,9 +22,9 @@ class Volume(Model):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "!['/tmp', '/bindings', '/etc/ddtas', '/dev', '/proc', '/sys'].exists(p,"
+                "!['/tmp', '/bindings', '/data', '/etc/ddtas', '/dev', '/proc', '/sys'].exists(p,"
                 " (self.mountPath + '/').startsWith(p + '/') || (p + '/').startsWith(self.mountPath + '/'))",
-                "mountPath must be neither inside nor above /tmp, /bindings, /etc/ddtas, /dev, /proc and /sys",
+                "mountPath must be neither inside nor above /tmp, /bindings, /data, /etc/ddtas, /dev, /proc and /sys",
             )
         )
     )

@@ -115,6 +115,10 @@ class Component(Container):
                 "no mountPath may be that of another volume, or inside it",
             ),
             (
+                "self.name != 'follow'",
+                "no component may be named follow: the container that keeps its data fresh has that name",
+            ),
+            (
                 "!has(self.volumes) || !has(self.replicas) || self.replicas == 1"
                 " || self.volumes.all(v, has(v.accessMode) && v.accessMode == 'ReadWriteMany')",
                 "volumes of a component with several replicas need accessMode ReadWriteMany",

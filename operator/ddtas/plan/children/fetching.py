@@ -20,6 +20,7 @@ RESOURCES = Resources(
 )
 """Of the container: it streams, and needs the more memory for what a source has out of order."""
 _ROOM = "10Gi"
+_ORDER_ROOT = "/etc/ddtas-fetch"
 _STARTED = f"{names.DATA_ROOT}/.started"
 # It says for itself after a minute that there is nothing yet; a node that is slow to begin gets one more.
 _PROBE_SECONDS, _PROBES = 2, 60
@@ -58,7 +59,7 @@ def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
         "args": [action],
         "env": [
             {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
-            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
+            {"name": "DDTAS_ORDER", "value": f"{_ORDER_ROOT}/{orders.FILE}"},
             {"name": "DDTAS_DATA", "value": names.DATA_ROOT},
         ],
         "resources": {
@@ -73,7 +74,7 @@ def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
         "volumeMounts": [
             {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
             {"name": "data", "mountPath": names.DATA_ROOT},
-            {"name": "order", "mountPath": names.CONFIG_ROOT, "readOnly": True},
+            {"name": "order", "mountPath": _ORDER_ROOT, "readOnly": True},
             *(
                 {"name": f"binding-{part}", "mountPath": f"{names.SERVICE_BINDING_ROOT}/{part}", "readOnly": True}
                 for part in requirements

@@ -1,6 +1,8 @@
 """What a revision gets as tables: the order, the container that fetches, and what its app has no part in."""
 
 import json
+from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from ddtas.plan.children.orders import network_of
 from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.revision import Revision, RevisionInputs
 from ddtas.plan.snapshot import Manifest
+from ddtas.runner import bindings
+from ddtas.runner.settings import Places
 from ddtas.settings import Runner
 
 TABLE = Table.model_validate(
@@ -137,6 +141,7 @@ def test_the_order_of_each_container_says_what_to_fetch_and_no_secret() -> None:
         assert one.namespace == "city"
         assert one.deliveries["files"].table == TABLE
         assert one.deliveries["files"].contract == wiring()[0].source.contract
+        assert one.deliveries["files"].credentials == wiring()[0].source.credentials
     text = json.dumps({key: one.dump() for key, one in made.items()})
     assert "only-for-this-test" not in text
     for pod, key in ((run_pod(inputs()), "calibrate.json"), (serving_pod(inputs()), "serve-web.json")):
@@ -176,3 +181,24 @@ def test_a_run_has_time_for_its_data_besides() -> None:
 def test_the_table_is_an_input_of_the_revision() -> None:
     other = TABLE.model_copy(update={"time_zone": "UTC"})
     assert len({Revision.of(inputs(table=table)).id for table in (None, TABLE, other)}) == 3
+
+
+def test_the_runner_finds_all_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the container as it is made: the order, and the binding with its credentials, where the runner looks."""
+    (ours,) = run_pod(inputs())["initContainers"]
+    for entry in ours["env"]:
+        monkeypatch.setenv(entry["name"], entry["value"])
+    places = Places.of_environment()
+    paths = mounts(ours)
+    assert paths[str(places.order.parent)] == ("order", True)
+    assert places.order.name == "fetch.json"
+    assert paths[f"{places.bindings}/files"] == ("binding-files", True)
+    assert paths[str(places.data)] == ("data", False)
+    assert ours["command"] == ["python", "-m", "ddtas.runner"]
+    (bound,) = [b for b in renderer(inputs()).bindings(wiring()) if b.key[1].endswith("-files")]
+    for name, value in bound.manifest["data"].items():
+        (tmp_path / name).write_bytes(b64decode(value))
+    delivery = order(inputs())["calibrate.json"].deliveries["files"]
+    target, source = bindings.target(tmp_path, delivery, "city"), wiring()[0].source
+    assert (target.kind, target.endpoint, target.auth) == (source.kind, source.endpoint, source.credentials)
+    assert target.secret == {"username": "voorbeeldstad", "password": "only-for-this-test"}

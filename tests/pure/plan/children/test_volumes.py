@@ -17,7 +17,7 @@ from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import Child, ClaimFacts, PodFacts
 from ddtas.plan.status.changes import Fault
 
-DATA = {"name": "data", "mountPath": "/data", "size": "1Gi"}
+DATA = {"name": "data", "mountPath": "/archive", "size": "1Gi"}
 KEY = (CLAIM, "flood-web.data")
 
 
@@ -113,7 +113,7 @@ def test_the_pods_mount_it_and_may_write_and_follow_it_to_its_node() -> None:
         for name in ("data", "tiles")
     ]
     mounts = {m["name"]: m for m in pod["containers"][0]["volumeMounts"]}
-    assert mounts["volume-data"] == {"name": "volume-data", "mountPath": "/data"}
+    assert mounts["volume-data"] == {"name": "volume-data", "mountPath": "/archive"}
     assert pod["securityContext"]["fsGroup"] > 0
     assert pod["securityContext"]["runAsNonRoot"] is True
     (term,) = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
