@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from pyogrio.raw import write_arrow
 from servers import dataset
 from servers.s3 import S3Server
 from test_http_files import PASSWORD, RD, USER, files
@@ -23,6 +24,7 @@ from test_http_files import PASSWORD, RD, USER, files
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Dialect, FieldType
 from ddtas.data.delivery.reading import CRS, Reader, Selection, SourceField
+from ddtas.data.kinds.geopackage import table as geopackage
 from ddtas.data.kinds.http_csv import table as http_csv
 from ddtas.data.kinds.http_geojson import table as http_geojson
 from ddtas.data.kinds.http_parquet import table as http_parquet
@@ -151,10 +153,32 @@ async def _s3(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Sou
     yield Source(Target(DataKind.S3, endpoint, CONTRACT, auth=auth, secret=secret), dataset.rows(NEWEST))
 
 
+@asynccontextmanager
+async def _geopackage(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    rows = dataset.rows(NEWEST)
+    columns = {name: [getattr(row, name) for row in rows] for name in dataset.COLUMNS}
+    columns["geom"] = shapely.to_wkb([shapely.Point(row.x, row.y) for row in rows])
+    for layer in ("other", "levels"):
+        write_arrow(
+            pa.table(columns),
+            folder / "levels.gpkg",
+            layer=layer,
+            driver="GPKG",
+            append=layer == "levels",
+            geometry_name="geom",
+            geometry_type="Point",
+            crs="EPSG:28992",
+        )
+    async with files(folder) as url:
+        source = file(DataKind.GEOPACKAGE, f"{url}/levels.gpkg", crs="EPSG:28992", epsg=dataset.RD)
+        yield replace(source, target=replace(source.target, physical_name="levels"))
+
+
 CASES = {
     "csv": Case(http_csv.batches, _csv),
     "csv-dialect": Case(http_csv.batches, _csv_in_a_dialect),
     "geojson": Case(http_geojson.batches, _geojson),
+    "geopackage": Case(geopackage.batches, _geopackage),
     "s3": Case(s3.batches, _s3),
     "parquet": Case(http_parquet.batches, _parquet),
 }

@@ -34,6 +34,7 @@ class DataKind(StrEnum):
     HTTP_CSV = "http-csv"
     HTTP_GEOJSON = "http-geojson"
     HTTP_PARQUET = "http-parquet"
+    GEOPACKAGE = "geopackage"
     OGC_API_FEATURES = "ogc-api-features"
     WFS = "wfs"
     SENSORTHINGS = "sensorthings"

@@ -32,6 +32,7 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.HTTP_CSV: _of("http_csv"),
         DataKind.HTTP_GEOJSON: _of("http_geojson"),
         DataKind.HTTP_PARQUET: _of("http_parquet"),
+        DataKind.GEOPACKAGE: _of("geopackage"),
         DataKind.OGC_API_FEATURES: _of("ogc_api_features"),
         DataKind.WFS: _of("wfs"),
         DataKind.SENSORTHINGS: _of("sensorthings"),

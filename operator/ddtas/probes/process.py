@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _LIBRARIES: Mapping[DataKind, tuple[str, ...]] = {
     DataKind.HTTP_PARQUET: ("pyarrow.parquet",),
     DataKind.S3: ("pyarrow.parquet",),  # which may have Parquet
+    DataKind.GEOPACKAGE: ("sqlite3",),
     DataKind.POSTGRESQL: ("psycopg",),
 }
 # A document of 2 MiB takes at most 60 MiB as Python values. libpq takes certificates from files, which are in memory.

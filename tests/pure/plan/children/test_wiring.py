@@ -22,6 +22,7 @@ ENDPOINTS = {
     DataKind.NGSI_LD: "https://data.example/ngsi-ld/v1",
     DataKind.POSTGRESQL: "postgresql://db.example/city%20data",
     DataKind.MQTT: "mqtt://broker.example",
+    DataKind.GEOPACKAGE: "https://files.example/levels.gpkg",
     DataKind.S3: "https://s3.example/bucket",
     DataKind.TILES_3D: "https://data.example/tileset.json",
 }
@@ -61,6 +62,7 @@ def entries(wiring: Wiring) -> dict[str, str]:
         (DataKind.NGSI_LD, {"host": "data.example", "port": "443"}),
         (DataKind.POSTGRESQL, {"host": "db.example", "port": "5432", "database": "city data"}),
         (DataKind.MQTT, {"host": "broker.example", "port": "1883"}),
+        (DataKind.GEOPACKAGE, {"host": "files.example", "port": "443"}),
         (DataKind.S3, {"host": "s3.example", "port": "443"}),
         (DataKind.TILES_3D, {"host": "data.example", "port": "443"}),
     ],

@@ -1,14 +1,13 @@
 """Reads Parquet over HTTP whole: a file of ours first, and then the columns that are asked for, by pyarrow."""
 
-import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
-from pyarrow import types
 
+from ddtas.data.delivery.plain import plain, plain_type
 from ddtas.data.delivery.reading import CRS, Selection
 from ddtas.data.delivery.rows import no_field
 from ddtas.data.delivery.streams import threaded
@@ -22,14 +21,6 @@ from ddtas.data.wire.download import download
 from ddtas.errors import printable
 
 _ROWS = 32 * 1024  # of a batch
-_KEPT = (
-    types.is_boolean,
-    types.is_integer,
-    types.is_floating,
-    types.is_decimal,
-    types.is_date,
-    types.is_timestamp,
-)
 _THRIFT = 16 * 1024 * 1024  # of a footer; a hostile one announces more than it has
 
 
@@ -76,7 +67,7 @@ def _batches(path: Path, session: Session, selection: Selection) -> Iterator[pya
         rows = 0
         for batch in file.iter_batches(_ROWS, columns=list(dict.fromkeys(wanted)), use_threads=False):
             rows += batch.num_rows
-            arrays = [_as(batch.column(name), kind) for name, kind in zip(wanted, target.types, strict=True)]
+            arrays = [plain(batch.column(name), kind) for name, kind in zip(wanted, target.types, strict=True)]
             yield pyarrow.RecordBatch.from_arrays(arrays, schema=target)
         if rows != file.metadata.num_rows:
             raise malformed(session, f"it has {rows} rows where its footer says {file.metadata.num_rows}")
@@ -100,7 +91,7 @@ def _columns(
             raise no_field(session, name, schema.names)
         if schema.names.count(name) > 1:
             raise malformed(session, f"several columns are named {printable(name, 63)}")
-    fields = [(field.name, _plain(schema.field(field.name).type)) for field in selection.fields]
+    fields = [(field.name, plain_type(schema.field(field.name).type)) for field in selection.fields]
     if selection.geometry:
         fields.append((GEOMETRY, pyarrow.binary()))
     return wanted, pyarrow.schema(fields, {CRS: crs.encode()} if crs else None)
@@ -112,26 +103,3 @@ def _geometry_column(metadata: GeoMetadata, schema: pyarrow.Schema, session: Ses
     if metadata.primary.get("encoding") != "WKB":
         raise malformed(session, "its geometries are not in WKB")
     return metadata.name
-
-
-def _plain(kind: pyarrow.DataType) -> pyarrow.DataType:
-    """The type that a batch has for a type of the file. Bytes are texts that older writers did not mark as such."""
-    if isinstance(kind, pyarrow.BaseExtensionType):
-        kind = kind.storage_type
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    if types.is_float16(kind):
-        return pyarrow.float32()
-    return kind if any(is_kind(kind) for is_kind in _KEPT) else pyarrow.string()
-
-
-def _as(array: pyarrow.Array, kind: pyarrow.DataType) -> pyarrow.Array:
-    """The values of a column as a type that `_plain` gives; objects and arrays become JSON."""
-    if isinstance(array, pyarrow.ExtensionArray):
-        array = array.storage
-    if types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if types.is_nested(array.type):
-        texts = [None if value is None else json.dumps(value, default=str) for value in array.to_pylist()]
-        return pyarrow.array(texts, pyarrow.string())
-    return array if array.type == kind else array.cast(kind)

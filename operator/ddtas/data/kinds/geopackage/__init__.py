@@ -1,0 +1,1 @@
+"""OGC GeoPackage over HTTP."""
