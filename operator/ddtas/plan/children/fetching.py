@@ -6,21 +6,15 @@ It alone has the credentials; the app's container reads what it wrote, and can w
 from collections.abc import Mapping
 
 from ddtas import names
-from ddtas.api.workload import ResourceList, Resources
 from ddtas.data.delivery import order as orders
+from ddtas.plan.capabilities.room import RUNNER_RESOURCES
 from ddtas.plan.snapshot import Manifest
 
 ORDER = "order"
 """What the name of the ConfigMap of the orders ends in."""
 SECONDS = 3600
 """How much longer than its own time a run may take, because its data is fetched first."""
-RESOURCES = Resources(
-    requests=ResourceList(cpu="50m", memory="128Mi"),
-    limits=ResourceList(cpu="1", memory="1Gi"),
-)
-"""Of the container: it streams, and needs the more memory for what a source has out of order."""
 _ROOM = "10Gi"
-_ORDER_ROOT = "/etc/ddtas-fetch"
 _STARTED = f"{names.DATA_ROOT}/.started"
 # It says for itself after a minute that there is nothing yet; a node that is slow to begin gets one more.
 _PROBE_SECONDS, _PROBES = 2, 60
@@ -50,7 +44,7 @@ def add(pod: Manifest, image: str, order: tuple[str, str], secrets: Mapping[str,
 
 def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
     action = names.FOLLOW if serves else names.FETCH
-    requests, limits = RESOURCES.requests, RESOURCES.limits
+    requests, limits = RUNNER_RESOURCES.requests, RUNNER_RESOURCES.limits
     container: Manifest = {
         "name": action,
         "image": image,
@@ -59,7 +53,7 @@ def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
         "args": [action],
         "env": [
             {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
-            {"name": "DDTAS_ORDER", "value": f"{_ORDER_ROOT}/{orders.FILE}"},
+            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
             {"name": "DDTAS_DATA", "value": names.DATA_ROOT},
         ],
         "resources": {
@@ -74,7 +68,7 @@ def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
         "volumeMounts": [
             {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
             {"name": "data", "mountPath": names.DATA_ROOT},
-            {"name": "order", "mountPath": _ORDER_ROOT, "readOnly": True},
+            {"name": "order", "mountPath": names.CONFIG_ROOT, "readOnly": True},
             *(
                 {"name": f"binding-{part}", "mountPath": f"{names.SERVICE_BINDING_ROOT}/{part}", "readOnly": True}
                 for part in requirements

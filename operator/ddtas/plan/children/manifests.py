@@ -15,7 +15,7 @@ from ddtas import names
 from ddtas.api.evidence import Evidence
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.requirements import Threshold
-from ddtas.api.workload import Component, ResourceList, Task
+from ddtas.api.workload import Component, Task
 from ddtas.data.delivery.order import Network
 from ddtas.plan.children import fetching, orders
 from ddtas.plan.children.desired import Desired, Owner
@@ -312,8 +312,3 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
 def storage_requests(components: Sequence[Component]) -> list[str]:
     """The size of each volume, for a comparison with the platform's limits."""
     return [volume.size for component in components for volume in component.volumes]
-
-
-def container_requests(components: Sequence[Component]) -> list[tuple[int, ResourceList]]:
-    """Replicas and requests of each component, for a comparison with the platform's limits."""
-    return [(component.replicas or 1, component.resources.requests) for component in components]

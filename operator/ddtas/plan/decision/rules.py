@@ -14,9 +14,11 @@ from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.capabilities import requirements
+from ddtas.plan.capabilities.needs import runs
+from ddtas.plan.capabilities.room import fetches, run_load, serving_load
 from ddtas.plan.children import network_policy as policy
 from ddtas.plan.children import volumes
-from ddtas.plan.children.manifests import container_requests, storage_requests
+from ddtas.plan.children.manifests import storage_requests
 from ddtas.plan.decision.situation import Situation
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason, Refusal
@@ -177,14 +179,11 @@ def _over_limits(case: _Case) -> Iterator[str]:
     version, limits = case.version, case.platform.spec.limits
     if limits is None:
         return
-    for who, requests in (
-        ("components request", container_requests(version.components)),
-        ("calibration requests", [(1, version.calibration.resources.requests)]),
-        ("validation requests", [(1, version.validation.resources.requests)]),
-        ("monitoring requests", [(1, m.resources.requests) for m in (version.monitoring,) if m is not None]),
-    ):
+    loads = [("components request", serving_load(version))]
+    loads += [(f"{name} requests", run_load(run, fetches(run, version))) for name, run in runs(version)]
+    for who, load in loads:
         for what, limit in (("cpu", limits.cpu), ("memory", limits.memory)):
-            total = sum((n * amount(getattr(r, what)) for n, r in requests), Decimal(0))
+            total = load[f"requests.{what}"]
             if total > amount(limit):
                 yield f"its {who} {total.normalize():f} {what}, spec.limits allow {limit}"
     if limits.storage is not None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -728,3 +729,39 @@ def test_names_of_devices_are_those_of_kubernetes() -> None:
     valid = TypeAdapter(DeviceName)
     for name in (GPU, "amd.com/gpu", "xilinx.com/fpga-xilinx_u30_gen3x4_base_1-0", "example.com/a.b"):
         assert valid.validate_python(name) == name
+
+
+def files(change: dict[str, Any], **reads: Any) -> dict[str, Any]:
+    """The same, where the app gets its data as files."""
+    (series,) = LISTED["dataRequirements"]
+    wanted = {k: v for k, v in series.items() if k not in ("delivery", "kinds")}
+    parts = {name: change[name] | {"reads": names} for name, names in reads.items()}
+    return change | parts | {"dataRequirements": [wanted]}
+
+
+def test_what_fetches_data_needs_room_too() -> None:
+    """Beside a component, for all the time; before a run, so that the larger of the two counts."""
+    plain, fetched = (moments(version(**change)) for change in (sized(), files(sized())))
+    both, run = "while one revision replaces another", "while it serves and calibration runs"
+    assert fetched[both]["limits.memory"] - plain[both]["limits.memory"] == 2 * 2**30
+    assert fetched[both]["requests.cpu"] - plain[both]["requests.cpu"] == Decimal("0.1")
+    assert fetched[both]["pods"] == plain[both]["pods"]
+    component = Decimal("0.05")
+    assert fetched[run]["requests.cpu"] - plain[run]["requests.cpu"] == component, "the run itself asks for more"
+    small = "while it serves and validation runs"
+    assert fetched[small]["limits.memory"] == 2 * Decimal(2**30) + 64 * 2**20, "the component's, and the larger one"
+
+
+def test_a_run_that_reads_nothing_fetches_nothing() -> None:
+    run = "while it serves and calibration runs"
+    reading = moments(version(**files(sized())))
+    idle = moments(version(**files(sized(), calibration=[])))
+    assert reading[run]["limits.memory"] > idle[run]["limits.memory"]
+
+
+def test_what_fetches_data_must_fit_into_the_limits_of_a_container() -> None:
+    measured = {"architectures": ["amd64"], "quotas": [], "limitRanges": [limits(memory="512Mi")]}
+    lines = [str(c) for c in judged(files(sized()), None, measured) if c.verdict is not MET]
+    assert lines == [
+        "needs 1Gi memory for the container that fetches its data, LimitRange box allows a container 512Mi"
+    ]

@@ -22,6 +22,8 @@ ROOT = str(Path(ddtas.plan.__file__).parent)
 LEAVES = (
     "quantity.py",
     "snapshot.py",
+    "capabilities/needs.py:runs",
+    "capabilities/room.py:fetches",
     "children/desired.py",
     "children/manifests.py:Renderer.labels",
     "children/manifests.py:Renderer.name",
