@@ -21,8 +21,10 @@ class ProbeSession(Session):
     def facts(self, measured: SourceFacts) -> SourceFacts:
         """What was measured, with the latency and what is unknown: neither in one way nor in another."""
         present = measured.dump()
+        # What the data itself tells comes before what the probe says of facts that it does not get.
+        reasons = self._unknown | {one.fact: one.reason for one in measured.unknown}
         unknown = tuple(
-            UnknownFact(fact=fact, reason=why) for fact, why in sorted(self._unknown.items()) if fact not in present
+            UnknownFact(fact=fact, reason=why) for fact, why in sorted(reasons.items()) if fact not in present
         )
         return measured.model_copy(update={"latency_milliseconds": self.latency_milliseconds, "unknown": unknown})
 

@@ -4,16 +4,20 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _MAX_STEPS = 64  # different steps that are counted; a regular series has few
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# RFC 3339, with the space and the missing offset that many servers write. Without an offset it counts as UTC.
+# RFC 3339, with the space and the missing offset that many servers write.
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?( ?(Z|z|[+-][0-9]{2}(:?[0-9]{2})?))?"
 )
 _DAY_SECONDS = 86400
 
 Moment = date | datetime
+NO_OFFSET = "times in {} have no offset, and the contract has no timeZone that is known: it must say of which zone"
+"""Why nothing is known of when data is, with the name of a field."""
 
 
 def day(value: str) -> date | None:
@@ -27,16 +31,40 @@ def day(value: str) -> date | None:
         return None
 
 
-def timestamp(value: str) -> datetime | None:
-    """The moment that a text names (RFC 3339), in UTC to the second; or None. A day alone is no moment."""
+def timestamp(value: str, zone: str | None = None) -> datetime | None:
+    """The moment that a text names (RFC 3339), in UTC to the second; or None. A day alone is no moment.
+
+    Args:
+        value: the text.
+        zone: the IANA time zone of a text without an offset. Without one, or in one that is not known, it names no
+            moment: nothing says that it is UTC.
+    """
+    time = local_or_absolute(value)
+    try:
+        if time is not None and time.tzinfo is None:
+            place = _zone(zone) if zone else None
+            time = time.replace(tzinfo=place) if place else None
+        return time.astimezone(UTC).replace(microsecond=0) if time else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def local_or_absolute(value: str) -> datetime | None:
+    """The time that a text names (RFC 3339), without a time zone where it has no offset; or None."""
     if not _TIMESTAMP.fullmatch(value):
         return None
     text = value.replace(",", ".").replace(" ", "T", 1).replace(" ", "").replace("z", "Z")
     try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).replace(microsecond=0)
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of them, such as Europe
         return None
 
 

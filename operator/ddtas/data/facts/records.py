@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ddtas.data.contract import DataContract, FieldType
-from ddtas.data.facts.axis import Axis, day, iso, timestamp
-from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.facts.axis import Axis, day, iso, local_or_absolute, timestamp
+from ddtas.data.facts.table import unplaced
+from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 
 MAX_FIELDS = 128  # what the status of a source can hold
 
@@ -23,14 +24,15 @@ class Records:
     def __init__(self, contract: DataContract) -> None:
         self._contract = contract
         self._fields: dict[str, _Field] = {}
+        self._missing = {f.name: frozenset(f.missing_values) for f in contract.fields if f.missing_values}
         self.count = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Take one record: names to JSON values (None and "" count as no value)."""
+        """Take one record: names to JSON values (None, "" and what the contract says count as no value)."""
         for name, value in record.items():
             field = self._fields.get(name)
             if field is None and len(self._fields) < MAX_FIELDS and isinstance(name, str) and NAME.fullmatch(name):
-                field = self._fields[name] = _Field()
+                field = self._fields[name] = _Field(self._contract.time_zone, self._missing.get(name, frozenset()))
             if field is not None:
                 field.add(value)
         self.count += 1
@@ -48,17 +50,27 @@ class Records:
         )
 
     def axis(self) -> Axis | None:
-        """The time axis: the first field that should hold days or moments and does, else the first that does."""
-        promised = {f.name for f in self._contract.fields if f.type in _TIMES}
-        times = {name: field for name, field in self._fields.items() if field.type in _TIMES}
-        return next((f.axis for name, f in times.items() if name in promised), None) or next(
-            (f.axis for f in times.values()), None
-        )
+        """The time axis: the first field that should hold days or moments and does, else the first that does.
+
+        None also where nothing says of which time zone its times are.
+        """
+        name = self._time()
+        return self.axis_of(name) if name is not None else None
 
     def axis_of(self, name: str) -> Axis | None:
         """The time axis of one field; None where it does not hold days or moments."""
         field = self._fields.get(name)
-        return field.axis if field is not None and field.type in _TIMES else None
+        return field.axis if field is not None and field.type in _TIMES and not field.unplaced else None
+
+    def unplaced(self) -> tuple[UnknownFact, ...]:
+        """What is not known, as nothing says of which time zone its times are."""
+        name = self._time()
+        return unplaced(name) if name is not None and self._fields[name].unplaced else ()
+
+    def _time(self) -> str | None:
+        promised = {f.name for f in self._contract.fields if f.type in _TIMES}
+        times = [name for name, field in self._fields.items() if field.type in _TIMES]
+        return next((name for name in times if name in promised), None) or next(iter(times), None)
 
     def facts(self, *, complete: bool, units: Mapping[str, str] | None = None) -> SourceFacts:
         """The facts so far.
@@ -76,6 +88,7 @@ class Records:
             first=iso(axis.first) if axis and complete else None,
             last=iso(axis.last) if axis and complete else None,
             time_resolution=axis.resolution() if axis else None,
+            unknown=self.unplaced(),
         )
 
     def _promised(self, name: str) -> FieldType | None:
@@ -83,17 +96,21 @@ class Records:
 
 
 class _Field:
-    """One field: its narrowest type so far, how many records have a value, and its time axis."""
+    """One field: its narrowest type so far, how many records have a value, its time axis, and whether some times are
+    of no known zone."""
 
-    __slots__ = ("axis", "filled", "type")
+    __slots__ = ("_missing", "_zone", "axis", "filled", "type", "unplaced")
 
-    def __init__(self) -> None:
+    def __init__(self, zone: str | None, missing: frozenset[str]) -> None:
+        self._zone = zone
+        self._missing = missing
+        self.unplaced = False
         self.type: FieldType | None = None
         self.filled = 0
         self.axis = Axis()
 
     def add(self, value: Any) -> None:
-        if value is None or value == "":
+        if value is None or value == "" or (self._missing and _text(value) in self._missing):
             return
         self.filled += 1
         found = type_of(value)
@@ -103,8 +120,14 @@ class _Field:
             numbers = {FieldType.INTEGER, FieldType.NUMBER}
             self.type = FieldType.NUMBER if {self.type, found} == numbers else FieldType.STRING
         if self.type in _TIMES:
-            moment = day(value) or timestamp(value)
+            moment = day(value) or timestamp(value, self._zone)
+            self.unplaced = self.unplaced or moment is None
             self.axis.add([moment] if moment else [])
+
+
+def _text(value: Any) -> str:
+    """As a contract writes it: -9999 is also -9999.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def type_of(value: Any) -> FieldType:
@@ -121,4 +144,4 @@ def type_of(value: Any) -> FieldType:
         return FieldType.ARRAY
     if day(str(value)):
         return FieldType.DATE
-    return FieldType.TIMESTAMP if timestamp(str(value)) else FieldType.STRING
+    return FieldType.TIMESTAMP if local_or_absolute(str(value)) else FieldType.STRING

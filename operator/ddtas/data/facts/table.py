@@ -1,11 +1,11 @@
 """Facts about a table, from its rows as they come by. Pure, and in constant memory: no row is kept."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ddtas.data.contract import DataContract, FieldType
-from ddtas.data.facts.axis import Axis, Moment, day, iso, timestamp
-from ddtas.data.measured import MeasuredField, SourceFacts
+from ddtas.data.facts.axis import NO_OFFSET, Axis, day, iso, local_or_absolute, timestamp
+from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 from ddtas.data.session import SourceReason
 from ddtas.errors import SourceError, printable
 
@@ -25,7 +25,7 @@ _WIDER = {
     FieldType.DATE: FieldType.STRING,
     FieldType.TIMESTAMP: FieldType.STRING,
 }
-_MOMENTS: dict[FieldType, Callable[[str], Moment | None]] = {FieldType.DATE: day, FieldType.TIMESTAMP: timestamp}
+_TIMES = (FieldType.DATE, FieldType.TIMESTAMP)
 _NAN = frozenset({"NaN", "nan", "NAN"})
 
 
@@ -45,7 +45,7 @@ class Table:
         """
         self._place = place
         self._check(names)
-        self._columns = [_Column(name) for name in names]
+        self._columns = [_Column(name, contract.time_zone) for name in names]
         self._contract = contract
         self._records = 0
 
@@ -72,7 +72,8 @@ class Table:
                 depend on its end are unknown.
         """
         complete = size_bytes is not None
-        axis = self._axis()
+        column = self._time()
+        axis = column.axis if column and not column.unplaced else None
         return SourceFacts(
             fields=tuple(
                 MeasuredField(name=column.name, type=self._type(column), empty=column.empty) for column in self._columns
@@ -83,6 +84,7 @@ class Table:
             last=iso(axis.last) if axis and (complete or axis.falling) else None,
             time_resolution=axis.resolution() if axis else None,
             size_bytes=size_bytes,
+            unknown=unplaced(column.name) if column and column.unplaced else (),
         )
 
     def _check(self, names: Sequence[str]) -> None:
@@ -111,22 +113,29 @@ class Table:
         promised = (field.type for field in self._contract.fields if field.name == column.name)
         return column.type or next(promised, FieldType.STRING)
 
-    def _axis(self) -> Axis | None:
+    def _time(self) -> "_Column | None":
         """The time axis: the first column that should hold days or moments, else the first that does."""
-        promised = {field.name for field in self._contract.fields if field.type in _MOMENTS}
+        promised = {field.name for field in self._contract.fields if field.type in _TIMES}
         candidates = [column for column in self._columns if column.name in promised] or [
-            column for column in self._columns if column.type in _MOMENTS
+            column for column in self._columns if column.type in _TIMES
         ]
-        return candidates[0].axis if candidates and candidates[0].type in _MOMENTS else None
+        return candidates[0] if candidates and candidates[0].type in _TIMES else None
+
+
+def unplaced(field: str) -> tuple[UnknownFact, ...]:
+    """What is not known where a field has times without an offset, and nothing says of which zone."""
+    return tuple(UnknownFact(fact=fact, reason=NO_OFFSET.format(field)) for fact in ("first", "last", "timeResolution"))
 
 
 class _Column:
-    """One column: its narrowest type so far, and its empty values."""
+    """One column: its narrowest type so far, its empty values, and whether some times are of no known zone."""
 
-    __slots__ = ("axis", "empty", "name", "type")
+    __slots__ = ("_zone", "axis", "empty", "name", "type", "unplaced")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, zone: str | None) -> None:
         self.name = name
+        self.unplaced = False
+        self._zone = zone
         self.empty = 0
         self.type: FieldType | None = None
         self.axis = Axis()
@@ -142,11 +151,17 @@ class _Column:
             self.type = _WIDER[self.type]
 
     def _fits(self, values: Sequence[str]) -> bool:
-        read = _MOMENTS.get(self.type) if self.type else None
-        if read is not None:
-            moments = [moment for moment in map(read, values) if moment]
+        if self.type is FieldType.DATE:
+            days = [one for one in map(day, values) if one]
+            self.axis.add(days)
+            return len(days) == len(values)
+        if self.type is FieldType.TIMESTAMP:
+            moments = [moment for value in values if (moment := timestamp(value, self._zone))]
             self.axis.add(moments)
-            return len(moments) == len(values)
+            if len(moments) == len(values):
+                return True
+            self.unplaced = True
+            return all(map(local_or_absolute, values))
         pattern = _PATTERNS.get(self.type) if self.type else None
         return pattern is None or all(map(pattern.fullmatch, values))
 
@@ -154,6 +169,6 @@ class _Column:
 def _narrowest(value: str) -> FieldType:
     if day(value):
         return FieldType.DATE
-    if timestamp(value):
+    if local_or_absolute(value):
         return FieldType.TIMESTAMP
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(value)), FieldType.STRING)

@@ -24,7 +24,7 @@ from ddtas.data.facts import geo
         ("urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84"),
         ("CRS84", "OGC:CRS84"),
         ("http://www.opengis.net/def/crs/IAU/2015/49900", "http://www.opengis.net/def/crs/IAU/2015/49900"),
-        ("urn:ogc:def:crs,crs:EPSG::28992,crs:EPSG::5709", None),
+        ("urn:ogc:def:crs,crs:EPSG::28992,crs:EPSG::5709", "urn:ogc:def:crs,crs:EPSG::28992,crs:EPSG::5709"),
         ("http://example.com/crs/28992", None),
         ("http://www.opengis.net/def/crs/\ud800", None),
         ("http://www.opengis.net/def/crs/" + "x" * 500, None),

@@ -205,3 +205,32 @@ def test_printable_is_bounded_and_printable(text: str, length: int) -> None:
     shown = printable(text, length)
     assert len(shown) <= length
     assert shown.isprintable()
+
+
+LOCAL = ["2024-03-30 23:00", "2024-03-31 00:00", "2024-03-31 01:00", "2024-03-31 03:00"]  # the clock goes on at 2:00
+
+
+def zoned(zone: str | None, name: str = "at") -> DataContract:
+    body = {"version": "1.0.0", "fields": [{"name": name, "type": "timestamp"}], "timeZone": zone}
+    return DataContract.model_validate({key: value for key, value in body.items() if value})
+
+
+def test_times_without_an_offset_are_of_the_zone_of_the_contract() -> None:
+    facts = table(["at"], *([text] for text in LOCAL), promised=zoned("Europe/Amsterdam")).facts(1)
+    assert (facts.first, facts.last) == ("2024-03-30T22:00:00Z", "2024-03-31T01:00:00Z")
+    assert (facts.time_resolution, facts.unknown) == ("PT1H", ())
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Atlantis", "Europe"])
+def test_times_without_an_offset_or_zone_are_no_moments(zone: str | None) -> None:
+    facts = table(["at"], *([text] for text in LOCAL), promised=zoned(zone)).facts(1)
+    assert facts.fields[0].type == "timestamp"
+    assert (facts.first, facts.last, facts.time_resolution) == (None, None, None)
+    assert facts.why_unknown("first") == (
+        "times in at have no offset, and the contract has no timeZone that is known: it must say of which zone"
+    )
+
+
+def test_an_offset_goes_before_the_zone() -> None:
+    facts = table(["at"], ["2024-07-01T12:00:00Z"], ["2024-07-01 13:00"], promised=zoned("Europe/Amsterdam")).facts(1)
+    assert (facts.first, facts.last) == ("2024-07-01T11:00:00Z", "2024-07-01T12:00:00Z")

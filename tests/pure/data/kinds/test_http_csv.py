@@ -589,7 +589,7 @@ async def test_semicolons_decimal_commas_and_another_encoding() -> None:
         decimalChar=",",
         groupChar=".",
         encoding="windows-1252",
-    )
+    ).model_copy(update={"time_zone": "Europe/Amsterdam"})
     async with serving(response(SEMICOLONS)) as server:
         facts = await probe(kit_target(server.url(), contract=contract))
     assert facts.fields == (

@@ -331,8 +331,9 @@ def _period(
     promised = {field.name for field in session.target.contract.fields if field.type in _TIMES}
     times = sorted((field for field in records.fields() if field.type in _TIMES), key=lambda f: f.name not in promised)
     if times:
-        read = day if times[0].type is FieldType.DATE else timestamp
-        moments = [(message.topic, read(str(record.get(times[0].name)))) for message, record in received]
+        zone = session.target.contract.time_zone
+        texts = [(message.topic, str(record.get(times[0].name))) for message, record in received]
+        moments = [(topic, day(text) or timestamp(text, zone)) for topic, text in texts]
     else:
         moments = [(message.topic, message.arrived) for message in messages if not message.retained]
     axes: dict[str, Axis] = {}

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from ddtas.data.contract import FieldType, GeometryType
 from ddtas.data.facts import geo
-from ddtas.data.facts.axis import Axis, day, iso, timestamp
+from ddtas.data.facts.axis import NO_OFFSET, Axis, Moment, day, iso, local_or_absolute, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, NAME
 from ddtas.data.kinds.postgresql.catalogue import Checked, Column, Count, PostGIS, Relation, relation
 from ddtas.data.measured import MeasuredField, SourceFacts
@@ -241,7 +241,14 @@ class _Sampling:
         if self._time is None:
             self._unknown("it has no column of days or moments", "first", "last", "timeResolution")
             return None, None, None
-        read = day if self._time.field_type is FieldType.DATE else timestamp
+        zone = self._session.target.contract.time_zone
+
+        def read(text: str) -> Moment | None:
+            return day(text) or timestamp(text, zone)
+
+        if any(local_or_absolute(text) and not read(text) for text in sample.moments or ()):
+            self._unknown(NO_OFFSET.format(self._time.name), "first", "last", "timeResolution")
+            return None, None, None
         axis = Axis()
         axis.add([moment for text in sample.moments or () if (moment := read(text))])
         step = axis.resolution()
