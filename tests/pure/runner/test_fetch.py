@@ -1,0 +1,183 @@
+"""The commands of the runner, with sources on this machine: what they leave for the app and for the operator."""
+
+import asyncio
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from probes_kit import response, serving
+
+from ddtas.data.contract import Credentials, DataContract, FieldType
+from ddtas.data.delivery.order import Delivery, Network, Order
+from ddtas.data.delivery.report import FetchReport
+from ddtas.data.delivery.table import Column, Table
+from ddtas.runner import fetch, follow, publishing
+from ddtas.runner.fetch import fetch_all, write_report
+from ddtas.runner.settings import Places
+
+CSV = b"tijd;debiet\n2020-01-01T00:00:00Z;1\n2020-01-02T00:00:00Z;2\n"
+CONTRACT = DataContract.model_validate({"version": "1.0.0", "dialect": {"delimiter": ";"}})
+TABLE = Table(
+    columns=(
+        Column(name="time", type=FieldType.TIMESTAMP, source="tijd"),
+        Column(name="q", type=FieldType.NUMBER, source="debiet"),
+    ),
+    time="time",
+    dialect=CONTRACT.dialect,
+)
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_PAUSES", (0.0,))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    for folder in ("bindings", "data"):
+        (tmp_path / folder).mkdir()
+    return Places(tmp_path / "fetch.json", tmp_path / "bindings", tmp_path / "data", tmp_path / "report")
+
+
+def order(places: Places, **endpoints: str) -> None:
+    """Lay what the operator lays: an order, and a binding for each requirement."""
+    auth = Credentials(secret_name="s", scheme="Basic")
+    delivery = Delivery(table=TABLE, contract=CONTRACT, credentials=auth, source="gauge")
+    made = Order(deliveries=dict.fromkeys(endpoints, delivery), network=Network(allowed=("127.0.0.0/8",)))
+    places.order.write_text(json.dumps(made.dump()))
+    for name, endpoint in endpoints.items():
+        folder = places.bindings / name
+        folder.mkdir(exist_ok=True)
+        entries = {"type": "http-csv", "uri": endpoint, "username": "us", "password": SECRET}
+        for entry, value in entries.items():
+            (folder / entry).write_text(value)
+
+
+def shown(places: Places, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((places.data / name / "data.csv").open()))
+
+
+def about(places: Places, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((places.data / name / "about.json").read_text())
+    return found
+
+
+async def test_a_run_gets_its_tables_and_the_operator_hears_of_them(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url(), rain=server.url())
+        report = await fetch_all(places)
+    write_report(places.report, report)
+    again = FetchReport.model_validate_json(places.report.read_bytes())
+    assert [(t.requirement, t.rows, t.bytes) for t in again.tables] == [("flow", 2, len(CSV)), ("rain", 2, len(CSV))]
+    assert again.fault is None
+    assert len(places.report.read_bytes()) < 4096
+    assert shown(places, "rain")[1] == {"time": "2020-01-02T00:00:00+00:00", "q": "2"}
+    assert about(places, "flow")["source"] == "gauge"
+
+
+async def test_another_user_can_read_the_files(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        await fetch_all(places)
+    folder = places.data / "flow"
+    assert all(os.stat(folder / name).st_mode & 0o044 == 0o044 for name in os.listdir(folder))
+    assert os.stat(folder).st_mode & 0o055 == 0o055
+
+
+async def test_a_source_that_repeats_its_password_is_quoted_without_it(places: Places) -> None:
+    async with serving(response(f"{SECRET};x\n1;2\n".encode(), "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        report = await fetch_all(places)
+    assert report.fault is not None
+    assert (report.fault.requirement, report.fault.reason) == ("flow", "EntityNotFound")
+    assert SECRET not in report.model_dump_json()
+    assert "redacted" in report.fault.message
+
+
+@pytest.mark.parametrize("network", [Network(), Network(allowed=("10.0.0.0/8",))])
+async def test_an_address_that_is_not_allowed_is_not_connected_to(network: Network, places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        made = Order.model_validate_json(places.order.read_bytes()).model_copy(update={"network": network})
+        places.order.write_text(json.dumps(made.dump()))
+        report = await fetch_all(places)
+    assert report.fault is not None
+    assert report.fault.reason == "AddressForbidden"
+
+
+async def test_an_order_of_another_version_says_so(places: Places) -> None:
+    places.order.write_text('{"deliveries": 1}')
+    report = await fetch_all(places)
+    assert report.fault is not None
+    assert "do not fit each other" in report.fault.message
+
+
+async def seen(what: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is true, or for as long at most."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not what() and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+
+
+async def served(places: Places, seconds: float = 5) -> None:
+    """Follow until the app may start."""
+    task = asyncio.create_task(follow.follow(places))
+    await seen(lambda: started(places), seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def started(places: Places) -> bool:
+    return (places.data / publishing.STARTED).exists()
+
+
+async def test_an_app_starts_once_its_data_is_there(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        await served(places)
+    assert started(places)
+    assert "checkedAt" in about(places, "flow")
+
+
+async def test_a_source_that_is_away_holds_the_app_up_for_a_while_and_no_longer(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_HELD_UP_SECONDS", 0.5)
+    order(places, flow="http://127.0.0.1:1/")
+    await served(places)
+    assert started(places)
+    assert about(places, "flow") | {"available": False, "reason": "Unreachable"} == about(places, "flow")
+    assert not (places.data / "flow" / "data.csv").exists()
+
+
+async def test_the_last_good_table_stays_and_says_what_is_wrong(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        await served(places)
+    (places.data / publishing.STARTED).unlink()
+    (places.bindings / "flow" / "uri").write_text("http://127.0.0.1:1/")
+    task = asyncio.create_task(follow.follow(places))
+    await seen(lambda: "problem" in about(places, "flow"), 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(shown(places, "flow")) == 2
+    assert about(places, "flow")["problem"]["reason"] == "Unreachable"
+
+
+async def test_a_table_is_replaced_as_a_whole_and_the_one_before_stays_for_its_readers(places: Places) -> None:
+    for day in range(1, 4):
+        body = f"tijd;debiet\n2020-01-0{day}T00:00:00Z;{day}\n".encode()
+        async with serving(response(body, "Content-Type: text/csv")) as server:
+            order(places, flow=server.url())
+            await fetch_all(places)
+    assert [row["q"] for row in shown(places, "flow")] == ["3"]
+    assert len(tables_of(places)) == 2
+
+
+def tables_of(places: Places) -> list[Path]:
+    return list(publishing.tables(places.data).glob("flow.table-*"))
