@@ -18,6 +18,7 @@ import pytest
 import shapely
 from pyogrio.raw import write_arrow
 from servers import dataset
+from servers.mapserver import MapServer
 from servers.s3 import S3Server
 from test_http_files import PASSWORD, RD, USER, files
 
@@ -29,6 +30,7 @@ from ddtas.data.kinds.http_csv import table as http_csv
 from ddtas.data.kinds.http_geojson import table as http_geojson
 from ddtas.data.kinds.http_parquet import table as http_parquet
 from ddtas.data.kinds.s3 import table as s3
+from ddtas.data.kinds.wfs import table as wfs
 from ddtas.data.session import Limits, Session, SourceReason, Target
 from ddtas.errors import SourceError
 
@@ -174,12 +176,20 @@ async def _geopackage(request: pytest.FixtureRequest, folder: Path) -> AsyncIter
         yield replace(source, target=replace(source.target, physical_name="levels"))
 
 
+@asynccontextmanager
+async def _wfs(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    server: MapServer = request.getfixturevalue("mapserver")
+    target = Target(DataKind.WFS, server.url, CONTRACT, "levels")
+    yield Source(target, dataset.rows(server.newest), crs="EPSG:28992", epsg=dataset.RD)
+
+
 CASES = {
     "csv": Case(http_csv.batches, _csv),
     "csv-dialect": Case(http_csv.batches, _csv_in_a_dialect),
     "geojson": Case(http_geojson.batches, _geojson),
     "geopackage": Case(geopackage.batches, _geopackage),
     "s3": Case(s3.batches, _s3),
+    "wfs": Case(wfs.batches, _wfs),
     "parquet": Case(http_parquet.batches, _parquet),
 }
 

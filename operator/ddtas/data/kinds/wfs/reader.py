@@ -7,6 +7,7 @@ those of another machine.
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -17,7 +18,9 @@ from ddtas.data.kinds.wfs.gml import Feature, FeatureParser
 from ddtas.data.kinds.wfs.schema import Schema
 from ddtas.data.session import SourceReason
 from ddtas.data.wire import http
+from ddtas.data.wire.answers import Answer
 from ddtas.data.wire.documents import bad_xml
+from ddtas.data.wire.download import download
 from ddtas.errors import SourceError, printable
 
 _LEAST = 50  # features that are taken where fewer were asked for
@@ -102,7 +105,7 @@ class Service:
             codes = [
                 e.get("exceptionCode") or e.get("code") or "" for e in root.iter() if "Exception" in local_name(e.tag)
             ]
-            raise self._reported(request, next(filter(None, codes), ""))
+            raise self.reported(request, next(filter(None, codes), ""))
         return root
 
     async def hits(self, name: str) -> int | None:
@@ -113,7 +116,7 @@ class Service:
             if error.reason not in REFUSALS:
                 raise
             return None
-        return _count(root.get("numberMatched"))
+        return count(root.get("numberMatched"))
 
     async def pages(self, name: str, schema: Schema, size: int, order: str | None = None) -> AsyncIterator[Page]:
         """Features, as they are asked for: whoever stops after a page sends no request for the next.
@@ -140,6 +143,18 @@ class Service:
             if not page.features or page.matched == seen or (not page.cut and len(page.features) < size):
                 return
 
+    async def save(self, name: str, parameters: Mapping[str, str], path: Path) -> None:
+        """Write the answer with some features into a new file.
+
+        Raises:
+            SourceError: with a Reason.
+        """
+        query = self._query("GetFeature", {"typenames": name, **parameters})
+        async with self._client.get(self._url, accept=_ACCEPT, query=query) as answer:
+            if answer.media_type.endswith(("html", "json")):
+                raise self._other(answer)
+            await download(self._session, answer, path)
+
     async def _page(self, name: str, schema: Schema, size: int, parameters: Mapping[str, str]) -> Page:
         """The features of an answer, up to the first that would make it too long a document."""
         session = self._session
@@ -150,10 +165,7 @@ class Service:
         try:
             async with self._client.get(self._url, accept=_ACCEPT, query=query) as answer:
                 if answer.media_type.endswith(("html", "json")):
-                    raise session.error(
-                        SourceReason.UNEXPECTED_CONTENT,
-                        f"answers with {printable(answer.media_type, 60)} instead of GML: ask the data supplier",
-                    )
+                    raise self._other(answer)
                 while (chunk := await answer.read()) and answer.received <= session.limits.max_document_bytes:
                     parser.feed(chunk)
                     if len(features.features) >= most:
@@ -164,18 +176,25 @@ class Service:
         except (DefusedXmlException, ParseError, ValueError, LookupError) as error:
             raise session.error(SourceReason.MALFORMED_DATA, f"answers with {bad_xml(error)}") from None
         if features.exception is not None:
-            raise self._reported("GetFeature", features.exception)
+            raise self.reported("GetFeature", features.exception)
         if features.root not in ("FeatureCollection", ""):  # "": the cap left no room
             raise session.error(
                 SourceReason.UNEXPECTED_CONTENT,
                 f"answers with '{printable(features.root, 60)}' instead of features: ask the data supplier",
             )
-        return Page(features.features, features.rest(), _count(features.number_matched), cut)
+        return Page(features.features, features.rest(), count(features.number_matched), cut)
+
+    def _other(self, answer: Answer) -> SourceError:
+        return self._session.error(
+            SourceReason.UNEXPECTED_CONTENT,
+            f"answers with {printable(answer.media_type, 60)} instead of GML: ask the data supplier",
+        )
 
     def _query(self, request: str, parameters: Mapping[str, str]) -> dict[str, str]:
         return {"service": "WFS", "version": self._version, "request": request, **parameters}
 
-    def _reported(self, request: str, code: str) -> SourceError:
+    def reported(self, request: str, code: str) -> SourceError:
+        """The error for an exception report with this code."""
         # Its text may hold anything; its code is from a list of the standard.
         return self._session.error(
             SourceReason.ERROR_REPORTED,
@@ -184,5 +203,6 @@ class Service:
         )
 
 
-def _count(text: str | None) -> int | None:
+def count(text: str | None) -> int | None:
+    """A number of features as an attribute has it; None for "unknown"."""
     return int(text) if text is not None and _COUNT.fullmatch(text) else None
