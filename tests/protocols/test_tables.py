@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from pyogrio.raw import write_arrow
-from servers import dataset
+from servers import dataset, postgresql, pygeoapi
 from servers.mapserver import MapServer
+from servers.postgresql import PostgreSQLServer
+from servers.pygeoapi import PygeoapiServer
 from servers.s3 import S3Server
 from test_http_files import PASSWORD, RD, USER, files
 
@@ -29,6 +31,8 @@ from ddtas.data.kinds.geopackage import table as geopackage
 from ddtas.data.kinds.http_csv import table as http_csv
 from ddtas.data.kinds.http_geojson import table as http_geojson
 from ddtas.data.kinds.http_parquet import table as http_parquet
+from ddtas.data.kinds.ogc_api_features import table as ogc_api_features
+from ddtas.data.kinds.postgresql import table as postgresql_table
 from ddtas.data.kinds.s3 import table as s3
 from ddtas.data.kinds.wfs import table as wfs
 from ddtas.data.session import Limits, Session, SourceReason, Target
@@ -183,6 +187,27 @@ async def _wfs(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[So
     yield Source(target, dataset.rows(server.newest), crs="EPSG:28992", epsg=dataset.RD)
 
 
+def _features(crs: str | None, epsg: int) -> Callable[[pytest.FixtureRequest, Path], Any]:
+    @asynccontextmanager
+    async def serve(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+        server: PygeoapiServer = request.getfixturevalue("pygeoapi")
+        contract = DataContract.model_validate({"version": "1.0.0", **({"crs": crs} if crs else {})})
+        target = Target(DataKind.OGC_API_FEATURES, server.url, contract, pygeoapi.LEVELS)
+        yield Source(target, dataset.rows(server.newest), crs=crs or "OGC:CRS84", epsg=epsg)
+
+    return serve
+
+
+@asynccontextmanager
+async def _postgresql(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    server: PostgreSQLServer = request.getfixturevalue("postgresql")
+    auth = Credentials.model_validate({"secretName": "database", "scheme": "Basic"})
+    secret = {"username": postgresql.READER.user, "password": postgresql.READER.password}
+    name = f"{postgresql.SCHEMA}.{postgresql.TABLE}"
+    target = Target(DataKind.POSTGRESQL, f"{server.url}?sslmode=disable", CONTRACT, name, auth, secret)
+    yield Source(target, dataset.rows(server.newest), crs="EPSG:28992", epsg=dataset.RD)
+
+
 CASES = {
     "csv": Case(http_csv.batches, _csv),
     "csv-dialect": Case(http_csv.batches, _csv_in_a_dialect),
@@ -190,6 +215,9 @@ CASES = {
     "geopackage": Case(geopackage.batches, _geopackage),
     "s3": Case(s3.batches, _s3),
     "wfs": Case(wfs.batches, _wfs),
+    "ogc-api-features": Case(ogc_api_features.batches, _features("EPSG:28992", dataset.RD)),
+    "ogc-api-features-degrees": Case(ogc_api_features.batches, _features(None, dataset.WGS84)),
+    "postgresql": Case(postgresql_table.batches, _postgresql),
     "parquet": Case(http_parquet.batches, _parquet),
 }
 

@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -39,8 +40,15 @@ _Answer = TypeVar("_Answer")
 _Result = TypeVar("_Result")
 
 
-async def transaction(session: Session, ask: Callable[["Transaction"], Awaitable[_Result]]) -> _Result:
+async def transaction(
+    session: Session, ask: Callable[["Transaction"], Awaitable[_Result]], most: int | None = None
+) -> _Result:
     """Connect, let `ask` ask its questions in one read-only transaction, and disconnect; all before the deadline.
+
+    Args:
+        session: whose target and limits.
+        ask: the questions.
+        most: bytes of all answers together; None for as many as one document may have.
 
     Raises:
         SourceError: with a Reason; those of HTTP excepted.
@@ -48,7 +56,7 @@ async def transaction(session: Session, ask: Callable[["Transaction"], Awaitable
     at = tcp.endpoint(session, {"postgresql": 5432}, frozenset({"sslmode", "user"}))
     with ExitStack() as files:
         how = parameters(session, at, lambda text: files.enter_context(memory_file(text)))
-        async with tcp.limited(session), relaying(session, at) as relay:
+        async with tcp.limited(session), relaying(session, at, most) as relay:
             # A task of its own: psycopg answers a cancellation with a request to the server and up to 5 seconds of
             # waiting, but sees at once that its connection is gone.
             work = asyncio.create_task(_run(session, {**how, "port": relay.port}, ask))
@@ -104,3 +112,16 @@ class Transaction:
             return answer.validate_json(row or b"")
         except ValidationError:
             raise malformed(self._session, "something else than was asked for") from None
+
+    async def copy(self, query: sql.Composed, path: Path) -> None:
+        """Write what `COPY ... TO STDOUT` gives into a file.
+
+        Raises:
+            SourceError: TooManyRequests.
+            psycopg.Error: of the server, or of the connection; one that breaks off in the middle too.
+        """
+        self._session.count_request()
+        with path.open("wb") as file:
+            async with self._connection.cursor() as cursor, cursor.copy(query) as rows:
+                async for block in rows:
+                    file.write(block)

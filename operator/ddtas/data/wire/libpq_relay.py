@@ -18,12 +18,14 @@ class Relay:
     gets no more bytes than it may. TLS and SCRAM go through as they are: it is libpq that checks the server.
     """
 
-    def __init__(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None = None
+    ) -> None:
         self._session = session
         self._reader = reader
         self._writer = writer
         self._started = asyncio.get_running_loop().time()
-        self._most = min(session.limits.max_document_bytes, session.limits.max_bytes)
+        self._most = min(most or session.limits.max_document_bytes, session.limits.max_bytes)
         self._client: asyncio.StreamWriter | None = None
         self._listener: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -83,13 +85,13 @@ class Relay:
 
 
 @asynccontextmanager
-async def relaying(session: Session, at: tcp.Endpoint) -> AsyncIterator[Relay]:
-    """A relay to a server, until the context is left.
+async def relaying(session: Session, at: tcp.Endpoint, most: int | None = None) -> AsyncIterator[Relay]:
+    """A relay to a server, which gives `most` bytes at most, until the context is left.
 
     Raises:
         SourceError: AddressForbidden or Unreachable; TooManyRequests.
     """
-    relay = Relay(session, *await tcp.connect(session, at.host, at.port))
+    relay = Relay(session, *await tcp.connect(session, at.host, at.port), most)
     try:
         await relay.listen()
         yield relay

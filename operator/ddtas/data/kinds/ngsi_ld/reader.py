@@ -45,11 +45,13 @@ class Entity:
         record: values of its attributes by their short names, and `observedAt`: when the newest of them was observed.
         codes: the unit code of each attribute, None where it has none; hostile.
         location: GeoJSON geometry, not checked; None where it has none.
+        id: its URI; None where it has none.
     """
 
     record: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, Any] = field(default_factory=dict)
     location: Any = None
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _entity(session: Session, value: Any) -> Entity:
     """
     if not isinstance(value, dict):
         raise _malformed(session, "a list that holds something else than entities")
-    entity = Entity()
+    entity = Entity(id=value["id"] if isinstance(value.get("id"), str) else None)
     moments = []
     for uri, instances in value.items():
         if uri in _NOT_ATTRIBUTES:

@@ -73,17 +73,18 @@ class Collection:
             raise _no_features(self._session, description, "the description of a collection")
         return answers.Document(description, document.url, document.headers)
 
-    async def pages(self, limit: int) -> AsyncIterator[Page]:
+    async def pages(self, limit: int, parameters: Mapping[str, str] | None = None) -> AsyncIterator[Page]:
         """Its items, as they are asked for: whoever stops after a page sends no request for the next.
 
         Args:
             limit: items a page; fewer where so many are too long a document.
+            parameters: of the query, besides the limit.
 
         Raises:
             SourceError: UnexpectedContent or MalformedData; TooManyRequests at the bound of the session.
         """
         address: str | None = f"{self._path}/items"
-        query: Mapping[str, str] = {"limit": str(limit)}
+        query: Mapping[str, str] = {"limit": str(limit), **(parameters or {})}
         seen: set[str] = set()
         while address is not None:
             page = await self._page(address, query, limit)
@@ -103,7 +104,7 @@ class Collection:
                 if not query:  # the server chose how long this page is
                     raise
                 limit = _SMALL_PAGE
-                document = await self._client.json(address, accept=_GEOJSON, query={"limit": str(limit)})
+                document = await self._client.json(address, accept=_GEOJSON, query={**query, "limit": str(limit)})
         except answers.NotFoundError:
             raise self._session.error(
                 SourceReason.UNEXPECTED_CONTENT,

@@ -23,6 +23,7 @@ _TYPES = {
     "json": FieldType.OBJECT,
     "jsonb": FieldType.OBJECT,
 }
+_SPATIAL = ("geometry", "geography")
 _CATEGORIES = {"A": FieldType.ARRAY, "C": FieldType.OBJECT}  # of pg_type.typcategory
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -52,6 +53,11 @@ class Column(Checked):
             return FieldType.INTEGER  # numeric(10): the scale is in the low 11 bits
         by_name = _TYPES.get(self.type) if self.core else None
         return by_name or _CATEGORIES.get(self.category, FieldType.STRING)
+
+    @property
+    def srid(self) -> int | None:
+        """Of a geometry, the SRID in its type (bits 8 to 28 of the type modifier); None when it has none."""
+        return ((self.typmod & 0x0FFFFF00) >> 8 or None) if self.typmod >= 0 else None
 
 
 class Storage(Checked):
@@ -165,6 +171,25 @@ select coalesce(pg_catalog.json_agg(f.name), '[]') from (
   order by (n.nspname = %s::text or pg_catalog.lower(c.relname) = pg_catalog.lower(%s::text)) desc, 1 limit 5
 ) f
 """
+
+
+def table_of(session: Session) -> tuple[str, str]:
+    """The schema and the name of the table or view that the target of a session names.
+
+    Raises:
+        SourceError: EntityNotFound for what can be no name.
+    """
+    schema, dot, table = (session.target.physical_name or "").partition(".")
+    if not dot:
+        schema, table = "public", schema
+    if not table.isprintable() or not schema.isprintable():
+        raise session.error(SourceReason.ENTITY_NOT_FOUND, "has no table of that name: correct physicalName")
+    return schema, table
+
+
+def spatial(column: Column, postgis: PostGIS | None) -> bool:
+    """Whether a column has geometries."""
+    return postgis is not None and column.home == postgis.home and column.type in _SPATIAL
 
 
 async def relation(

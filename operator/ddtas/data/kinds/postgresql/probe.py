@@ -11,10 +11,9 @@ from ddtas.data.contract import FieldType, GeometryType
 from ddtas.data.facts import geo
 from ddtas.data.facts.axis import NO_OFFSET, Axis, Moment, day, iso, local_or_absolute, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, NAME
-from ddtas.data.kinds.postgresql.catalogue import Checked, Column, Count, PostGIS, Relation, relation
+from ddtas.data.kinds.postgresql.catalogue import Checked, Column, Count, PostGIS, Relation, relation, spatial, table_of
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.data.probing import ProbeSession
-from ddtas.data.session import SourceReason
 from ddtas.data.wire import libpq, libpq_errors
 
 SMALL_ROWS = 100_000  # a table of so many rows and bytes is read as a whole
@@ -22,7 +21,6 @@ SMALL_BYTES = 64 * 1024 * 1024
 SAMPLE_ROWS = 1000  # of any other
 
 _TIMES = (FieldType.DATE, FieldType.TIMESTAMP)
-_SPATIAL = ("geometry", "geography")
 # Codes of the geometry types in a type modifier of PostGIS, and their names by ST_GeometryType.
 _SHAPES: dict[int, GeometryType] = dict(enumerate((kind for kind in GeometryType if kind is not GeometryType.MESH), 1))
 _SHAPE_NAMES = {f"ST_{kind}": kind for kind in _SHAPES.values()}
@@ -57,11 +55,7 @@ async def probe(session: ProbeSession) -> SourceFacts:
     Raises:
         SourceError: with a Reason; those of HTTP excepted.
     """
-    schema, dot, table = (session.target.physical_name or "").partition(".")
-    if not dot:
-        schema, table = "public", schema
-    if not table.isprintable() or not schema.isprintable():
-        raise session.error(SourceReason.ENTITY_NOT_FOUND, "has no table of that name: correct physicalName")
+    schema, table = table_of(session)
     return await libpq.transaction(session, lambda transaction: _sample(session, transaction, schema, table))
 
 
@@ -81,7 +75,7 @@ class _Sampling:
         self._table = table
         self._postgis = postgis
         self._storage = described.storage
-        shapes = [c for c in described.columns if postgis and c.home == postgis.home and c.type in _SPATIAL]
+        shapes = [c for c in described.columns if spatial(c, postgis)]
         self._columns = [c for c in described.columns if NAME.fullmatch(c.name) and c not in shapes][:MAX_FIELDS]
         self._shape = shapes[0] if shapes else None
         self._time = self._time_column()
@@ -196,7 +190,7 @@ class _Sampling:
         name = sql.SQL(
             "(select r.auth_name || ':' || r.auth_srid from {} r"
             " where r.srid = coalesce({}::pg_catalog.int4, pg_catalog.min({})))"
-        ).format(sql.Identifier(home, "spatial_ref_sys"), sql.Literal(self._srid()), srid)
+        ).format(sql.Identifier(home, "spatial_ref_sys"), sql.Literal(self._shape.srid if self._shape else None), srid)
         return sql.SQL(
             "'shape', pg_catalog.json_build_object("
             "'types', pg_catalog.json_agg(distinct {type}(s.g)) filter (where s.g is not null), "
@@ -208,11 +202,6 @@ class _Sampling:
             name=name if postgis.names else sql.SQL("null"),
             box=sql.SQL(", ").join(box),
         )
-
-    def _srid(self) -> int | None:
-        """The SRID in the type of the column (bits 8 to 28 of the type modifier); None when it has none."""
-        typmod = self._shape.typmod if self._shape else -1
-        return ((typmod & 0x0FFFFF00) >> 8 or None) if typmod >= 0 else None
 
     def _spatial_facts(self, measured: _Shape | None) -> tuple[GeometryType | None, str | None]:
         if self._shape is None or measured is None:

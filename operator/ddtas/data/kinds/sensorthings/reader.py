@@ -50,7 +50,7 @@ class Choice:
         if physical_name is None:
             return cls()
         if match := _DATASTREAM.fullmatch(physical_name):
-            path = _stream_path(match[1])
+            path = _path(match[1])
             return cls(streams=path, observations=f"{path}/Observations", locations=f"{path}/Thing/Locations", one=True)
         name = f"ObservedProperty/name eq {quoted(physical_name)}"
         return cls(
@@ -154,8 +154,7 @@ class Service:
 
     async def of_stream(self, id: int | str, most: int) -> Page:
         """The newest Observations of one Datastream; none where the server refuses."""
-        text = str(id) if isinstance(id, int) else quoted(id)
-        one = Choice(observations=f"{_stream_path(text)}/Observations")
+        one = Choice(observations=f"{stream_path(id)}/Observations")
         try:
             return await self.some_observations(one, most, "desc", by_stream=False)
         except SourceError as error:
@@ -191,6 +190,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _stream_path(id: str) -> str:
-    quoted = quote(id, safe="'")
-    return f"Datastreams({quoted})"
+def stream_path(id: int | str) -> str:
+    """The path of the Datastream of an id, below the endpoint."""
+    return _path(str(id) if isinstance(id, int) else quoted(id))
+
+
+def _path(id: str) -> str:
+    escaped = quote(id, safe="'")
+    return f"Datastreams({escaped})"
