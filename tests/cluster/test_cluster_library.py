@@ -26,6 +26,8 @@ from ddtas.cluster.rest.bounds import CITY
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.leader import LEASE, LEASE_NAME, Election
 from ddtas.cluster.rest.resources import BY_KIND, INSTALLATION, ResourceType
+from ddtas.data.delivery.order import Network
+from ddtas.data.delivery.table import Table
 from ddtas.data.network import Surroundings
 from ddtas.errors import ClusterError, Conflict, NotFound, TooLarge
 from ddtas.plan.children.desired import Desired, Owner
@@ -107,7 +109,10 @@ def traffic(version: Version, source: DataSource, namespace: str) -> Traffic:
     )
 
 
-def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
+TABLE = Table.model_validate({"columns": [{"name": "date", "type": "date", "from": "dag"}], "time": "date"})
+
+
+def rendered(version: JsonObject, owner: Owner, table: Table | None) -> list[Desired]:
     """One of everything that the plan can ask for."""
     source = DataSource.model_validate(apps.source("http://data.example/", credentials=CREDENTIALS))
     secret = Secret({"username": "bWU=", "password": "c2VjcmV0"})
@@ -117,10 +122,10 @@ def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
         version=Version.model_validate(version),
         municipality=Municipality(name="Proefstad", code="GM9998"),
         parameters={"objective": "NSE", "depth": 2.0, "share": 0.1, "big": 1e22, "on": True},
-        bindings=(BoundSource(requirement="series", data_source="gauge", contract_version="1.0.0"),),
+        bindings=(BoundSource(requirement="series", data_source="gauge", contract_version="1.0.0", table=table),),
         windows=Windows.model_validate({"calibration": apps.CALIBRATION, "validation": apps.VALIDATION}),
     )
-    renderer = Renderer(owner, Revision.of(inputs))
+    renderer = Renderer(owner, Revision.of(inputs), "registry.example/ddtas-runner:1")
     run = {"outcome": "Passed", "reason": "Passed", "message": "done", "job": "j"}
     evidence = Evidence.model_validate(
         run | {"parameters": [{"name": "depth", "value": "1.5"}], "metrics": [{"name": "NSE", "value": "0.8"}]}
@@ -129,6 +134,7 @@ def rendered(version: JsonObject, owner: Owner) -> list[Desired]:
         renderer.record(),
         renderer.config(),
         *renderer.bindings(wiring),
+        *renderer.order(wiring, Network(forbidden=("10.0.0.0/8",), domain="cluster.local")),
         renderer.network_policy(traffic(inputs.version, source, owner.namespace)),
         renderer.calibrated(evidence),
         renderer.evidence(evidence, evidence),
@@ -147,11 +153,14 @@ def owner(cluster: ApiServer, space: str) -> Owner:
     return Owner("flood", space, uid)
 
 
-@pytest.mark.parametrize("version", [pytest.param(BARE, id="bare"), pytest.param(RICH, id="rich")])
+@pytest.mark.parametrize(
+    ("version", "table"),
+    [pytest.param(BARE, None, id="bare"), pytest.param(RICH, None, id="rich"), pytest.param(RICH, TABLE, id="files")],
+)
 async def test_what_was_applied_is_no_drift_and_what_others_change_is(
-    client: Client, cluster: ApiServer, owner: Owner, version: JsonObject
+    client: Client, cluster: ApiServer, owner: Owner, version: JsonObject, table: Table | None
 ) -> None:
-    for desired in rendered(version, owner):
+    for desired in rendered(version, owner, table):
         kind, name = desired.key
         resource, place = BY_KIND[kind], (owner.namespace, name)
         live = await client.apply(resource, desired.manifest, force=False)
