@@ -194,7 +194,7 @@ async def test_what_was_applied_is_no_drift_and_what_others_change_is(
 
 async def test_a_record_is_read_back_as_it_was(client: Client, owner: Owner) -> None:
     """Go writes numbers in its own way: the id of the revision must survive that."""
-    record = rendered(RICH, owner)[0]
+    record = rendered(RICH, owner, None)[0]
     live = await client.apply(BY_KIND["ControllerRevision"], record.manifest, force=False)
     data = facts.child("ControllerRevision", live).data
     assert f"flood-{RevisionInputs.model_validate_json(data).id}" == record.key[1]

@@ -62,6 +62,9 @@ class RevisionInputs(Model):
     retry: str | None = None
     # Of the recalibration (plan/recalibration.py); None for the first calibration.
     round: str | None = None
+    # The image that fetched its tables when it was recorded; None where it has none. Another one of ours calibrates
+    # nobody, and serves all.
+    runner: str | None = None
     # The parameters whose values are the city's. Where a value comes from makes no other revision.
     from_city: tuple[str, ...] = ()
 
@@ -76,6 +79,7 @@ class RevisionInputs(Model):
             exclude={
                 "municipality": {"area"},
                 "from_city": True,
+                "runner": True,
                 "version": {
                     "state",
                     "channels",

@@ -140,6 +140,8 @@ def test_without_an_image_that_fetches_nothing_is_made_and_what_serves_stays(cit
 
 def test_another_runner_calibrates_nobody_and_rolls_what_serves(city: City) -> None:
     serve(city)
+    (record,) = [c for c in city.children.values() if c.kind == "ControllerRevision"]
+    assert json.loads(record.data)["runner"] == "registry.example/ddtas-runner:1"
     revision, started, deployments = (
         city.installation["status"]["revision"],
         list(city.started),
