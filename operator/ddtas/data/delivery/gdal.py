@@ -17,7 +17,7 @@ from ddtas.errors import DdtasError
 
 Driver = Literal["GPKG", "GML"]
 
-_CHILD = "ddtas.data.delivery.gdal_child"
+_CHILD = Path(__file__).with_name("gdal_child.py")  # by its file: -I takes no notice of PYTHONPATH
 _MEMORY_BYTES = 1536 * 1024 * 1024  # of addresses; the libraries take 700 MiB of them without using them
 _CPU_SECONDS = 900
 _FRAME_BYTES = 256 * 1024 * 1024
@@ -123,7 +123,6 @@ async def _frames(request: Request) -> AsyncGenerator[bytes, None]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
-        "-m",
         _CHILD,
         request.model_dump_json(),
         stdin=asyncio.subprocess.DEVNULL,

@@ -1,10 +1,10 @@
 """The process in which GDAL opens a file of a stranger: one file, the drivers that are named, little memory.
 
-    python -I -m ddtas.data.delivery.gdal_child REQUEST
+    python -I gdal_child.py REQUEST
 
-REQUEST is the JSON of `ddtas.data.delivery.gdal.Request`. Standard output has frames: eight bytes with a length (little
-endian), and so many bytes: JSON for a description, a stream of Arrow IPC for a batch. An exit code other than 0 says
-that the file cannot be read.
+It imports nothing of ours, so that it needs no PYTHONPATH. REQUEST is the JSON of `ddtas.data.delivery.gdal.Request`.
+Standard output has frames: eight bytes with a length (little endian), and so many bytes: JSON for a description, a
+stream of Arrow IPC for a batch. An exit code other than 0 says that the file cannot be read.
 """
 
 import json
@@ -40,7 +40,7 @@ def _only(driver: str) -> None:
 
     others = ",".join(name for name in list_drivers() if name != driver)
     skipped = {"OGR_SKIP": others, "GDAL_SKIP": others}
-    again = [sys.executable, "-I", "-m", __spec__.name, sys.argv[1]]
+    again = [sys.executable, "-I", *sys.argv]
     os.execve(sys.executable, again, {**os.environ, **skipped})  # noqa: S606
 
 

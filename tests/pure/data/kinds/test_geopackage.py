@@ -1,7 +1,9 @@
 """GeoPackage over HTTP: its facts by SQLite, its rows by GDAL, and what is broken or hostile in both."""
 
+import asyncio
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -164,3 +166,21 @@ async def test_gdal_has_little_memory_and_writes_no_files(tmp_path: Path) -> Non
     request = gdal.Request(path=str(path), driver="GPKG", layer=layer.name, columns=("level",), memory_bytes=2**20)
     with pytest.raises(gdal.UnreadableError):
         [frame async for frame in gdal._frames(request)]
+
+
+async def test_gdal_runs_where_our_modules_are_on_no_path(tmp_path: Path) -> None:
+    """As in the runner's image, where PYTHONPATH leads to them, of which an isolated process takes no notice."""
+    path = tmp_path / "data.gpkg"
+    path.write_bytes(geopackage(tmp_path))
+    request = gdal.Request(path=str(path), driver="GPKG").model_dump_json()
+    # -S: without the development environment's own path to the modules; only the libraries are added again.
+    libraries = str(Path(pa.__file__).parents[1])
+    code = f"import runpy, sys; sys.path.append({libraries!r}); sys.argv[0] = {str(gdal._CHILD)!r}; "
+    code += "assert 'ddtas' not in sys.modules; import os; os.environ['OGR_SKIP'] = ''; "
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-S", "-c", code, request, stdout=asyncio.subprocess.PIPE, env={}
+    )
+    answer, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b'"levels"' in answer
