@@ -205,10 +205,13 @@ async def test_an_empty_table(more: PostgreSQLServer) -> None:
 
 
 async def test_names_that_are_quoted(more: PostgreSQLServer) -> None:
-    session = look_at(more.url, "odd.Capitals and spaces")
-    facts = await probe(session)
+    contract = DataContract(version="1.0.0", time_zone="Europe/Amsterdam")  # of a column without a time zone
+    facts = await probe(look_at(more.url, "odd.Capitals and spaces", contract=contract))
     assert [(field.name, field.type) for field in facts.fields] == [("when", "timestamp"), ("Fine-1.2", "integer")]
-    assert (facts.first, facts.last) == ("2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z")  # infinity is no moment
+    assert (facts.first, facts.last) == ("2024-05-01T10:00:00Z", "2024-05-01T10:00:00Z")  # infinity is no moment
+    zoneless = await probe(look_at(more.url, "odd.Capitals and spaces"))
+    assert (zoneless.first, zoneless.last) == (None, None)
+    assert "times in when have no offset" in (zoneless.why_unknown("first") or "")
 
 
 async def test_types(more: PostgreSQLServer) -> None:

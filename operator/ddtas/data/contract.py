@@ -288,20 +288,21 @@ class ServiceLevelPromise(Model):
 class QualityRule(Model):
     """A bound on the quality of the data: a metric of the Open Data Contract Standard v3.1.
 
-    `rowCount` is about the whole; `nullValues` about one field, in rows or in percent of the rows that were read.
+    `rowCount` is about the whole; the others about one field, in rows or in percent of the rows that were read.
     """
 
     model_config = ConfigDict(
         json_schema_extra=cel(
-            ("(self.metric == 'nullValues') == has(self.field)", "nullValues needs a field, and rowCount has none"),
-            ("self.metric == 'nullValues' || self.unit == 'rows'", "rowCount is counted in rows"),
+            ("(self.metric != 'rowCount') == has(self.field)", "each metric needs a field, but rowCount has none"),
+            ("self.metric != 'rowCount' || self.unit == 'rows'", "rowCount is counted in rows"),
         )
     )
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
     """The name of the rule, for messages."""
-    metric: Literal["rowCount", "nullValues"]
-    """rowCount: the number of records. nullValues: records without a value in `field`."""
+    metric: Literal["rowCount", "nullValues", "missingValues"]
+    """rowCount: the number of records. nullValues: records with nothing in `field`. missingValues: also those with what
+    the contract says stands where there is no value, such as -9999."""
     field: FieldName | None = None
     """The field to count in. Absent: only for rowCount."""
     operator: Operator

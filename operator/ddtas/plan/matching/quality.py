@@ -44,7 +44,11 @@ def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Compar
 def rule(required: QualityRule, source: DataSource, facts: SourceFacts | None) -> Comparison:
     """A rule about the quality of the data."""
     value, fact = _value(required, facts)
-    measured = verdict_of(None if value is None else required.operator.holds(value, float(required.value)))
+    holds = None if value is None else required.operator.holds(value, float(required.value))
+    if required.metric == "nullValues" and _has_missing_values(required, source):
+        # What was counted are the missing values; nulls are as many at the most.
+        holds = True if holds and required.operator in AT_MOST else None
+    measured = verdict_of(holds)
     about = f"{required.metric}{f' of {required.field}' if required.field else ''}"
     return Comparison(
         f"quality {required.name}",
@@ -71,12 +75,16 @@ def _value(rule: QualityRule, facts: SourceFacts | None) -> tuple[float | None, 
     return (float(measured.empty) if facts.sampled == facts.records else None), "records"
 
 
+def _has_missing_values(rule: QualityRule, source: DataSource) -> bool:
+    return any(f.missing_values for f in source.contract.fields if f.name == rule.field)
+
+
 def _promised(rule: QualityRule, source: DataSource) -> bool | None:
     """Whether the contract implies a rule; it may say something about the same metric that does not."""
     contract = source.contract
     if rule.metric == "rowCount" and contract.records is not None:
         return rule.operator.holds(contract.records, float(rule.value))
-    if rule.metric == "nullValues" and any(f.required for f in contract.fields if f.name == rule.field):
+    if rule.metric != "rowCount" and any(f.required for f in contract.fields if f.name == rule.field):
         return rule.operator.holds(0, float(rule.value))
     for promise in contract.quality:
         if (promise.metric, promise.field, promise.unit) != (rule.metric, rule.field, rule.unit):

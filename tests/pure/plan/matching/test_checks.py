@@ -69,6 +69,7 @@ WHOLE = extent("EPSG:28992", 79000, 449000, 91000, 461000)
 HALF = extent("EPSG:28992", 80000, 450000, 85000, 460000)
 WHOLE_WGS84 = extent("OGC:CRS84", 4.2, 51.9, 4.6, 52.2)
 ELSEWHERE = extent("EPSG:28992", 200000, 500000, 210000, 510000)
+LEVEL_OR_9999 = {"name": "level", "type": "number", "missingValues": ["-9999"]}
 NO_NULLS = {
     "name": "complete",
     "metric": "nullValues",
@@ -363,6 +364,30 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
         seen(fields=(MeasuredField(name="level", type="number", empty=1),), sampled=100, records=200),
         UNKNOWN,
         UNKNOWN,
+    ),
+    "missing values": (
+        "quality complete",
+        {"quality": [NO_NULLS | {"metric": "missingValues"}]},
+        source({"fields": [LEVEL_OR_9999]}),
+        seen(fields=(MeasuredField(name="level", type="number", empty=50),), sampled=100, records=100),
+        UNKNOWN,
+        NOT_MET,
+    ),
+    "nulls, among what is missing": (
+        "quality complete",
+        {"quality": [NO_NULLS]},
+        source({"fields": [LEVEL_OR_9999]}),
+        seen(fields=(MeasuredField(name="level", type="number", empty=50),), sampled=100, records=100),
+        UNKNOWN,
+        UNKNOWN,
+    ),
+    "nulls, less than what is missing": (
+        "quality complete",
+        {"quality": [NO_NULLS]},
+        source({"fields": [LEVEL_OR_9999]}),
+        seen(fields=(MeasuredField(name="level", type="number", empty=0),), sampled=100, records=100),
+        UNKNOWN,
+        MET,
     ),
     # service levels
     "latency, in another unit": (
