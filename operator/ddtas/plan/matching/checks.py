@@ -102,7 +102,9 @@ def _of_the_data(
         where = "the municipality" if own else "the extent that the app is made for"
         yield places.coverage(area, r.coverage.minimum_percent, contract.extent, facts, where)
     if r.history is not False:
-        yield times.period(times.needed_days(r, circumstances.windows), contract.temporal_extent, facts)
+        windows = circumstances.windows
+        least = times.least_records(r, windows)
+        yield times.period(times.needed_days(r, windows), contract.temporal_extent, facts, least)
     if r.time_resolution is not None:
         yield times.time_resolution(r.time_resolution, contract.time_resolution, facts, tables.unaggregated(r))
     if r.freshness is not None:

@@ -26,17 +26,39 @@ def _days(start: str, end: str, before: int) -> Window:
     return Window(start=first.isoformat(), end=end)
 
 
-def period(days: Window, declared: Window | None, facts: SourceFacts | None) -> Comparison:
-    """The days from the first to the last that are needed."""
+def least_records(requirement: DataRequirement, windows: Windows) -> int | None:
+    """How many records the windows take at the least, by the step and completeness that are asked for; None where
+    that is not told. With fewer there are holes, wherever they are."""
+    step = periods.span(requirement.time_resolution) if requirement.time_resolution else None
+    percent = requirement.minimum_completeness_percent
+    if not step or percent is None:
+        return None
+    both = [(date.fromisoformat(w.start), date.fromisoformat(w.end)) for w in (windows.calibration, windows.validation)]
+    days = max((end - start).days + 1 for start, end in both)
+    return int(timedelta(days=days) / step * percent / 100)
+
+
+def period(days: Window, declared: Window | None, facts: SourceFacts | None, least: int | None = None) -> Comparison:
+    """The days from the first to the last that are needed, and that the data is no few records at its two ends.
+
+    Args:
+        days: from the first to the last.
+        declared: by the contract.
+        facts: of the data.
+        least: records that they take, as `least_records`.
+    """
     first, last = (facts.first, facts.last) if facts else (None, None)
     promised = verdict_of(_covers(declared.start, declared.end, days) if declared else None)
-    measured = verdict_of(_covers(first, last, days) if facts else None)
+    too_few = facts is not None and facts.records is not None and least is not None and facts.records < least
+    measured = verdict_of(False if too_few else _covers(first, last, days) if facts else None)
 
     def say() -> str:
         by_contract = f"the contract promises {declared}" if declared else "the contract gives no period"
         in_data = None
         if measured is not MET and first is not None:
             in_data = f"the data runs {first[:10]}…{last[:10] if last else '(end not read)'}"
+            if too_few and facts is not None:
+                in_data += f" with {facts.records} records, where the windows take {least}: it has holes"
         return needs(str(days), by_contract, in_data)
 
     return Comparison("period", promised, measured, say)

@@ -69,6 +69,11 @@ WHOLE = extent("EPSG:28992", 79000, 449000, 91000, 461000)
 HALF = extent("EPSG:28992", 80000, 450000, 85000, 460000)
 WHOLE_WGS84 = extent("OGC:CRS84", 4.2, 51.9, 4.6, 52.2)
 ELSEWHERE = extent("EPSG:28992", 200000, 500000, 210000, 510000)
+COMPLETE = {
+    "history": None,
+    "timeResolution": "P1D",
+    "minimumCompletenessPercent": 90,
+}
 LEVEL_OR_9999 = {"name": "level", "type": "number", "missingValues": ["-9999"]}
 NO_NULLS = {
     "name": "complete",
@@ -386,6 +391,22 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
         {"quality": [NO_NULLS]},
         source({"fields": [LEVEL_OR_9999]}),
         seen(fields=(MeasuredField(name="level", type="number", empty=0),), sampled=100, records=100),
+        UNKNOWN,
+        MET,
+    ),
+    "period, its middle is missing": (
+        "period",
+        COMPLETE,
+        source({"temporalExtent": {"start": "2012-01-01", "end": "2017-01-01"}}),
+        seen(first="2012-01-01", last="2017-01-01", records=60, time_resolution="P1D"),
+        MET,
+        NOT_MET,
+    ),
+    "period, a few days are missing": (
+        "period",
+        COMPLETE,
+        source(),
+        seen(first="2012-01-01", last="2017-01-01", records=658, time_resolution="P1D"),  # 90% of 731
         UNKNOWN,
         MET,
     ),
