@@ -162,8 +162,8 @@ MissingValue = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 class Dialect(Model):
     """How text files are written, in the words of CSV on the Web (W3C). What is left out is as RFC 4180 has it."""
 
-    delimiter: Annotated[str, StringConstraints(pattern=r"^[^\r\n\"0-9A-Za-z]$", max_length=1)] | None = None
-    """What separates values. Absent: a comma."""
+    delimiter: Annotated[str, StringConstraints(pattern=r"^[\t !#-/:-@\[-`{-~]$", max_length=1)] | None = None
+    """What separates values: one ASCII character. Absent: a comma."""
     quote_char: Annotated[str, StringConstraints(pattern=r"^[\"']$", max_length=1)] | None = None
     """What quotes values. Absent: a double quote."""
     header: bool | None = None
