@@ -82,6 +82,7 @@ class Operator:
             "DDTAS_NAMESPACES": namespace,
             "DDTAS_LEASE_NAMESPACE": namespace,
             "DDTAS_LEADER_ELECTION": "false",
+            "DDTAS_RUNNER_IMAGE": "localhost/nothing:1",
             "DDTAS_IDENTITY": self.name,
             "DDTAS_HTTP_HOST": "127.0.0.1",
             "DDTAS_HTTP_PORT": str(self.port),
