@@ -45,7 +45,7 @@ COPY --from=build-runner /opt/venv /opt/venv
 COPY --from=build-runner /opt/runner /opt/runner
 COPY --from=build-runner /opt/sbom.cdx.json /usr/share/doc/ddtas-runner/sbom.cdx.json
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/runner PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    OPENBLAS_NUM_THREADS=1
+    OPENBLAS_NUM_THREADS=1 ARROW_DEFAULT_MEMORY_POOL=system
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "ddtas.runner"]
 CMD ["fetch"]

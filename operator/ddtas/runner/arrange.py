@@ -11,7 +11,7 @@ from ddtas.data.delivery.table import Aggregation, Column, Table
 from ddtas.data.meaning import periods
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 
-_MEMORY = "96MB"
+_MEMORY = "48MB"
 _ROWS = 50_000  # of a batch
 _HOUR, _DAY = 3600, 86_400
 _UNITS = {1: "month", 3: "quarter", 12: "year"}
@@ -54,7 +54,7 @@ def _connection(spool: Path, folder: Path) -> Any:
     connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY,
-            "threads": 2,
+            "threads": 1,
             "temp_directory": str(folder),
             "preserve_insertion_order": "false",
             "autoinstall_known_extensions": "false",

@@ -134,4 +134,19 @@ def _text(values: Any) -> Any:
         return values
     with suppress(pyarrow.ArrowInvalid):  # some have parts of a second
         values = values.cast(pyarrow.timestamp("s", tz=values.type.tz))
-    return pc.strftime(values, format="%Y-%m-%dT%H:%M:%S%Ez")
+    return _iso(values)
+
+
+def _iso(values: Any) -> Any:
+    """Moments with a zone as ISO 8601. `strftime` takes ten times as long."""
+    local = pc.local_timestamp(values)
+    texts = pc.replace_substring(local.cast(pyarrow.string()), " ", "T")
+    per_second = 1 if values.type.unit == "s" else 1_000_000
+    offsets = pc.subtract(local.cast(pyarrow.int64()), values.cast(pyarrow.int64())).dictionary_encode()
+    written = pyarrow.array([_offset(number.as_py() // per_second) for number in offsets.dictionary], pyarrow.string())
+    return pc.binary_join_element_wise(texts, written.take(offsets.indices), "")
+
+
+def _offset(seconds: int) -> str:
+    sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
