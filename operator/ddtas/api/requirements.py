@@ -148,17 +148,18 @@ class DataRequirement(Model):
     quality: Annotated[tuple[QualityRule, ...], Field(max_length=32, json_schema_extra=list_map("name"))] = ()
     """Bounds on the quality of the data. Absent: none."""
     purpose: Line | None = None
-    """What the data is used for: one of the purposes of the source. Absent: not compared."""
+    """What the data is used for: one of the purposes of the source. Absent: only public
+    data will do, for any purpose."""
     legal_bases: (
         Annotated[tuple[LegalBasis, ...], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None
     ) = None
-    """The lawful bases that will do. One of these is enough. Absent: any."""
+    """The lawful bases that will do. One of these is enough. Absent: only data without one."""
     access_rights: (
         Annotated[tuple[AccessRights, ...], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)] | None
     ) = None
-    """The access rights that the app can handle. One of these is enough. Absent: any."""
+    """The access rights that the app can handle. One of these is enough. Absent: public."""
     maximum_security_class: SecurityClass | None = None
-    """The most confidential data that the app is fit for. Absent: any."""
+    """The most confidential data that the app is fit for. Absent: public, or not classified."""
     licences: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
     """The licences that will do. One of these is enough. Absent: any."""
     provenance: bool | None = None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
-from ddtas.data.contract import SecurityClass
+from ddtas.data.contract import AccessRights, SecurityClass
 from ddtas.data.measured import SourceFacts
 from ddtas.plan.matching.comparison import (
     A_DECISION,
@@ -55,24 +55,7 @@ def terms(r: DataRequirement, source: DataSource) -> Iterator[Comparison]:
         version = source.contract.version
         wanted = f"contract {r.contract_version}"
         yield _declared("contract version", within(version, r.contract_version), THE_DATA, lambda: (wanted, version))
-    if r.access_rights is not None:
-        rights = r.access_rights
-        holds: bool | None = source.access_rights in rights
-        yield _declared("access rights", holds, A_DECISION, lambda: (" or ".join(sorted(rights)), source.access_rights))
-    if r.purpose is not None:
-        purpose = r.purpose
-        holds = purpose in source.purposes
-        yield _declared(
-            "purpose", holds, A_DECISION, lambda: (f"purpose {purpose}", ", ".join(sorted(source.purposes)))
-        )
-    if r.legal_bases is not None:
-        bases, given = r.legal_bases, source.legal_basis
-        holds = None if given is None else given in bases
-        yield _declared("legal basis", holds, A_DECISION, lambda: (f"legal basis {' or '.join(sorted(bases))}", given))
-    if r.maximum_security_class is not None:
-        most, own = r.maximum_security_class, source.security_class
-        holds = None if own is None else _CLASSES.index(own) <= _CLASSES.index(most)
-        yield _declared("security class", holds, A_DECISION, lambda: (f"security class {most} at the most", own))
+    yield from _rights(r, source)
     if r.licences is not None:
         licences = r.licences
         holds = _plain(source.licence) in {_plain(licence) for licence in licences}
@@ -80,6 +63,34 @@ def terms(r: DataRequirement, source: DataSource) -> Iterator[Comparison]:
     if r.provenance:
         holds = source.provenance is not None
         yield _declared("provenance", holds, A_DETAIL, lambda: ("provenance on record", source.provenance))
+
+
+def _rights(r: DataRequirement, source: DataSource) -> Iterator[Comparison]:
+    """Who may use the data, and for what.
+
+    A source that is not for everybody binds only to a requirement that says so: what the app does not say is a "no",
+    and never an "any".
+    """
+    public, said_of = source.access_rights is AccessRights.PUBLIC, "the requirement says nothing of it"
+    if r.access_rights is not None or not public:
+        rights = r.access_rights or (AccessRights.PUBLIC,)
+        holds: bool | None = source.access_rights in rights
+        yield _declared("access rights", holds, A_DECISION, lambda: (" or ".join(sorted(rights)), source.access_rights))
+    if r.purpose is not None or not public:
+        purpose = f"a purpose: {said_of}" if r.purpose is None else f"purpose {r.purpose}"
+        holds = r.purpose in source.purposes
+        yield _declared("purpose", holds, A_DECISION, lambda: (purpose, ", ".join(sorted(source.purposes))))
+    given = source.legal_basis
+    if r.legal_bases is not None or given is not None:
+        bases = r.legal_bases or ()
+        holds = None if given is None else given in bases
+        basis = f"legal basis {' or '.join(sorted(bases))}" if bases else f"a legal basis: {said_of}"
+        yield _declared("legal basis", holds, A_DECISION, lambda: (basis, given))
+    own = source.security_class
+    if r.maximum_security_class is not None or own not in (None, SecurityClass.PUBLIC):
+        most = r.maximum_security_class or SecurityClass.PUBLIC
+        holds = None if own is None else _CLASSES.index(own) <= _CLASSES.index(most)
+        yield _declared("security class", holds, A_DECISION, lambda: (f"security class {most} at the most", own))
 
 
 def _declared(name: str, holds: bool | None, distance: int, say: Callable[[], tuple[str, object]]) -> Comparison:

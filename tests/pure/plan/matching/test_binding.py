@@ -200,7 +200,8 @@ def test_only_what_is_asked_for_is_checked() -> None:
         serviceLevels=[],
         fields=[{"name": "date", "type": "date"}],
     )
-    assert [c.name for c in match(bare, S, SEEN_IT, WINDOWS)] == ["kind", "reachable", "field date", "period"]
+    public = source(accessRights="public")
+    assert [c.name for c in match(bare, public, SEEN_IT, WINDOWS)] == ["kind", "reachable", "field date", "period"]
 
 
 @pytest.mark.parametrize(

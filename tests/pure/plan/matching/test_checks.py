@@ -154,6 +154,18 @@ TABLE: dict[str, tuple[str, dict[str, Any], DataSource, SourceObservation | None
         UNKNOWN,
     ),
     "class, none": ("security class", {"maximumSecurityClass": "internal"}, source(), None, UNKNOWN, UNKNOWN),
+    # what is not for everybody must be named
+    "rights, not named": ("access rights", {}, source(accessRights="restricted"), None, NOT_MET, UNKNOWN),
+    "purpose, not named": (
+        "purpose",
+        {"accessRights": ["restricted"]},
+        source(accessRights="restricted"),
+        None,
+        NOT_MET,
+        UNKNOWN,
+    ),
+    "legal basis, not named": ("legal basis", {}, source(legalBasis="public-task"), None, NOT_MET, UNKNOWN),
+    "class, not named": ("security class", {}, source(securityClass="internal"), None, NOT_MET, UNKNOWN),
     "licence": ("licence", {"licences": ["CC0-1.0", "cc-by-4.0"]}, source(), None, MET, UNKNOWN),
     "licence, another": ("licence", {"licences": ["CC0-1.0"]}, source(), None, NOT_MET, UNKNOWN),
     "provenance": ("provenance", {"provenance": True}, source(provenance="gauges"), None, MET, UNKNOWN),
@@ -693,7 +705,9 @@ rungs = st.fixed_dictionaries({}, optional={name: st.integers(0, len(steps) - 1)
 
 
 def climbed(rung: dict[str, int]) -> DataRequirement:
-    return requirement(**{name: LADDERS[name][n] for name, n in rung.items()})
+    """With access rights and a purpose in any case: without them a requirement is for public data alone."""
+    widest = {"accessRights": LADDERS["accessRights"][0], "purpose": "flood-prevention"}
+    return requirement(**widest | {name: LADDERS[name][n] for name, n in rung.items()})
 
 
 offers = st.builds(
@@ -765,8 +779,12 @@ RANK = {NOT_MET: 0, UNKNOWN: 1, MET: 2}
 def test_a_stricter_requirement_never_fits_more(
     rung: dict[str, int], more: dict[str, int], offered: DataSource, observed: SourceObservation | None
 ) -> None:
-    """In whatever it is stricter: every constraint climbs its ladder, and new ones come."""
-    higher = rung | {name: max(n, rung.get(name, 0)) for name, n in more.items()}
+    """In whatever it is stricter: every constraint climbs its ladder, and new ones come.
+
+    A security class that is named first is no stricter: without one a requirement is for public data alone.
+    """
+    new = {name: n for name, n in more.items() if name != "maximumSecurityClass" or name in rung}
+    higher = rung | {name: max(n, rung.get(name, 0)) for name, n in new.items()}
     loose = verdict(match(climbed(rung), offered, observed, HERE))
     strict = verdict(match(climbed(higher), offered, observed, HERE))
     assert RANK[strict] <= RANK[loose]
