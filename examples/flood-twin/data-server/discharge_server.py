@@ -1,7 +1,8 @@
 """A data supplier in miniature: CSV over HTTP, open or behind HTTP Basic authentication.
 
-``/discharge.csv`` is the series of a gauge, ``/discharge-until-2014.csv`` that of one that fell silent after 2014, and
-``/healthz`` says that the server runs and is always open. A series needs a user
+``/discharge.csv`` is the series of a gauge, ``/discharge-until-2014.csv`` that of one that fell silent after 2014,
+``/debiet.csv`` the first one as another water board would publish it (twice a day, other names and units, semicolons and
+decimal commas), and ``/healthz`` says that the server runs and is always open. A series needs a user
 name and a password when the files ``username`` and ``password`` are in ``/etc/credentials``; they are read at each
 request, so that a rotated Secret holds at once. Standard library only.
 """
@@ -15,6 +16,8 @@ import hmac
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from decimal import Decimal
 from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,8 +58,33 @@ def until(year: bytes, series: bytes) -> bytes:
     return b"".join([header, *(row for row in rows if row[:4] <= year)])
 
 
+def halves(series: bytes) -> bytes:
+    """The same series, twice a day in local time: rain and evaporation of half a day in mm, discharge in m3/h.
+
+    A comment holds the header, as in the files of KNMI; -9999 stands for what was not measured.
+    """
+    rows = [b"# Peilmeter Voorbeeldhaven, tijden in lokale tijd", b"# DATUM;NEERSLAG;VERDAMPING;DEBIET_M3H"]
+    for line in series.decode("ascii").splitlines()[1:]:
+        day, rain, evapotranspiration, discharge = line.split(",")
+        flow = f"{Decimal(discharge) * 3600:f}" if discharge else "-9999"
+        half = [f"{Decimal(value) / 2:f}" for value in (rain, evapotranspiration)]
+        rows += [
+            ";".join([f"{day.replace('-', '')} {hour}", *half, flow]).replace(".", ",").encode()
+            for hour in ("00:00", "12:00")
+        ]
+    return b"\r\n".join(rows) + b"\r\n"
+
+
+SERIES: dict[str, Callable[[bytes], bytes]] = {
+    "/discharge.csv": bytes,
+    "/discharge-until-2014.csv": partial(until, LAST_YEAR),
+    "/debiet.csv": halves,
+}
+"""By path, what becomes of the series."""
+
+
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD on the three paths."""
+    """GET and HEAD on these paths, and on /healthz."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "data-supplier", ""
@@ -71,15 +99,13 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/healthz":
             self._answer(200, b"ok\n")
-        elif path not in ("/discharge.csv", "/discharge-until-2014.csv"):
-            self._answer(404, b"the series are at /discharge.csv and /discharge-until-2014.csv\n")
+        elif path not in SERIES:
+            self._answer(404, f"the series are at {' and '.join(SERIES)}\n".encode())
         elif not allowed(self.headers.get("Authorization"), self._credentials):
             challenge = {"WWW-Authenticate": 'Basic realm="data", charset="UTF-8"'}
             self._answer(401, b"user name and password needed\n", challenge)
         else:
-            content = self._data.read_bytes()
-            if path != "/discharge.csv":
-                content = until(LAST_YEAR, content)
+            content = SERIES[path](self._data.read_bytes())
             tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
             headers = {
                 "Content-Type": "text/csv; charset=utf-8",

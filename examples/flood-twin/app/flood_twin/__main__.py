@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 import sys
 from dataclasses import asdict
@@ -54,7 +53,7 @@ def _calibrate(config: Config) -> bytes:
 
     settings, run = config.settings(), config.run()
     window = run.window("calibration")
-    record = asyncio.run(load(config.binding()))
+    record = load(config.table())
     _say(f"{run.municipality}: data from {record.start} to {record.end}")
     parameters, metrics, scored = calibrate(record, window, settings, _say)
     message = f"{settings.objective} {metrics[settings.objective]:.3f} on {metrics['scoredDays']} days"
@@ -66,7 +65,7 @@ def _validate(config: Config) -> bytes:
     from .validate import validate
 
     settings, run, parameters = config.settings(), config.run(), config.calibrated()
-    record = asyncio.run(load(config.binding()))
+    record = load(config.table())
     _say(f"{run.municipality}: data from {record.start} to {record.end}")
     metrics, scored = validate(record, run, settings, parameters)
     message = f"NSE {metrics['NSE']:.3f}, RSR {metrics['RSR']:.3f}, PBIAS {metrics['PBIAS']:.1f} %"

@@ -1,7 +1,8 @@
 """What goes in and out of this app's containers: the files and variables that the platform lays, and the result.
 
 In: ``$DDTAS_CONFIG`` (default ``/etc/ddtas``) with ``run.json``, ``parameters.json`` and, from the phase on that needs
-them, ``calibrated.json`` and ``evidence.json``; ``$SERVICE_BINDING_ROOT/<name>/<entry>`` as servicebinding.io has it.
+them, ``calibrated.json`` and ``evidence.json``; ``$DDTAS_DATA`` (default ``/data``) with a folder for each data
+requirement, which has its table.
 Out: one compact JSON object of at most 4,096 bytes in the container's termination message. Kubernetes cuts off what is
 longer (kubernetes.io, "Determine the Reason for Pod Failure"), so longer is an error here.
 """
@@ -21,7 +22,7 @@ from .model import BOUNDS, Parameters
 
 RESULT_BYTES = 4096
 CONFIG_FILE_BYTES = 1 << 20
-BINDING_NAME = "discharge-series"
+REQUIREMENT = "discharge-series"
 
 
 class AppError(Exception):
@@ -112,20 +113,6 @@ class Evidence:
         return {"metrics": dict(self.metrics), "windows": [window.as_json() for window in self.windows]}
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Where the data are and how to be let in. ``repr`` shows no secret."""
-
-    type: str
-    uri: str
-    username: str | None = None
-    password: str | None = None
-    token: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Binding(type={self.type!r}, uri={self.uri!r})"
-
-
 class Config:
     """Reader of the configuration directory. Each method reads its own file: a phase asks only for what it needs.
 
@@ -134,7 +121,7 @@ class Config:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._folder = Path(environ.get("DDTAS_CONFIG") or "/etc/ddtas")
-        self._bindings = environ.get("SERVICE_BINDING_ROOT")
+        self._data = Path(environ.get("DDTAS_DATA") or "/data")
 
     def settings(self) -> Settings:
         """``parameters.json``. Names that this app does not know are left alone.
@@ -210,30 +197,15 @@ class Config:
             )
         return evidence
 
-    def binding(self, requirement: str = BINDING_NAME) -> Binding:
-        """The data source bound to the data requirement of this name.
+    def table(self, requirement: str = REQUIREMENT) -> Path:
+        """The table of a data requirement: a CSV, which is replaced as a whole while the app serves.
 
-        Read again at each call: a rotated Secret changes the files under a running container.
-
-        :raises AppError: if there is no such binding or it lacks an entry.
+        :raises AppError: if there is none yet.
         """
-        if not self._bindings:
-            raise AppError(
-                "environment variable SERVICE_BINDING_ROOT is not set; it must name the folder of the bindings"
-            )
-        folder = Path(self._bindings) / requirement
-        if not folder.is_dir():
-            raise AppError(f"no folder {folder}: nothing is bound to the data requirement {requirement!r}")
-
-        def entry(name: str) -> str | None:
-            path = folder / name
-            # `kubectl create secret --from-file` keeps an editor's last newline, which is no part of a password.
-            return self._text(path).rstrip("\r\n") if path.is_file() else None
-
-        kind, uri = entry("type"), entry("uri")
-        if not kind or not uri:
-            raise AppError(f"{folder}: entry {'type' if not kind else 'uri'} is missing or empty")
-        return Binding(kind, uri, entry("username"), entry("password"), entry("token"))
+        table = self._data / requirement / "data.csv"
+        if not table.is_file():
+            raise AppError(f"{table} is not there: the data of {requirement} have not come yet; see its about.json")
+        return table
 
     def _object(self, name: str) -> dict[str, Any]:
         path = self._folder / name

@@ -1,6 +1,6 @@
 """The service: forecast, plot and page of a validated revision.
 
-The data are fetched again every ``REFRESH_SECONDS``. What is served was computed before the request came, so a request
+The table is read again every ``REFRESH_SECONDS``. What is served was computed before the request came, so a request
 costs nothing. Should a refresh fail, the last good result stays and says so.
 """
 
@@ -14,19 +14,19 @@ from aiohttp import web
 
 from . import page, plot
 from .contract import AppError, Config, Window
-from .data import Record, load
+from .data import load
 from .forecast import Forecast, forecast
 from .validate import modelled_discharge
 
 PORT = 8080
-REFRESH_SECONDS = 3600.0
+REFRESH_SECONDS = 600.0
 FIRST_RETRY_SECONDS = 2.0
 LAST_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that was computed from one fetch of the data."""
+    """All that was computed from one reading of the data."""
 
     span: Window
     forecast: Forecast
@@ -44,15 +44,14 @@ class Twin:
         self.run, self.settings = config.run(), config.settings()
         self.parameters, self.evidence = config.calibrated(), config.evidence()
         self.snapshot: Snapshot | None = None
-        self.problem: str | None = "the data have not been fetched yet"
+        self.problem: str | None = "the data have not been read yet"
         """Why the newest refresh failed; none if it did not."""
 
     async def refresh(self) -> bool:
-        """Fetch the data and compute everything anew. Returns whether that worked; if not, ``problem`` says why."""
+        """Read the data and compute everything again. Returns whether that worked; if not, ``problem`` says why."""
         try:
-            record = await load(self._config.binding())
             # Off the event loop: drawing takes a second or more, and the probes must be answered meanwhile.
-            self.snapshot = await asyncio.to_thread(self._compute, record)
+            self.snapshot = await asyncio.to_thread(self._compute)
         except AppError as error:
             self.problem = str(error)
             print(f"refresh failed: {error}", flush=True)
@@ -71,7 +70,8 @@ class Twin:
                 retry, pause = min(retry * 2, LAST_RETRY_SECONDS), retry
             await asyncio.sleep(pause)
 
-    def _compute(self, record: Record) -> Snapshot:
+    def _compute(self) -> Snapshot:
+        record = load(self._config.table())
         ahead = forecast(record, self.parameters, self.settings)
         modelled = modelled_discharge(record, self.parameters, self.settings)
         title = f"{self.run.municipality}: discharge, observed and modelled"

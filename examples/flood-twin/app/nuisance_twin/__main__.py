@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 
 from flood_twin import contract
@@ -44,7 +43,7 @@ def run(config: Config, level: Level, phase: str) -> bytes:
     :raises AppError: if the run cannot be made.
     """
     info = config.run()
-    record = asyncio.run(load(config.binding()))
+    record = load(config.table())
     seen, window = observed(record, info.window("calibration"))
     if phase == "calibrate":
         found, metrics = level.calibrate(seen)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -27,8 +27,6 @@ class Level(Protocol):
 
     upstream: str
     """The data requirement that the level below meets."""
-    reads: Sequence[str]
-    """Columns of it."""
     path: str
     """Where its own product is."""
     parameters: Sequence[str]
@@ -48,7 +46,6 @@ class District:
     """On which days will there be nuisance? Learns from which discharge on there is; judged by how often that comes."""
 
     upstream = "stream-forecast"
-    reads: Sequence[str] = ("date", "median_m3s", "high_m3s")
     path = "/nuisance.csv"
     parameters: Sequence[str] = ("nuisanceM3s",)
 
@@ -77,7 +74,6 @@ class City:
     """
 
     upstream = "district-nuisance"
-    reads: Sequence[str] = ("date", "expected", "possible")
     path = "/crews.csv"
     parameters: Sequence[str] = ("stays", "begins")
 
@@ -139,17 +135,13 @@ def number(row: Mapping[str, str], column: str) -> float:
     return value
 
 
-def rows(content: bytes, columns: Sequence[str]) -> Rows:
+def rows(table: Path) -> Rows:
     """The rows of what the level below serves.
 
-    :raises DataError: if it is not the CSV that was agreed.
+    :raises DataError: if there are none.
     """
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
-        found = [row for _, row in zip(range(MAX_ROWS), reader, strict=False)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"what the level below serves is no CSV: {error}") from None
-    lacking = [c for c in columns if any(row.get(c) is None for row in found)]
-    if not found or lacking:
-        raise DataError(f"what the level below serves has no {', '.join(lacking) or 'rows'}")
+    with table.open(encoding="utf-8", newline="") as file:
+        found = [row for _, row in zip(range(MAX_ROWS), csv.DictReader(file), strict=False)]
+    if not found:
+        raise DataError(f"{table} has no rows; its about.json says why")
     return found

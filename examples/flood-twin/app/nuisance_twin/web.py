@@ -14,12 +14,11 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from flood_twin.contract import AppError, Config
-from flood_twin.data import fetch
 
 from .levels import Level, rows
 
 PORT = 8080
-REFRESH_SECONDS, RETRY_SECONDS = 600.0, 10.0
+REFRESH_SECONDS, RETRY_SECONDS = 60.0, 5.0
 
 
 class Service:
@@ -30,12 +29,12 @@ class Service:
         self._found = config.values(level.parameters)
         self.title = f"{config.run().municipality}: {level.path[1:-4]}"
         self.made: str | None = None
-        self.problem: str | None = "nothing was fetched yet"
+        self.problem: str | None = "nothing was read yet"
 
-    async def refresh(self) -> bool:
-        """Ask the level below, and make the product anew. Returns whether that worked."""
+    def refresh(self) -> bool:
+        """Read what the level below says, and make the product again. Returns whether that worked."""
         try:
-            below = rows(await fetch(self._config.binding(self._level.upstream)), self._level.reads)
+            below = rows(self._config.table(self._level.upstream))
             header, made = self._level.product(below, self._found)
         except AppError as error:
             self.problem = str(error)
@@ -49,7 +48,7 @@ class Service:
     async def keep_fresh(self) -> None:
         """Refresh for ever."""
         while True:
-            pause = REFRESH_SECONDS if await self.refresh() else RETRY_SECONDS
+            pause = REFRESH_SECONDS if self.refresh() else RETRY_SECONDS
             await asyncio.sleep(pause)
 
     def application(self) -> web.Application:

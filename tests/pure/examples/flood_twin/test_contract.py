@@ -41,7 +41,7 @@ def config(folder: Path, **files: Any) -> Config:
     for name, content in files.items():
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         (folder / f"{name}.json").write_bytes(data)
-    return Config({"DDTAS_CONFIG": str(folder), "SERVICE_BINDING_ROOT": str(folder / "bindings")})
+    return Config({"DDTAS_CONFIG": str(folder), "DDTAS_DATA": str(folder / "data")})
 
 
 def test_the_contract_s_own_example_is_read(tmp_path: Path) -> None:
@@ -118,26 +118,14 @@ def test_evidence_is_read(tmp_path: Path) -> None:
     assert {phase: item.as_json() for phase, item in found.items()} == evidence
 
 
-def test_a_binding_is_read_anew_each_time_and_does_not_show_its_secrets(tmp_path: Path) -> None:
-    folder = tmp_path / "bindings" / "discharge-series"
-    folder.mkdir(parents=True)
-    for name, text in {"type": "http-csv", "uri": "http://data/x.csv\n", "username": "ds", "password": "old\n"}.items():
-        (folder / name).write_text(text)
+def test_a_table_that_is_not_there_yet_is_named(tmp_path: Path) -> None:
     found = config(tmp_path)
-    assert (found.binding().uri, found.binding().password) == ("http://data/x.csv", "old")
-    (folder / "password").write_text("new")
-    assert found.binding().password == "new"
-    assert "new" not in repr(found.binding())
-
-
-def test_a_missing_binding_names_the_requirement(tmp_path: Path) -> None:
-    with pytest.raises(AppError, match="nothing is bound to the data requirement 'discharge-series'"):
-        config(tmp_path).binding()
-    with pytest.raises(AppError, match="SERVICE_BINDING_ROOT is not set"):
-        Config({}).binding()
-    (tmp_path / "bindings" / "discharge-series").mkdir(parents=True)
-    with pytest.raises(AppError, match="entry type is missing or empty"):
-        config(tmp_path).binding()
+    with pytest.raises(AppError, match="the data of discharge-series have not come yet"):
+        found.table()
+    folder = tmp_path / "data" / "discharge-series"
+    folder.mkdir(parents=True)
+    (folder / "data.csv").write_text("date\n")
+    assert found.table() == folder / "data.csv"
 
 
 def test_the_result_is_what_the_contract_says() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from flood_twin.calibrate import calibrate
 from flood_twin.contract import AppError, RunInfo, Settings, Window
-from flood_twin.data import DataError, Record, parse
+from flood_twin.data import DataError, Record, load
 from flood_twin.forecast import forecast
 from flood_twin.model import BOUNDS, Parameters, discharge, simulate
 from flood_twin.validate import evaluate, modelled_discharge, validate
@@ -159,10 +159,12 @@ def test_a_record_of_less_than_a_year_has_no_forecast() -> None:
 
 
 @pytest.fixture(scope="module")
-def real() -> Record:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """The series that the data server of this example serves."""
     wheel = files("spotpy").joinpath(*MEMBER.split("/")[1:])
-    return parse(convert(wheel.read_text("ascii")).encode())
+    table = tmp_path_factory.mktemp("real") / "data.csv"
+    table.write_text(convert(wheel.read_text("ascii")))
+    return load(table)
 
 
 @pytest.mark.parametrize(

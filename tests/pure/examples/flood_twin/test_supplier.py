@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[4] / "examples" / "flood-twin" / "data-server"))
-from discharge_server import allowed, make_server, until  # type: ignore[import-not-found]
+from discharge_server import allowed, halves, make_server, until  # type: ignore[import-not-found]
 
 CONTENT = b"date,discharge_m3s\n2020-01-01,0.1\n"
 
@@ -67,6 +67,18 @@ def test_the_gauge_that_fell_silent(port: int) -> None:
     assert until(b"2014", b"date,x\n2013-01-01,1\n2014-12-31,2\n2015-01-01,3\n") == (
         b"date,x\n2013-01-01,1\n2014-12-31,2\n"
     )
+
+
+def test_the_same_series_as_another_water_board_publishes_it() -> None:
+    series = b"date,precipitation_mm,potential_evapotranspiration_mm,discharge_m3s\n"
+    series += b"2012-01-01,1.5,0.3,\n2013-06-30,0,1,0.01\n"
+    assert halves(series).decode().split("\r\n")[2:] == [
+        "20120101 00:00;0,75;0,15;-9999",
+        "20120101 12:00;0,75;0,15;-9999",
+        "20130630 00:00;0;0,5;36,00",
+        "20130630 12:00;0;0,5;36,00",
+        "",
+    ]
 
 
 def test_head_has_the_headers_of_get_and_no_body(port: int) -> None:

@@ -45,7 +45,7 @@ class FakeConfig:
     def evidence(self) -> dict[str, Evidence]:
         return EVIDENCE
 
-    def binding(self) -> None:
+    def table(self) -> None:
         return None
 
 
@@ -66,7 +66,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     rain, demand = [3.0 * (i % 5 == 0) for i in range(days)], [1.0] * days
     given: dict[str, Any] = {"it": Record(date(2014, 1, 1), rain, demand, np.linspace(0, 0.1, days))}
 
-    async def load(_: object) -> Record:
+    def load(_: object) -> Record:
         if isinstance(given["it"], Exception):
             raise given["it"]
         return given["it"]  # type: ignore[no-any-return]
@@ -95,7 +95,7 @@ async def client(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[T
 async def test_nothing_is_served_before_there_is_something(path: str, twin: Twin, client: TestClient[Any, Any]) -> None:
     response = await client.get(path)
     assert response.status == 503
-    assert "the data have not been fetched yet" in await response.text()
+    assert "the data have not been read yet" in await response.text()
     assert await twin.refresh()
     assert (await client.get(path)).status == 200
     assert (await client.head(path)).status == 200
