@@ -1,7 +1,7 @@
 """A data supplier in miniature: CSV over HTTP, open or behind HTTP Basic authentication.
 
 ``/discharge.csv`` is the series of a gauge, ``/discharge-until-2014.csv`` that of one that fell silent after 2014,
-``/debiet.csv`` the first one as another water board would publish it (twice a day, other names and units, semicolons and
+``/debiet.csv`` the first one as another water board would publish it (twice a day, other names and units, semicolons,
 decimal commas), and ``/healthz`` says that the server runs and is always open. A series needs a user
 name and a password when the files ``username`` and ``password`` are in ``/etc/credentials``; they are read at each
 request, so that a rotated Secret holds at once. Standard library only.
