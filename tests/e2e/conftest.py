@@ -11,7 +11,7 @@ from e2e_kit import KINDS, Cluster
 from ddtas_dev import deploy, paths
 from ddtas_dev.shell import locked
 
-EXAMPLE, VILLAGE, FLOOD = "voorbeeldstad", "voorbeelddorp", "flood-twin"
+EXAMPLE, VILLAGE, HARBOUR, FLOOD = "voorbeeldstad", "voorbeelddorp", "voorbeeldhaven", "flood-twin"
 
 
 def _given(variable: str) -> str:
@@ -76,10 +76,17 @@ def village(city: City) -> str:
 
 
 @pytest.fixture(scope="session")
-def example(city: City, village: str, images: dict[str, str]) -> Iterator[str]:
+def harbour(city: City) -> str:
+    """The namespace of the third city of the examples."""
+    return city.namespace("harbour")
+
+
+@pytest.fixture(scope="session")
+def example(city: City, village: str, harbour: str, images: dict[str, str]) -> Iterator[str]:
     """The examples of this repository, in namespaces of the tests: a demonstration in the same cluster goes on."""
     space = city.namespace("example")
-    text = json.dumps(deploy.example_manifests(images)).replace(VILLAGE, village).replace(EXAMPLE, space)
+    text = json.dumps(deploy.example_manifests(images))
+    text = text.replace(HARBOUR, harbour).replace(VILLAGE, village).replace(EXAMPLE, space)
     store = {m["metadata"]["name"] for m in city.cluster.all(KINDS["AppListing"])}
     deploy.apply(city.cluster.kubeconfig, json.loads(text))
     yield space

@@ -198,6 +198,25 @@ def test_the_village_lacks_one_thing_and_is_told_which(cluster: Cluster, example
     assert twin.children(JOB) == []
 
 
+def test_a_city_whose_data_is_written_otherwise_gets_the_same_app(
+    cluster: Cluster, example: str, harbour: str, serving: JsonObject
+) -> None:
+    """Other names, units, steps and marks: the same table, so the same parameters and the same verdict."""
+    body = Twin(cluster, harbour, "flood").ready()
+    (binding,) = body["status"]["bindings"]
+    assert {f["field"]: (f["from"], f.get("conversion")) for f in binding["fields"]} == {
+        "date": ("DATUM", "timestamp to date"),
+        "precipitation_mm": ("NEERSLAG", "sum of PT12H"),
+        "potential_evapotranspiration_mm": ("VERDAMPING", "sum of PT12H"),
+        "discharge_m3s": ("DEBIET_M3H", "m3/h to m3/s; mean of PT12H"),
+    }
+    there, here = evidence(body), evidence(serving)
+    (table,), (other,) = there["validation"]["tables"], here["validation"]["tables"]
+    assert (table["rows"], table["start"], table["end"]) == (other["rows"], other["start"], other["end"])
+    metrics = [{m["name"]: float(m["value"]) for m in runs["validation"]["metrics"]} for runs in (there, here)]
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-3)
+
+
 def test_the_platforms_say_what_they_have_and_which_apps_could_run(
     cluster: Cluster, example: str, village: str, serving: JsonObject
 ) -> None:

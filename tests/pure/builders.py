@@ -64,9 +64,13 @@ def example(name: str, kind: str) -> JsonObject:
     return body
 
 
-def listing_body() -> JsonObject:
-    """The example's AppListing."""
-    return example("listing.yaml", "AppListing")
+def listing_body(delivery: str = "Direct") -> JsonObject:
+    """The example's AppListing, whose app reads its sources itself unless something else is asked for."""
+    body = example("listing.yaml", "AppListing")
+    for version in body["spec"]["versions"]:
+        for requirement in version["dataRequirements"]:
+            requirement |= {"delivery": delivery} | ({"kinds": ["http-csv"]} if delivery == "Direct" else {})
+    return body
 
 
 def platform_body() -> JsonObject:

@@ -17,7 +17,16 @@ NAMESPACE = "ddtas-system"
 RELEASE = "ddtas-operator"
 
 # In the order in which a person would apply them.
-EXAMPLES = ("namespace", "supplier", "listing", "platform", "installation", "installation-overfit", "second-city")
+EXAMPLES = (
+    "namespace",
+    "supplier",
+    "listing",
+    "platform",
+    "installation",
+    "installation-overfit",
+    "second-city",
+    "third-city",
+)
 
 JsonObject = dict[str, Any]
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ddtas import names
 from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
 from ddtas.api.workload import Task
+from ddtas.plan.children import orders
 from ddtas.plan.decision.step import Step
 from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet, true
@@ -107,7 +108,9 @@ def _finding(
         return not_yet(stage, reason, text)
     waiting = [p for p in pods if p.unschedulable]
     detail = f"no node has room for it: {waiting[0].unschedulable}" if waiting else "is running"
-    if fetched.is_fetching(pods):
+    # A Job that is new fetches first: its pod, and the container in it, say so a moment later.
+    begins = all(p.runner is None for p in pods) and bool(orders.tables(run.declared, view.revision.inputs.bindings))
+    if begins or fetched.is_fetching(pods):
         working = Reason.FETCHING
         detail = detail if waiting else "is fetching its data"
     elif not waiting and pods and (data := fetched.summary(fetched.tables(pods[-1]))):

@@ -62,7 +62,11 @@ def kept(city: City, kind: str) -> dict[str, str]:
 def test_data_is_fetched_then_used_then_on_record(city: City) -> None:
     city.settle()
     job = city.job("calibrate")
+    assert city.condition("Calibrated")["reason"] == "Fetching", "said once, from the first moment on"
     assert ("ConfigMap", f"{job.name.removesuffix('calibrate')}order") in city.children
+    city.pod(job, PodFacts("Pending"))
+    city.settle()
+    assert city.condition("Calibrated")["reason"] == "Fetching", "nobody knows the containers yet"
     city.pod(job, PodFacts("Pending", "PodInitializing", runner=ContainerFacts(running=True)))
     city.settle()
     said = city.condition("Calibrated")
