@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections import Counter
 import time
+from collections import Counter
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -159,7 +159,7 @@ def test_a_restart_with_twenty_converged_installations_writes_nothing(city: City
     requests = [r for r in requests if r.name != names.SEAL]
     assert {r.verb for r in requests} - {"watch"} == {"list"}, "reads one by one"
     # Of each kind one list, in pages of some 64 KiB (0120).
-    assert max(Counter(r.kind for r in requests if r.verb == "list").values()) <= 6
+    assert max(Counter(r.kind for r in requests if r.verb == "list").values()) <= 8
     after = [app.body() for app in apps_]
     assert [b["metadata"]["resourceVersion"] for b in after] == [b["metadata"]["resourceVersion"] for b in before]
 
