@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import shapely
 from servers import postgresql as database
 from servers.postgresql import PostgreSQLServer
 from test_tables import CONTRACT, LIMITS, LOOPBACK
@@ -29,20 +30,24 @@ def values(postgresql: PostgreSQLServer) -> PostgreSQLServer:
         " (2, '', false, NULL, NULL, 'infinity', NULL, NULL),"
         " (3, E'two\\nlines, and \"quotes\"', NULL, '{}', NULL, '2024-10-28Z', '2024-10-28', '2024-10-28'),"
         " (4, '\\.', NULL, NULL, NULL, NULL, NULL, NULL)",
-        f"GRANT SELECT ON texts.odd TO {database.READER.user}",
+        "CREATE TABLE texts.shapes AS SELECT g AS n, ST_Buffer(ST_MakePoint(g, 0), 1, 50000) AS geom"
+        " FROM generate_series(1, 3) g UNION ALL SELECT 4, NULL",
+        f"GRANT SELECT ON texts.odd, texts.shapes TO {database.READER.user}",
         f"ALTER ROLE {database.READER.user} SET datestyle = 'German'",
     )
     return postgresql
 
 
-async def rows(server: PostgreSQLServer, folder: Path, *names: str, **options: Any) -> list[tuple[Any, ...]]:
+async def rows(
+    server: PostgreSQLServer, folder: Path, *names: str, table: str = "odd", **options: Any
+) -> list[tuple[Any, ...]]:
     auth = Credentials.model_validate({"secretName": "database", "scheme": "Basic"})
     secret = {"username": database.READER.user, "password": database.READER.password}
-    target = Target(DataKind.POSTGRESQL, f"{server.url}?sslmode=disable", CONTRACT, "texts.odd", auth, secret)
+    target = Target(DataKind.POSTGRESQL, f"{server.url}?sslmode=disable", CONTRACT, f"texts.{table}", auth, secret)
     fields = tuple(SourceField(name, FieldType.STRING) for name in names)
     read = READERS[target.kind](Session(target, LIMITS, LOOPBACK), Selection(fields, folder, **options))
-    table = pa.Table.from_batches([batch async for batch in read])
-    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+    found = pa.Table.from_batches([batch async for batch in read])
+    return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
 
 async def test_texts_as_they_are(values: PostgreSQLServer, tmp_path: Path) -> None:
@@ -66,7 +71,7 @@ async def test_only_rows_of_the_period_are_asked_for(values: PostgreSQLServer, t
     start, end = datetime(2024, 10, 27, 1, 30, tzinfo=UTC), datetime(2024, 10, 27, 2, tzinfo=UTC)
     read = {n for (n,) in await rows(values, tmp_path, "n", time=time, start=start, end=end)}
     assert read == ({"1"} if name == "at" else {"1", "3"})
-    far = {"start": start.replace(year=2023), "end": end.replace(year=2023)}
+    far: dict[str, Any] = {"start": start.replace(year=2023), "end": end.replace(year=2023)}
     assert await rows(values, tmp_path, "n", time=time, **far) == []
 
 
@@ -75,3 +80,10 @@ async def test_a_table_without_geometries(values: PostgreSQLServer, tmp_path: Pa
         await rows(values, tmp_path, "n", geometry=True)
     assert caught.value.reason == SourceReason.ENTITY_NOT_FOUND
     assert "geometry" in caught.value.message
+
+
+async def test_shapes_of_a_few_megabytes(values: PostgreSQLServer, tmp_path: Path) -> None:
+    *shapes, (_, nothing) = await rows(values, tmp_path, "n", table="shapes", geometry=True)
+    assert [round(shapely.from_wkb(wkb).centroid.x) for _, wkb in shapes] == [1, 2, 3]
+    assert all(len(wkb) > 2**21 for _, wkb in shapes)
+    assert nothing is None

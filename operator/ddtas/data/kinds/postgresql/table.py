@@ -21,7 +21,8 @@ from ddtas.data.wire.download import too_big
 from ddtas.errors import SourceError
 
 _DAY = timedelta(days=1)  # more than any zone is away from UTC
-_BLOCK = 1024 * 1024
+_BLOCK = 16 * 1024 * 1024  # no row may be longer: a polygon of half a million points is not
+_ROWS = 20_000  # of a batch
 _NAME = TypeAdapter(tuple[str | None])
 
 
@@ -140,8 +141,9 @@ def _rows(path: Path, selection: Selection, crs: str | None) -> Iterator[pyarrow
                 quoted_strings_can_be_null=False,
             ),
         ):
-            arrays = batch.columns
-            if selection.geometry:
-                places = [None if text is None else bytes.fromhex(text) for text in arrays[-1].to_pylist()]
-                arrays = [*arrays[:-1], pyarrow.array(places, pyarrow.binary())]
-            yield pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
+            for start in range(0, batch.num_rows, _ROWS):
+                arrays = batch.slice(start, _ROWS).columns
+                if selection.geometry:
+                    places = [None if text is None else bytes.fromhex(text) for text in arrays[-1].to_pylist()]
+                    arrays = [*arrays[:-1], pyarrow.array(places, pyarrow.binary())]
+                yield pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
