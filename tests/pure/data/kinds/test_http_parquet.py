@@ -335,3 +335,14 @@ async def test_refuses_a_footer_that_cannot_be_read(file: bytes, shown: str) -> 
     # Some have pyarrow ask for more memory than there is.
     assert error.reason in ("MalformedData", "ResourceExhausted")
     assert shown in error.message or error.reason == "ResourceExhausted"
+
+
+@pytest.mark.parametrize(("zone", "first"), [("Europe/Amsterdam", "2024-07-01T10:00:00Z"), (None, None)])
+async def test_moments_without_a_time_zone_are_of_the_one_of_the_contract(zone: str | None, first: str | None) -> None:
+    file = parquet(pa.table({"measured": pa.array([datetime(2024, 7, 1, 12)], pa.timestamp("ms"))}))
+    contract = CONTRACT.model_copy(update={"time_zone": zone})
+    async with serving(response(file)) as server:
+        target = kit_target(server.url(path="/data.parquet"), kind=DataKind.HTTP_PARQUET, contract=contract)
+        facts = await look_at(ProbeSession(target, LIMITS, LOOPBACK))
+    assert facts.first == first
+    assert (facts.why_unknown("first") is None) == (first is not None)

@@ -51,7 +51,14 @@ def describe(footer: bytes) -> dict[str, Any]:
             elif field.nullable:
                 empty = _empty(groups, leaves, nested=types.is_nested(_storage(field.type)))
             columns.append(
-                {"name": field.name, "type": _type(field.type), "empty": empty, "first": first, "last": last}
+                {
+                    "name": field.name,
+                    "type": _type(field.type),
+                    "empty": empty,
+                    "first": first,
+                    "last": last,
+                    "local": _is_local(field.type),
+                }
             )
     if leaf != metadata.num_columns:  # then it is not known whose statistics are whose
         raise ValueError("the schema does not fit the columns")
@@ -120,6 +127,11 @@ def _nulls(groups: list[Any], leaf: int) -> int | None:
     return total
 
 
+def _is_local(kind: Any) -> bool:
+    """Whether moments have no time zone."""
+    return bool(types.is_timestamp(kind)) and kind.tz is None
+
+
 def _period(metadata: Any, groups: list[Any], leaf: int) -> tuple[str | None, str | None]:
     """First and last of a column of days or moments, by the statistics of all row groups that hold a value."""
     logical = metadata.schema.column(leaf).logical_type
@@ -141,7 +153,7 @@ def _period(metadata: Any, groups: list[Any], leaf: int) -> tuple[str | None, st
 
 
 def _moment(raw: int, per_second: int | None) -> str | None:
-    """A day (days since 1970), or a second in UTC; a moment without a time zone counts as UTC."""
+    """A day (days since 1970), or a second, in UTC unless the column is local."""
     try:
         if per_second is None:
             when = _EPOCH_DAY + timedelta(days=raw)

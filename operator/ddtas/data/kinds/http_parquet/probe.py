@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from ddtas.data.contract import FieldType
 from ddtas.data.facts import geo
+from ddtas.data.facts.axis import NO_OFFSET, iso, timestamp
 from ddtas.data.facts.records import MAX_FIELDS, NAME
 from ddtas.data.kinds.http_parquet.geo_metadata import GeoMetadata
 from ddtas.data.kinds.http_parquet.reader import ACCEPT, Open, footer, malformed
@@ -44,6 +45,7 @@ class _Column(BaseModel):
     empty: Annotated[int, Field(ge=0)] | None
     first: Moment | None
     last: Moment | None
+    local: bool
 
 
 class _Footer(BaseModel):
@@ -104,6 +106,12 @@ def _period(
         why = "no column holds dates or timestamps"
     elif times[0].first is None or times[0].last is None:
         why = f"the statistics of the file do not tell it for {times[0].name}"
+    elif times[0].local:
+        zone = session.target.contract.time_zone
+        ends = [iso(timestamp(end.removesuffix("Z"), zone)) for end in (times[0].first, times[0].last)]
+        if None not in ends:
+            return ends[0], ends[1]
+        why = NO_OFFSET.format(times[0].name)
     else:
         return times[0].first, times[0].last
     for fact in ("first", "last"):
