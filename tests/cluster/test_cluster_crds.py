@@ -310,7 +310,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
         "MunicipalityPlatform",
         f"{SOURCE}.contract.quality",
         [{"name": "r", "metric": "nullValues", "operator": "mustBe", "value": "0", "unit": "rows"}],
-        "nullValues needs a field",
+        "each metric needs a field",
     ),
     (
         "MunicipalityPlatform",

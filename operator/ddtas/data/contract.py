@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from ddtas.schema.model import LIST_SET, Model, cel, list_map, says
+from ddtas.schema.model import LIST_SET, Model, cel, list_map
 from ddtas.schema.types import (
     AnyFieldName,
     Concept,
@@ -180,75 +180,6 @@ class Dialect(Model):
     """What stands before the decimals of a number. Absent: a point."""
     group_char: Annotated[str, StringConstraints(pattern=r"^[., '_\xa0]$", max_length=1)] | None = None
     """What stands between thousands. Absent: nothing."""
-
-
-Pointer = Annotated[
-    str,
-    says("must be a JSON pointer (RFC 6901), such as /waarde/numeriek"),
-    StringConstraints(pattern=r"^(/([^/~]|~[01])*)*$", max_length=200),
-]
-
-
-class JsonParameter(Model):
-    """A parameter of the query."""
-
-    name: AnyFieldName
-    """The name of the parameter."""
-    value: Annotated[str, StringConstraints(max_length=400)]
-    """Its value."""
-
-
-class JsonField(Model):
-    """Where a field of the contract is in a record."""
-
-    name: AnyFieldName
-    """The field of the contract."""
-    pointer: Pointer
-    """Where its value is in the record, as a JSON pointer; /.. leads to what is around the list of records."""
-
-
-class JsonPaging(Model):
-    """How the next page is asked for. Exactly one way is given, or none where all comes at once."""
-
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            (
-                "(has(self.next) ? 1 : 0) + (has(self.page) ? 1 : 0) + (has(self.offset) ? 1 : 0) == 1",
-                "give one of next, page and offset",
-            ),
-            ("!has(self.offset) || has(self.size)", "offset needs size"),
-        )
-    )
-
-    next: Pointer | None = None
-    """Where the address of the next page is in the answer; it must be on the same server. Absent: another way."""
-    page: AnyFieldName | None = None
-    """The parameter that has the number of the page, from 1 on. Absent: another way."""
-    offset: AnyFieldName | None = None
-    """The parameter that has the number of records before the page. Absent: another way."""
-    limit: AnyFieldName | None = None
-    """The parameter that has the size of a page. Absent: none has."""
-    size: Annotated[int, Field(ge=1, le=100000)] | None = None
-    """The size of a page. Absent: as the service has it."""
-
-
-class JsonService(Model):
-    """How a plain JSON service is asked, and where its records are. Parameters go into the query of a GET, or into
-    the JSON body of a POST; `{start}` and `{end}` in a text stand for the period that is asked for (ISO 8601, UTC)."""
-
-    method: Literal["GET", "POST"] | None = None
-    """The method. Absent: GET."""
-    query: Annotated[tuple[JsonParameter, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
-    """Parameters of the query. Absent: none."""
-    body: Annotated[str, StringConstraints(max_length=4000)] | None = None
-    """The JSON body of a POST, as a text. Absent: none."""
-    records: Pointer
-    """Where the list of records is in the answer; empty where the answer is the list. A * stands for each item of a
-    list on the way."""
-    fields: Annotated[tuple[JsonField, ...], Field(max_length=128, json_schema_extra=list_map("name"))] = ()
-    """Where the fields are in a record. Absent: each is a member of its own name."""
-    paging: JsonPaging | None = None
-    """How the next page is asked for. Absent: all comes at once."""
 
 
 class ContractField(Model):

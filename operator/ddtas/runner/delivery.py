@@ -100,7 +100,6 @@ def _selection(delivery: Delivery, folder: Path) -> Selection:
         start=delivery.start,
         end=delivery.end,
         dialect=table.dialect,
-        json_service=table.json_service,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddtas.data.contract import Dialect, FieldType, JsonService
+from ddtas.data.contract import Dialect, FieldType
 from ddtas.data.session import Session
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ class Selection:
         start: rows before it need not come; None for no bound. Always with a zone.
         end: rows from it on need not come; None for no bound.
         dialect: of text files; None for RFC 4180.
-        json_service: of kind http-json; None with all others.
     """
 
     fields: tuple[SourceField, ...]
@@ -50,7 +49,6 @@ class Selection:
     start: datetime | None = None
     end: datetime | None = None
     dialect: Dialect | None = None
-    json_service: JsonService | None = None
 
 
 Reader = Callable[[Session, Selection], AsyncIterator["pyarrow.RecordBatch"]]

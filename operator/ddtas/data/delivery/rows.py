@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pyarrow
@@ -73,7 +74,9 @@ def text_of(value: Any) -> str | None:
     """A JSON value as a text: a text is itself, everything else is JSON; None for null."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)  # numbers may come as Decimal (ijson)
+    if isinstance(value, Decimal):  # as ijson has numbers
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=float)
 
 
 def no_field(session: Session, name: str, others: list[str]) -> SourceError:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ddtas.data.contract import Dialect, FieldType, GeometryType, JsonService, MissingValue
+from ddtas.data.contract import Dialect, FieldType, GeometryType, MissingValue
 from ddtas.schema.model import Model
 from ddtas.schema.types import AnyFieldName, Concept, Crs, Decimal, Duration, FieldName, Line, TimeZone, Unit
 
@@ -99,7 +99,5 @@ class Table(Model):
     """The geometry. Absent: the table has none."""
     dialect: Dialect | None = None
     """How the source writes its text files. Absent: RFC 4180."""
-    json_service: JsonService | None = None
-    """How the source is asked, and where its records are. Absent: its kind says so."""
     maximum_bytes: Annotated[int, Field(ge=1)] | None = None
     """The most bytes that are fetched. Absent: as the runner is set."""
