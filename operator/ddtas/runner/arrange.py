@@ -1,14 +1,18 @@
 """Rows of a table into their order, and short steps into longer ones. By DuckDB, which spills to disk."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow
+import pyarrow.compute as pc
 
 from ddtas.data.contract import FieldType
 from ddtas.data.delivery.table import Aggregation, Column, Table
 from ddtas.data.meaning import periods
+from ddtas.runner.convert import keys
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 
 _MEMORY = "48MB"
@@ -24,12 +28,6 @@ _CALLS = {
 }
 
 
-def keys(table: Table) -> list[Column]:
-    """The columns that tell series apart: of texts, whole numbers and truths, without an aggregation."""
-    kinds = (FieldType.STRING, FieldType.INTEGER, FieldType.BOOLEAN)
-    return [c for c in table.columns if c.name != table.time and c.aggregate is None and c.type in kinds]
-
-
 def arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
     """The rows of a Parquet file by time and series, aggregated where the table says so; as Arrow batches.
 
@@ -39,8 +37,18 @@ def arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
         folder: for what does not fit into memory.
 
     Raises:
-        DeliveryError: DuplicateTimes.
+        DeliveryError: DuplicateTimes, OutOfMemory.
     """
+    try:
+        yield from _arranged(spool, table, folder)
+    except duckdb.OutOfMemoryException:
+        raise DeliveryError(
+            DeliveryReason.OUT_OF_MEMORY,
+            "its rows take more memory than there is to be put in order: ask for fewer fields, series or days",
+        ) from None
+
+
+def _arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
     assert table.time is not None  # noqa: S101 - without a time there is no order
     with _connection(spool, folder) as connection:
         source = f"read_parquet({_text(str(spool))})"
@@ -68,18 +76,32 @@ def _connection(spool: Path, folder: Path) -> Any:
 
 
 def _unique(connection: Any, source: str, table: Table) -> None:
+    """Compare each row with the one before it, in order: sorting spills to disk, and counting by groups does not."""
     assert table.time is not None  # noqa: S101 - see arranged
-    columns = ", ".join(_name(name) for name in (table.time, *(key.name for key in keys(table))))
-    found = connection.execute(
-        f"SELECT {columns}, count(*) FROM {source} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"  # noqa: S608
-    ).fetchone()
-    if found is None:
-        return
-    where = ", ".join(f"{key.source} {value}" for key, value in zip(keys(table), found[1:], strict=False))
-    raise DeliveryError(
+    names = [table.time, *(key.name for key in keys(table))]
+    columns = ", ".join(map(_name, names))
+    query = f"SELECT {columns} FROM {source} ORDER BY {columns}"  # noqa: S608 - names are quoted
+    before = None
+    for batch in connection.sql(query).to_arrow_reader(_ROWS):
+        rows = pyarrow.Table.from_batches([batch] if before is None else [before, batch])
+        same = functools.reduce(pc.and_, (_repeats(rows.column(name).combine_chunks()) for name in names))
+        if pc.any(same).as_py():
+            raise _twice(table, rows.slice(pc.index(same, True).as_py(), 1).to_pylist()[0])
+        before = batch.slice(batch.num_rows - 1) if batch.num_rows else before
+
+
+def _repeats(values: Any) -> Any:
+    """For each value but the first, whether it is that before it; two that are missing are alike."""
+    equal = pc.equal(values[1:], values[:-1]).fill_null(False)
+    return pc.or_(equal, pc.and_(pc.is_null(values[1:]), pc.is_null(values[:-1])))
+
+
+def _twice(table: Table, row: dict[str, Any]) -> DeliveryError:
+    where = ", ".join(f"{key.source} {row[key.name]}" for key in keys(table))
+    return DeliveryError(
         DeliveryReason.DUPLICATE_TIMES,
-        f"the time {found[0]}{f' of {where}' if where else ''} has {found[-1]} rows: ask the supplier, or say in the "
-        "listing which field tells the series apart",
+        f"the time {row[table.time or '']}{f' of {where}' if where else ''} has several rows: ask the supplier, or "
+        "have the listing ask for the field that tells the series apart, as a string",
     )
 
 

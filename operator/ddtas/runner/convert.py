@@ -42,6 +42,11 @@ class Counts:
     out_of_range: int = 0
 
 
+def keys(table: Table) -> list[Column]:
+    """The columns that tell series apart: texts without an aggregation. A number may be a count as well as a name."""
+    return [c for c in table.columns if c.aggregate is None and c.type is FieldType.STRING]
+
+
 def schema(table: Table) -> Any:
     """The Arrow schema of converted batches: times in UTC, days, numbers, texts; the geometry last."""
     fields = [pyarrow.field(column.name, _ARROW[column.type]) for column in table.columns]
@@ -66,7 +71,7 @@ class Conversion:
 
     def __post_init__(self) -> None:
         self._schema = schema(self.table)
-        self._passed: dict[str, times.Passed] = {column.name: {} for column in self.table.columns}
+        self._passed = {column.name: times.Passed() for column in self.table.columns}
         self.counts = {column.name: Counts() for column in self.table.columns}
         geometry = self.table.geometry
         self._transformation = Transformation.of(geometry) if geometry is not None else None
@@ -75,8 +80,11 @@ class Conversion:
         """One batch of the source, as one of the table.
 
         Raises:
-            DeliveryError: UnreadableValue, ValueMissing, TimeZoneUnknown, TimeDoesNotExist, CoordinatesElsewhere.
+            DeliveryError: UnreadableValue, TimeZoneUnknown, TimeDoesNotExist, CoordinatesElsewhere.
         """
+        told = [source.column(key.source) for key in keys(self.table)]
+        for passed in self._passed.values():
+            passed.series = lambda row: tuple(str(values[row]) for values in told)
         arrays = [self._column(column, source.column(column.source)) for column in self.table.columns]
         if self._transformation is not None:
             arrays.append(self._transformation.apply(source.column(GEOMETRY), source.schema.metadata or {}))
@@ -91,15 +99,23 @@ class Conversion:
             self._refuse(column, values, found)
         if column.type in (FieldType.NUMBER, FieldType.INTEGER):
             found = self._in_range(column, found)
-        if column.required and found.null_count:
-            row = self.rows + _index(pc.is_null(found)) + 1
-            raise DeliveryError(
-                DeliveryReason.VALUE_MISSING,
-                f"{column.source} has no value in row {row}, and its contract says that it always has one: correct the "
-                "contract, or ask the data supplier",
-            )
-        self.counts[column.name].missing += found.null_count
         return found.cast(_ARROW[column.type])
+
+    def check(self, batch: Any) -> None:
+        """Count what is missing in the rows of the period.
+
+        Raises:
+            DeliveryError: ValueMissing.
+        """
+        for column in self.table.columns:
+            missing = batch.column(column.name).null_count
+            self.counts[column.name].missing += missing
+            if column.required and missing:
+                raise DeliveryError(
+                    DeliveryReason.VALUE_MISSING,
+                    f"{column.source} has no value in {missing} of {batch.num_rows} rows, and its contract says that "
+                    "it always has one: correct the contract, or ask the data supplier",
+                )
 
     def _typed(self, column: Column, values: Any) -> Any:
         match column.type:
@@ -172,9 +188,11 @@ class Conversion:
 
 
 def _plain(values: Any) -> Any:
-    """Without dictionaries and views; texts without spaces around them, and null where nothing is left."""
+    """Without dictionaries; null where a number is none, or where nothing is left of a text without its spaces."""
     if pyarrow.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pyarrow.types.is_floating(values.type):
+        return pc.if_else(pc.is_nan(values), None, values)
     if not (pyarrow.types.is_string(values.type) or pyarrow.types.is_large_string(values.type)):
         return values
     trimmed = pc.utf8_trim_whitespace(values.cast(pyarrow.string()))

@@ -22,9 +22,9 @@ from ddtas.data.delivery.table import Column, Table
 from ddtas.data.readers import READERS
 from ddtas.data.session import Session, Target
 from ddtas.runner import times
-from ddtas.runner.arrange import arranged, keys
+from ddtas.runner.arrange import arranged
 from ddtas.runner.completeness import check_completeness
-from ddtas.runner.convert import Conversion, Counts, schema
+from ddtas.runner.convert import Conversion, Counts, keys, schema
 from ddtas.runner.writing import Writer
 
 ABOUT = "about.json"
@@ -124,6 +124,7 @@ async def _written(
     with Writer(work if aggregates else folder, spooled, csv=not aggregates) as writer:
         async for batch in source:
             rows = window.cut(await asyncio.to_thread(conversion.batch, batch))
+            conversion.check(rows)
             series |= _series(rows, table)
             await asyncio.to_thread(writer.write, rows)
     if aggregates or (table.time is not None and not writer.ordered):

@@ -1,6 +1,8 @@
 """Days and moments as sources write them, to UTC. Pure; arrays in and out."""
 
 import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow
@@ -32,18 +34,31 @@ def strptime(pattern: str) -> str:
     return re.sub(f"{words}|%", lambda match: names.get(match[0], "%%"), pattern)
 
 
-Passed = dict[int, tuple[int, bool]]
-"""By day: the latest clock of the hour that comes twice, and whether that is its second time. Kept between batches."""
+Series = Callable[[int], Hashable]
+"""Which series a row of the batch belongs to."""
 
 
-def moments(values: Any, zone: str | None, pattern: str | None, field: str, passed: Passed) -> Any:
+@dataclass
+class Passed:
+    """What came by of the hours that come twice. Kept between batches.
+
+    Attributes:
+        hours: by series and day, the latest clock so far, and whether that is its second time.
+        series: of the rows of this batch.
+    """
+
+    hours: dict[Hashable, tuple[int, bool]] = field(default_factory=dict)
+    series: Series = lambda _: None
+
+
+def moments(values: Any, zone: str | None, pattern: str | None, name: str, passed: Passed) -> Any:
     """Texts, days or timestamps as moments in UTC; null where a text is none.
 
     Args:
         values: an array.
         zone: IANA zone of those without an offset; None where each must have one.
         pattern: TR35, of texts; None for ISO 8601.
-        field: for messages.
+        name: of the field, for messages.
         passed: of this field, so far.
 
     Raises:
@@ -51,16 +66,16 @@ def moments(values: Any, zone: str | None, pattern: str | None, field: str, pass
     """
     kind = values.type
     if pyarrow.types.is_timestamp(kind):
-        return values.cast(MOMENT) if kind.tz else _placed(values.cast(_LOCAL), zone, field, passed)
+        return values.cast(MOMENT) if kind.tz else _placed(values.cast(_LOCAL), zone, name, passed)
     if pyarrow.types.is_date(kind):
-        return _placed(values.cast(_LOCAL), zone, field, passed)
+        return _placed(values.cast(_LOCAL), zone, name, passed)
     if pattern is not None:
         local = pc.strptime(values, format=strptime(pattern), unit="us", error_is_null=True)
-        return _placed(local, zone, field, passed)
-    return _iso(values, zone, field, passed)
+        return _placed(local, zone, name, passed)
+    return _iso(values, zone, name, passed)
 
 
-def _iso(values: Any, zone: str | None, field: str, passed: Passed) -> Any:
+def _iso(values: Any, zone: str | None, name: str, passed: Passed) -> Any:
     fits = pc.match_substring_regex(values, _ISO)
     texts = pc.if_else(fits, values, None)
     with_offset = pc.match_substring_regex(texts, r"(Z|[+-]\d{2}:?\d{2})$")
@@ -70,7 +85,7 @@ def _iso(values: Any, zone: str | None, field: str, passed: Passed) -> Any:
     if absolute.null_count < len(values):
         found = _cast(absolute, MOMENT)
     if local.null_count < len(values):
-        found = pc.coalesce(found, _placed(_cast(local, _LOCAL), zone, field, passed))
+        found = pc.coalesce(found, _placed(_cast(local, _LOCAL), zone, name, passed))
     return found
 
 
@@ -88,14 +103,14 @@ def _one(text: Any, kind: Any) -> Any:
         return None
 
 
-def _placed(local: Any, zone: str | None, field: str, passed: Passed) -> Any:
+def _placed(local: Any, zone: str | None, name: str, passed: Passed) -> Any:
     """Local times as moments; of the hour that comes twice in autumn, the second begins where the clock goes back."""
     if local.null_count == len(local):
         return pyarrow.nulls(len(local), MOMENT)
     if zone is None:
         raise DeliveryError(
             DeliveryReason.TIME_ZONE_UNKNOWN,
-            f"{field} has times without an offset, such as {_first(local)}, and the contract does not say of which "
+            f"{name} has times without an offset, such as {_first(local)}, and the contract does not say of which "
             "time zone: give timeZone in the contract of the data source",
         )
     early = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest").cast(MOMENT)
@@ -108,7 +123,7 @@ def _placed(local: Any, zone: str | None, field: str, passed: Passed) -> Any:
     if pc.any(skipped).as_py():
         raise DeliveryError(
             DeliveryReason.TIME_DOES_NOT_EXIST,
-            f"{field} has the time {_first(local.filter(skipped))}, which does not exist in {zone} (clocks go forward "
+            f"{name} has the time {_first(local.filter(skipped))}, which does not exist in {zone} (clocks go forward "
             "then): correct timeZone in the contract, or ask the data supplier",
         )
     return _by_order(local, early, late, twice, passed)
@@ -123,9 +138,10 @@ def _by_order(local: Any, early: Any, late: Any, twice: Any, passed: Passed) -> 
     second = numpy.zeros(len(clock), dtype=bool)
     day = clock // 86_400_000_000
     for i in numpy.flatnonzero(flags):
-        latest, again = passed.get(int(day[i]), (-1, False))
-        again = again or clock[i] < latest
-        passed[int(day[i])] = (int(clock[i]), again)
+        where = (passed.series(int(i)), int(day[i]))
+        latest, again = passed.hours.get(where, (-1, False))
+        again = again or bool(clock[i] < latest)
+        passed.hours[where] = (int(clock[i]), again)
         second[i] = again
     return pc.if_else(pyarrow.array(second), late, early)
 

@@ -102,6 +102,24 @@ async def test_the_night_that_has_an_hour_twice_goes_by_order(tmp_path: Path) ->
     assert [row["time"][11:16] for row in found] == ["23:30", "00:00", "00:30", "01:00", "01:30"]
 
 
+async def test_each_series_has_that_hour_for_itself(tmp_path: Path) -> None:
+    clock = ["2020-10-25 02:00", "2020-10-25 02:30", "2020-10-25 02:00", "2020-10-25 02:30"]
+    wanted = table(TIME, column("place", FieldType.STRING, "plek"), source_time_zone=AMSTERDAM)
+    found = await rows(tmp_path, wanted, {"tijd": clock, "plek": ["a", "a", "b", "b"]})
+    assert [(row["time"][11:16], row["place"]) for row in found] == [
+        ("00:00", "a"), ("00:00", "b"), ("00:30", "a"), ("00:30", "b"),
+    ]  # fmt: skip
+    found = await rows(tmp_path, wanted, {"tijd": clock, "plek": ["a"] * 4}, {"tijd": clock, "plek": ["b"] * 4})
+    assert [row["time"][11:16] for row in found if row["place"] == "b"] == ["00:00", "00:30", "01:00", "01:30"]
+
+
+async def test_what_is_no_number_is_missing_and_what_is_infinite_is_refused(tmp_path: Path) -> None:
+    wanted = table(TIME, VALUE, source_time_zone="UTC")
+    batch = {"tijd": ["2020-01-01 00:00"], "debiet": [float("nan")]}
+    assert (await rows(tmp_path, wanted, batch))[0]["q"] == ""
+    await refused("UnreadableValue", "inf", tmp_path / "x", wanted, batch | {"debiet": [float("inf")]})
+
+
 async def test_a_time_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     wanted = table(TIME, source_time_zone=AMSTERDAM)
     await refused("TimeDoesNotExist", "2020-03-29 02:30", tmp_path, wanted, {"tijd": ["2020-03-29 02:30"]})
@@ -129,7 +147,9 @@ async def test_what_is_impossible_is_missing_and_counted(tmp_path: Path) -> None
 async def test_what_is_always_there_and_is_not(tmp_path: Path) -> None:
     wanted = table(TIME, VALUE.model_copy(update={"required": True}), source_time_zone="UTC")
     batch = {"tijd": ["2020-01-01 00:00", "2020-01-02 00:00"], "debiet": ["1", ""]}
-    await refused("ValueMissing", "row 2", tmp_path, wanted, batch)
+    await refused("ValueMissing", "in 1 of 2 rows", tmp_path, wanted, batch)
+    period = {"end": datetime(2020, 1, 2, tzinfo=UTC)}
+    assert len(await rows(tmp_path, wanted, batch, **period)) == 1, "what is not delivered is not judged"
 
 
 async def test_rows_come_in_their_order_whatever_the_source_has(tmp_path: Path) -> None:
@@ -141,6 +161,12 @@ async def test_rows_come_in_their_order_whatever_the_source_has(tmp_path: Path) 
         ("2020-01-01", "b", "2"),
         ("2020-01-02", "a", "1"),
     ]
+
+
+async def test_a_count_tells_no_series_apart(tmp_path: Path) -> None:
+    wanted = table(TIME, column("n", FieldType.INTEGER), source_time_zone="UTC")
+    batch = {"tijd": ["2020-01-01 00:00", "2020-01-01 00:00"], "n": ["5", "7"]}
+    await refused("DuplicateTimes", "as a string", tmp_path, wanted, batch)
 
 
 async def test_one_time_twice_in_one_series_is_refused(tmp_path: Path) -> None:

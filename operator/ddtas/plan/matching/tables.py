@@ -19,7 +19,7 @@ def unaggregated(requirement: DataRequirement) -> list[str] | None:
     """The fields of a table that do not say how a shorter step becomes one; None where there is no table."""
     if not requirement.files:
         return None
-    return [f.name for f in requirement.fields if f.type is FieldType.NUMBER and f.aggregate is None]
+    return [f.name for f in requirement.fields if f.type not in (*_TIMES, FieldType.STRING) and f.aggregate is None]
 
 
 def table(requirement: DataRequirement, source: DataSource, mappings: Iterable[FieldMapping]) -> Table | None:
