@@ -353,7 +353,7 @@ def test_what_is_in_another_cluster_is_refused_on_both_sides_from_the_start(here
 def test_another_source_that_fits_is_bound_all_the_same() -> None:
     system, up, down = across(ONE, HOME)
     own = copy.deepcopy(platform_body()["spec"]["dataSources"][0])
-    own |= {"name": "published", "theme": "levels"}
+    own |= {"name": "published", "theme": "levels", "accessRights": "public"}
     own["contract"] = {"version": "1.0.0", "fields": FIELDS}
     system.platform(THERE, dataSources=[own, *platform_body()["spec"]["dataSources"]])
     down.observations["published"] = LOOKED_AT
