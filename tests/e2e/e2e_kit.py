@@ -29,6 +29,7 @@ EVENT = ResourceType("Event", "/api/v1", "events")
 JOB = ResourceType("Job", "/apis/batch/v1", "jobs")
 LEASE = ResourceType("Lease", "/apis/coordination.k8s.io/v1", "leases")
 POD = ResourceType("Pod", "/api/v1", "pods")
+SECRET = ResourceType("Secret", "/api/v1", "secrets")
 SERVICE = ResourceType("Service", "/api/v1", "services")
 CONFIG_MAP = ResourceType("ConfigMap", "/api/v1", "configmaps")
 KINDS = {r.kind: r for r in (*CHILDREN, NAMESPACE, APP_LISTING, INSTALLATION, PLATFORM)}
