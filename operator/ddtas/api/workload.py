@@ -78,6 +78,10 @@ class Container(Model):
     reads: Annotated[tuple[PartName, ...], Field(max_length=16, json_schema_extra=LIST_SET)] | None = None
     """The data requirements whose data it gets. Absent: all."""
 
+    def gets(self, requirement: str) -> bool:
+        """Whether it gets the data of a requirement."""
+        return self.reads is None or requirement in self.reads
+
 
 class Port(Model):
     """A port on which the component listens."""

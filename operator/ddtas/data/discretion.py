@@ -6,7 +6,7 @@ Where facts hold a credential, there is no telling what else the source makes of
 from ddtas.data.contract import CREDENTIAL_KEYS
 from ddtas.data.measured import SourceFacts
 from ddtas.data.probing import Probe, ProbeSession
-from ddtas.data.session import SourceReason
+from ddtas.data.session import Session, SourceReason
 from ddtas.errors import SourceError
 from ddtas.redaction import Redactor
 
@@ -21,9 +21,9 @@ async def discreetly(probe: Probe, session: ProbeSession) -> SourceFacts:
     try:
         facts = await probe(session)
     except SourceError as error:
-        redactor.put("", "", _sent(session))
+        redactor.put("", "", sent(session))
         raise SourceError(error.reason, redactor.hide(error.message)) from None
-    redactor.put("", "", _sent(session))
+    redactor.put("", "", sent(session))
     if redactor.holds(facts.model_dump_json()):
         raise session.error(
             SourceReason.UNEXPECTED_CONTENT,
@@ -32,7 +32,7 @@ async def discreetly(probe: Probe, session: ProbeSession) -> SourceFacts:
     return facts
 
 
-def _sent(session: ProbeSession) -> list[str]:
+def sent(session: Session) -> list[str]:
     """What the source was told, or may have been."""
     secret = session.target.secret or {}
     return [*(value for key, value in secret.items() if key in CREDENTIAL_KEYS), *session.tokens]

@@ -51,11 +51,18 @@ def arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
 def _arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
     assert table.time is not None  # noqa: S101 - without a time there is no order
     with _connection(spool, folder) as connection:
-        source = f"read_parquet({_text(str(spool))})"
-        _unique(connection, source, table)
-        order = ", ".join(_name(name) for name in (table.time, *(key.name for key in keys(table))))
-        query = _aggregation(source, table) if table.source_step is not None else f"SELECT * FROM {source}"  # noqa: S608
-        yield from connection.sql(f"{query} ORDER BY {order}").to_arrow_reader(_ROWS)
+        source, names = f"read_parquet({_text(str(spool))})", [table.time, *(key.name for key in keys(table))]
+        order = ", ".join(map(_name, names))
+
+        def sorted_rows(query: str) -> Iterator[Any]:
+            return iter(connection.sql(f"{query} ORDER BY {order}").to_arrow_reader(_ROWS))
+
+        if table.source_step is None:
+            yield from _once(sorted_rows(f"SELECT * FROM {source}"), names, table)  # noqa: S608 - names are quoted
+            return
+        for _ in _once(sorted_rows(f"SELECT {order} FROM {source}"), names, table):  # noqa: S608
+            pass
+        yield from sorted_rows(_aggregation(source, table))
 
 
 def _connection(spool: Path, folder: Path) -> Any:
@@ -75,19 +82,21 @@ def _connection(spool: Path, folder: Path) -> Any:
     return connection
 
 
-def _unique(connection: Any, source: str, table: Table) -> None:
-    """Compare each row with the one before it, in order: sorting spills to disk, and counting by groups does not."""
-    assert table.time is not None  # noqa: S101 - see arranged
-    names = [table.time, *(key.name for key in keys(table))]
-    columns = ", ".join(map(_name, names))
-    query = f"SELECT {columns} FROM {source} ORDER BY {columns}"  # noqa: S608 - names are quoted
+def _once(batches: Iterator[Any], names: list[str], table: Table) -> Iterator[Any]:
+    """Sorted batches, each row compared with the one before it: sorting spills to disk, counting by groups does not.
+
+    Raises:
+        DeliveryError: DuplicateTimes.
+    """
     before = None
-    for batch in connection.sql(query).to_arrow_reader(_ROWS):
-        rows = pyarrow.Table.from_batches([batch] if before is None else [before, batch])
+    for batch in batches:
+        told = batch.select(names)
+        rows = pyarrow.Table.from_batches([told] if before is None else [before, told])
         same = functools.reduce(pc.and_, (_repeats(rows.column(name).combine_chunks()) for name in names))
         if pc.any(same).as_py():
             raise _twice(table, rows.slice(pc.index(same, True).as_py(), 1).to_pylist()[0])
-        before = batch.slice(batch.num_rows - 1) if batch.num_rows else before
+        before = told.slice(told.num_rows - 1) if told.num_rows else before
+        yield batch
 
 
 def _repeats(values: Any) -> Any:

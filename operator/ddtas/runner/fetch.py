@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ddtas.data.contract import CREDENTIAL_KEYS
 from ddtas.data.delivery.order import Delivery, Order
 from ddtas.data.delivery.report import FetchedTable, FetchFault, FetchReport
+from ddtas.data.discretion import sent
 from ddtas.data.session import Session, SourceReason
 from ddtas.errors import Reasoned, printable, trail
 from ddtas.redaction import Redactor
@@ -92,10 +91,7 @@ async def _attempt(places: Places, order: Order, name: str, delivery: Delivery) 
     redactor, session = Redactor(), None
     try:
         target = bindings.target(places.bindings / name, delivery, order.namespace)
-        # Only whole values are looked for: parts of them say nothing.
-        redactor.put("", "", [value for key, value in (target.secret or {}).items() if key in CREDENTIAL_KEYS])
-        policy = addresses(order.network)
-        policy = replace(policy, namespaces=(*policy.namespaces, *filter(None, [order.namespace])))
+        policy = addresses(order.network).reaching([order.namespace] if order.namespace else [])
         session = Session(target, limits(delivery.table.maximum_bytes, _SECONDS), policy)
         async with asyncio.timeout(_SECONDS):
             return await deliver(session, name, delivery, publishing.tables(places.data))
@@ -112,7 +108,7 @@ async def _attempt(places: Places, order: Order, name: str, delivery: Delivery) 
         _LOG.error("%s: %s at %s", name, type(error).__name__, trail(error))
         reason, message = SourceReason.INTERNAL_ERROR, f"fault of the runner ({type(error).__name__}); see its log"
     if session is not None:
-        redactor.put("", "tokens", session.tokens)
+        redactor.put("", "", sent(session))
     shown = printable(redactor.hide(message), _MOST_MESSAGE)
     raise FetchError(FetchFault(requirement=name, reason=str(reason), message=shown)) from None
 

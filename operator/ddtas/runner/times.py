@@ -1,6 +1,5 @@
 """Days and moments as sources write them, to UTC. Pure; arrays in and out."""
 
-import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,30 +7,13 @@ from typing import Any
 import pyarrow
 import pyarrow.compute as pc
 
-from ddtas.data.contract import FieldType
+from ddtas.data.meaning.patterns import strptime
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 
 MOMENT = pyarrow.timestamp("us", tz="UTC")
 DAY = pyarrow.date32()
 _LOCAL = pyarrow.timestamp("us")
-
-# Unicode TR35, as CSVW uses it, to strptime. Longest first.
-_PATTERN = (
-    ("yyyy", "%Y"), ("yy", "%y"), ("MM", "%m"), ("M", "%m"), ("dd", "%d"), ("d", "%d"), ("HH", "%H"), ("H", "%H"),
-    ("mm", "%M"), ("ss", "%S"),
-)  # fmt: skip
 _ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)(Z|[+-]\d{2}:?\d{2})?$"
-
-
-def strptime(pattern: str) -> str:
-    """A TR35 pattern for strptime.
-
-    >>> strptime("yyyyMMdd HH:mm")
-    '%Y%m%d %H:%M'
-    """
-    names = dict(_PATTERN)
-    words = "|".join(re.escape(name) for name, _ in _PATTERN)
-    return re.sub(f"{words}|%", lambda match: names.get(match[0], "%%"), pattern)
 
 
 Series = Callable[[int], Hashable]
@@ -170,8 +152,3 @@ def days(values: Any, zone: str | None, pattern: str | None) -> Any:
         return pc.floor_temporal(found, unit="day").cast(DAY)
     texts = pc.if_else(pc.match_substring_regex(values, r"^\d{4}-\d{2}-\d{2}$"), values, None)
     return _cast(texts, DAY)
-
-
-def is_time(kind: FieldType | None) -> bool:
-    """Whether a type is that of days or moments."""
-    return kind in (FieldType.DATE, FieldType.TIMESTAMP)

@@ -60,7 +60,7 @@ def _amounts(resources: Resources) -> Load:
 
 def fetches(container: Container, version: Version) -> bool:
     """Whether a container gets any data as files, so that the operator's own container is in its pod."""
-    return any(r.files and (container.reads is None or r.name in container.reads) for r in version.data_requirements)
+    return any(r.files and container.gets(r.name) for r in version.data_requirements)
 
 
 def _sum(loads: Iterable[Load]) -> Load:

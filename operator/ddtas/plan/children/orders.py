@@ -21,7 +21,7 @@ _OFTEN = timedelta(hours=1)
 
 def read_by(container: Container, bindings: Iterable[BoundSource]) -> tuple[BoundSource, ...]:
     """The bound sources whose data a container gets."""
-    return tuple(b for b in bindings if container.reads is None or b.requirement in container.reads)
+    return tuple(b for b in bindings if container.gets(b.requirement))
 
 
 def tables(container: Container, bindings: Iterable[BoundSource]) -> tuple[BoundSource, ...]:

@@ -120,7 +120,7 @@ class RevisionView:
         """Whether all that its objects are made of is there."""
         return self.wiring is not None and isinstance(self.rendered, tuple) and not self.lacks_runner
 
-    @property
+    @cached_property
     def tables(self) -> frozenset[str]:
         """The requirements that its containers get as tables."""
         return frozenset(b.requirement for b in self.revision.inputs.bindings if b.table is not None)

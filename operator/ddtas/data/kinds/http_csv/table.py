@@ -2,7 +2,7 @@
 
 import codecs
 import io
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +17,8 @@ from ddtas.data.delivery.rows import no_field
 from ddtas.data.delivery.streams import threaded
 from ddtas.data.kinds.http_csv.dialect import BadHeader, Format, Head
 from ddtas.data.kinds.http_csv.reader import ACCEPT, check_media_type, check_start, decoded, malformed
+from ddtas.data.kinds.whole import Batches, whole
 from ddtas.data.session import Session
-from ddtas.data.wire import http
 from ddtas.data.wire.answers import Answer
 from ddtas.data.wire.download import pieces
 from ddtas.errors import SourceError, printable
@@ -28,13 +28,9 @@ _NO_NUMBER = pyarrow.array(["NaN", "nan", "NAN"])
 _NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
 
 
-async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+def batches(session: Session, selection: Selection) -> Batches:
     """As ddtas.data.delivery.reading.Reader has it: texts all of them; there is no geometry."""
-    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
-        path = await save(answer, session, selection)
-    async with aclosing(read(path, session, selection)) as found:
-        async for batch in found:
-            yield batch
+    return whole(session, selection, ACCEPT, save, read)
 
 
 async def save(answer: Answer, session: Session, selection: Selection) -> Path:
@@ -58,7 +54,7 @@ async def save(answer: Answer, session: Session, selection: Selection) -> Path:
     return path
 
 
-async def read(path: Path, session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+def read(path: Path, session: Session, selection: Selection) -> Batches:
     """The rows of a file, which is then removed.
 
     Raises:
@@ -72,9 +68,7 @@ async def read(path: Path, session: Session, selection: Selection) -> AsyncGener
         return malformed(session, invalid[0] if invalid else "its records cannot be read")
 
     invalid: list[str] = []
-    async with aclosing(threaded(_batches(path, session, selection, invalid), explain)) as found:
-        async for batch in found:
-            yield batch
+    return threaded(_batches(path, session, selection, invalid), explain)
 
 
 def _batches(path: Path, session: Session, selection: Selection, invalid: list[str]) -> Iterator[pyarrow.RecordBatch]:

@@ -1,18 +1,12 @@
 """Values of a text file as the facts have them: ISO 8601, decimal points, nothing where there is no value. Pure."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ddtas.data.contract import ContractField, DataContract, FieldType
+from ddtas.data.meaning.patterns import strptime
 
 _NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
-# Unicode TR35, as CSVW uses it, to strptime. Longest first.
-_DIRECTIVES = {
-    "yyyy": "%Y", "yy": "%y", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d", "HH": "%H", "H": "%H", "mm": "%M",
-    "ss": "%S", "%": "%%",
-}  # fmt: skip
-_DIRECTIVE = re.compile("|".join(_DIRECTIVES))
 
 Change = Callable[[str], str]
 
@@ -65,7 +59,7 @@ def _change(field: ContractField, contract: DataContract) -> Change | None:
 def _pattern(field: ContractField) -> str | None:
     if field.format is None or field.type not in (FieldType.DATE, FieldType.TIMESTAMP):
         return None
-    return _DIRECTIVE.sub(lambda match: _DIRECTIVES[match[0]], field.format)
+    return strptime(field.format)
 
 
 def _number(value: str, decimal: str, group: str | None) -> str:

@@ -1,7 +1,6 @@
 """Reads GeoJSON over HTTP whole: a file of ours first, and then its features, one by one."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,17 @@ from ddtas.data.delivery.rows import Rows
 from ddtas.data.delivery.streams import threaded
 from ddtas.data.facts.geo import Geometries
 from ddtas.data.kinds.http_geojson.reader import ACCEPT, MARK, FeatureCollection, check_media_type
+from ddtas.data.kinds.whole import Batches, whole
 from ddtas.data.session import Session
-from ddtas.data.wire import http
 from ddtas.data.wire.answers import Answer
 from ddtas.data.wire.download import download
 
 _CHUNK = 64 * 1024
 
 
-async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+def batches(session: Session, selection: Selection) -> Batches:
     """As ddtas.data.delivery.reading.Reader has it: texts all of them."""
-    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
-        path = await save(answer, session, selection)
-    async with aclosing(read(path, session, selection)) as found:
-        async for batch in found:
-            yield batch
+    return whole(session, selection, ACCEPT, save, read)
 
 
 async def save(answer: Answer, session: Session, selection: Selection) -> Path:
@@ -43,17 +38,14 @@ async def save(answer: Answer, session: Session, selection: Selection) -> Path:
     return path
 
 
-async def read(path: Path, session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+def read(path: Path, session: Session, selection: Selection) -> Batches:
     """The features of a file, which is then removed.
 
     Raises:
         SourceError: UnexpectedContent or MalformedData, or EntityNotFound where no feature has a property.
     """
     collection = FeatureCollection(session, Geometries())
-    found = threaded(_batches(path, session, selection, collection), lambda _: collection.broken())
-    async with aclosing(found) as all_of_it:
-        async for batch in all_of_it:
-            yield batch
+    return threaded(_batches(path, session, selection, collection), lambda _: collection.broken())
 
 
 def _batches(

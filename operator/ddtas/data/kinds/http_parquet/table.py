@@ -1,7 +1,6 @@
 """Reads Parquet over HTTP whole: a file of ours first, and then the columns that are asked for, by pyarrow."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow
@@ -14,8 +13,8 @@ from ddtas.data.delivery.streams import threaded
 from ddtas.data.delivery.table import GEOMETRY
 from ddtas.data.kinds.http_parquet.geo_metadata import GeoMetadata
 from ddtas.data.kinds.http_parquet.reader import ACCEPT, malformed
+from ddtas.data.kinds.whole import Batches, whole
 from ddtas.data.session import Session
-from ddtas.data.wire import http
 from ddtas.data.wire.answers import Answer
 from ddtas.data.wire.download import download
 from ddtas.errors import printable
@@ -24,13 +23,9 @@ _ROWS = 32 * 1024  # of a batch
 _THRIFT = 16 * 1024 * 1024  # of a footer; a hostile one announces more than it has
 
 
-async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+def batches(session: Session, selection: Selection) -> Batches:
     """As ddtas.data.delivery.reading.Reader has it: the types of the file, dictionaries and views as what they hold."""
-    async with http.client(session) as client, client.get(accept=ACCEPT) as answer:
-        path = await save(answer, session, selection)
-    async with aclosing(read(path, session, selection)) as found:
-        async for batch in found:
-            yield batch
+    return whole(session, selection, ACCEPT, save, read)
 
 
 async def save(answer: Answer, session: Session, selection: Selection) -> Path:
@@ -44,17 +39,15 @@ async def save(answer: Answer, session: Session, selection: Selection) -> Path:
     return path
 
 
-async def read(path: Path, session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
+def read(path: Path, session: Session, selection: Selection) -> Batches:
     """The rows of a file, which is then removed.
 
     Raises:
         SourceError: MalformedData, or EntityNotFound where a column is not there.
     """
-    async with aclosing(
-        threaded(_batches(path, session, selection), lambda _: malformed(session, "its data is broken, or ends early"))
-    ) as found:
-        async for batch in found:
-            yield batch
+    return threaded(
+        _batches(path, session, selection), lambda _: malformed(session, "its data is broken, or ends early")
+    )
 
 
 def _batches(path: Path, session: Session, selection: Selection) -> Iterator[pyarrow.RecordBatch]:
