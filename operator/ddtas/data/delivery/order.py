@@ -3,14 +3,36 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from ddtas.data.contract import Credentials, DataContract
 from ddtas.data.delivery.table import Table
 from ddtas.schema.model import Model
-from ddtas.schema.types import Duration, Line, PartName, Timestamp
+from ddtas.schema.types import Duration, FieldName, Line, PartName, Timestamp
 
 FILE = "fetch.json"
+
+
+class Withheld(Model):
+    """What is kept from the app, because it is judged on it: some fields, in a period or of a share of the keys.
+
+    The whole table goes to who scores, and a row that is withheld is listed in predict/<target>.csv where the field of
+    that target has a value.
+    """
+
+    targets: Annotated[Mapping[PartName, FieldName], Field(min_length=1, max_length=8)]
+    """The column that is withheld, by target."""
+    start: Timestamp | None = None
+    """The first moment of the period that is withheld. Absent: it has no first one."""
+    end: Timestamp | None = None
+    """The moment at which that period ends (not part of it). Absent: it has no end."""
+    key: FieldName | None = None
+    """The column whose values are drawn. Absent: all rows of the period are withheld."""
+    share_percent: Annotated[int, Field(ge=1, le=90)] | None = None
+    """How many of the values of `key` are withheld, in percent. Absent: only where `key` is."""
+    seed: Annotated[str, StringConstraints(max_length=64)] = ""
+    """What the draw depends on. A key is withheld where the first eight bytes of SHA-256 of seed, a zero byte and the
+    key as a text, as a fraction of 2**64, are below the share."""
 
 
 class Delivery(Model):
@@ -30,6 +52,8 @@ class Delivery(Model):
     """The name of the data source on the platform. Absent: not said."""
     credentials: Credentials | None = None
     """How the values of the binding are used. Absent: the source is open."""
+    withhold: Withheld | None = None
+    """What the app does not get of it. Absent: it gets all."""
     licence: Line | None = None
     """The licence of the data. Absent: not said."""
     attribution: Line | None = None
