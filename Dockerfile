@@ -33,6 +33,15 @@ RUN /opt/venv/bin/python -m compileall -q /opt/runner \
     && PYTHONPATH=/opt/runner /opt/venv/bin/python -c "import pyogrio, ddtas.runner.fetch, ddtas.runner.follow" \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
+# The launcher of sealed runs: static, for the architecture of the image. The compiler stays in this stage.
+FROM ${BASE} AS build-seal
+WORKDIR /src
+COPY seal/requirements.lock ./
+RUN python3 -m venv /opt/compiler \
+    && /opt/compiler/bin/python -m pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.lock
+COPY seal/seal.c seal/build ./
+RUN PYTHON=/opt/compiler/bin/python ./build "$(uname -m)" /opt/seal
+
 FROM ${BASE} AS runner
 ARG BASE
 ARG REVISION=
@@ -43,6 +52,7 @@ LABEL org.opencontainers.image.title="ddtas-runner" \
       org.opencontainers.image.base.name="${BASE}"
 COPY --from=build-runner /opt/venv /opt/venv
 COPY --from=build-runner /opt/runner /opt/runner
+COPY --from=build-seal /opt/seal /opt/runner/seal
 COPY --from=build-runner /opt/sbom.cdx.json /usr/share/doc/ddtas-runner/sbom.cdx.json
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/runner PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     OPENBLAS_NUM_THREADS=1 ARROW_DEFAULT_MEMORY_POOL=system

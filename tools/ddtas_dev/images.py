@@ -24,6 +24,8 @@ from ddtas_dev.shell import Words, locked, run
 # Never part of an image, whatever .dockerignore says, and too large to hash.
 ALWAYS_IGNORED = (".git", ".venv", "__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 KEPT_BUILDS = 3
+# buildah's own limit is 1024, and the compiler of seal opens more at once. Docker's is higher.
+OPEN_FILES = "--ulimit=nofile=16384:16384"
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,16 @@ def _build(reference: str, context: Path, dockerfile: Path, arguments: tuple[str
     with tempfile.TemporaryDirectory(prefix=".building-", dir=archive.parent) as folder:
         mounts = pip_settings.mounts(Path(folder))
         buildah(
-            "build", "--pull-never", *mounts, *arguments, "--tag", reference, "--file", str(dockerfile), str(context)
+            "build",
+            "--pull-never",
+            OPEN_FILES,
+            *mounts,
+            *arguments,
+            "--tag",
+            reference,
+            "--file",
+            str(dockerfile),
+            str(context),
         )
         made = Path(folder) / "image.tar"
         buildah("push", reference, f"oci-archive:{made}:{reference}")

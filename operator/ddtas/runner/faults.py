@@ -29,6 +29,9 @@ class DeliveryReason(StrEnum):
     COORDINATES_ELSEWHERE = "CoordinatesElsewhere"
     """The coordinates do not lie where the coordinate reference system of the contract has any."""
 
+    CANNOT_SEAL = "CannotSeal"
+    """The node cannot keep the network from the app that gets the table."""
+
     OUT_OF_MEMORY = "OutOfMemory"
     """The table takes more memory than the runner may use."""
 

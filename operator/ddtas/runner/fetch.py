@@ -12,9 +12,9 @@ from ddtas.data.discretion import sent
 from ddtas.data.session import Session, SourceReason
 from ddtas.errors import Reasoned, printable, trail
 from ddtas.redaction import Redactor
-from ddtas.runner import bindings, publishing
+from ddtas.runner import bindings, publishing, sealing
 from ddtas.runner.delivery import Made, deliver
-from ddtas.runner.faults import DeliveryReason
+from ddtas.runner.faults import DeliveryError, DeliveryReason
 from ddtas.runner.settings import Places, addresses, limits
 
 _LOG = logging.getLogger(__name__)
@@ -55,8 +55,9 @@ def read_order(places: Places) -> Order:
 
 
 async def fetch_all(places: Places) -> FetchReport:
-    """Fetch each table, one after another; the first that cannot be had ends it."""
+    """Put `seal` in place, then fetch each table, one after another; the first that cannot be had ends it."""
     try:
+        _seal(places)
         order = read_order(places)
         tables = []
         for name, delivery in sorted(order.deliveries.items()):
@@ -64,6 +65,15 @@ async def fetch_all(places: Places) -> FetchReport:
         return FetchReport(tables=tuple(tables))
     except FetchError as error:
         return FetchReport(fault=error.fault)
+
+
+def _seal(places: Places) -> None:
+    if places.seal is None:
+        return
+    try:
+        sealing.install(places.binary, places.seal)
+    except DeliveryError as error:
+        raise FetchError(FetchFault(requirement="all", reason=error.reason, message=error.message)) from None
 
 
 async def fetch_one(places: Places, order: Order, name: str, delivery: Delivery) -> FetchedTable:

@@ -23,17 +23,26 @@ class Places:
         bindings: a folder for each requirement.
         data: where tables go; the app sees it.
         report: the termination message.
+        seal: where `seal` goes, which starts the app; None where nobody wants it.
+        binary: `seal` as it is in the image.
     """
 
     order: Path = Path(CONFIG_ROOT) / order.FILE
     bindings: Path = Path("/bindings")
     data: Path = Path("/data")
     report: Path = Path("/dev/termination-log")
+    seal: Path | None = None
+    binary: Path = Path("/opt/runner/seal")
 
     @classmethod
     def of_environment(cls) -> "Places":
-        """The defaults, but for what DDTAS_CONFIG, SERVICE_BINDING_ROOT, DDTAS_DATA and DDTAS_RESULT say."""
-        names = {"bindings": "SERVICE_BINDING_ROOT", "data": "DDTAS_DATA", "report": "DDTAS_RESULT"}
+        """The defaults, but for what is in DDTAS_CONFIG, DDTAS_DATA, DDTAS_RESULT, DDTAS_SEAL, SERVICE_BINDING_ROOT."""
+        names = {
+            "bindings": "SERVICE_BINDING_ROOT",
+            "data": "DDTAS_DATA",
+            "report": "DDTAS_RESULT",
+            "seal": "DDTAS_SEAL",
+        }
         given = {field: Path(os.environ[name]) for field, name in names.items() if os.environ.get(name)}
         folder = os.environ.get("DDTAS_CONFIG")
         return cls(**given, **({"order": Path(folder) / order.FILE} if folder else {}))
