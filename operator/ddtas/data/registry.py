@@ -35,6 +35,7 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.GEOPACKAGE: _of("geopackage"),
         DataKind.OGC_API_FEATURES: _of("ogc_api_features"),
         DataKind.WFS: _of("wfs"),
+        DataKind.ARCGIS_FEATURE_SERVER: _of("arcgis_feature_server"),
         DataKind.SENSORTHINGS: _of("sensorthings"),
         DataKind.NGSI_LD: _of("ngsi_ld"),
         DataKind.POSTGRESQL: _of("postgresql"),

@@ -10,6 +10,9 @@ from probes_kit import LIMITS, LOOPBACK, Answer, json_response, response, servin
 
 from ddtas.data.contract import DataKind
 from ddtas.data.facts.geo import Geometries
+from ddtas.data.kinds.arcgis_feature_server.layer import Layer
+from ddtas.data.kinds.arcgis_feature_server.reader import Choice as FieldsChoice
+from ddtas.data.kinds.arcgis_feature_server.reader import Service as LayerService
 from ddtas.data.kinds.http_csv.reader import rows
 from ddtas.data.kinds.http_geojson.reader import FeatureCollection
 from ddtas.data.kinds.ngsi_ld.reader import Broker
@@ -61,6 +64,12 @@ async def _wfs(client: http.Client) -> AsyncIterator[list[Any]]:
         yield [feature.properties["n"] for feature in page.features]
 
 
+async def _layer(client: http.Client) -> AsyncIterator[list[Any]]:
+    layer = Layer.read({"fields": [{"name": "n", "type": "esriFieldTypeOID"}]})
+    async for page in LayerService(client).pages(layer, FieldsChoice(("n",)), 2):
+        yield [row.attributes["n"] for row in page.rows]
+
+
 async def _sensorthings(client: http.Client) -> AsyncIterator[list[Any]]:
     async for page in Service(client).observations(Choice.read("Datastreams(1)"), 2):
         yield [item[RESULT] for item in page.items]
@@ -94,6 +103,10 @@ def observations(numbers: list[int], *, more: bool) -> bytes:
     return json_response({"value": [{RESULT: n} for n in numbers], **({"@iot.nextLink": "x"} if more else {})})
 
 
+def layer_rows(numbers: list[int]) -> bytes:
+    return json_response({"features": [{"attributes": {"n": n}} for n in numbers]})
+
+
 def entities(numbers: list[int]) -> bytes:
     found = [{"id": f"urn:x:{n}", "type": "levels", "n": {"type": "Property", "value": n}} for n in numbers]
     return json_response(found, "NGSILD-Results-Count: 5")
@@ -112,6 +125,7 @@ _ITEMS = "/collections/levels/items"
 _WFS = "/?service=WFS&version=2.0.0&request=GetFeature&typenames=levels&count=2"
 _STA = "/Datastreams(1)/Observations?$select=phenomenonTime,result&$orderby=phenomenonTime+asc&$top=2&$count=true"
 _NGSI = "/entities?type=levels&count=true&limit=2"
+_ARCGIS = "/query?outFields=n&returnGeometry=false&orderByFields=n&where={}&resultRecordCount=2&f=json"
 _S3 = "/bucket?list-type=2&max-keys=1000&prefix="
 
 CASES = {
@@ -135,6 +149,17 @@ CASES = {
         _wfs,
         {_WFS: gml([0, 1]), f"{_WFS}&startindex=2": gml([2, 3]), f"{_WFS}&startindex=4": gml([4])},
         {"/": gml([0, 1])},
+    ),
+    "arcgis-feature-server": Case(
+        DataKind.ARCGIS_FEATURE_SERVER,
+        _layer,
+        {
+            _ARCGIS.format("1%3D1"): layer_rows([0, 1]),
+            _ARCGIS.format("n+%3E+1"): layer_rows([2, 3]),
+            _ARCGIS.format("n+%3E+3"): layer_rows([4]),
+            _ARCGIS.format("n+%3E+4"): layer_rows([]),
+        },
+        {"/query": layer_rows([0, 1])},
     ),
     "sensorthings": Case(
         DataKind.SENSORTHINGS,

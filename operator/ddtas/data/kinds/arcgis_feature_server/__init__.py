@@ -1,0 +1,1 @@
+"""A layer or table of an ArcGIS FeatureServer or MapServer, by the GeoServices REST specification."""
