@@ -247,6 +247,12 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("AppListing", f"{VERSION}.dataProducts.0.kind", "wfs", "this kind needs a physicalName"),
     (
         "AppListing",
+        f"{VERSION}.dataProducts.0.declassified",
+        "Sums only.",
+        "declassified belongs to a product with a kind",
+    ),
+    (
+        "AppListing",
         f"{VERSION}.dataProducts.0",
         PRODUCT | {"component": "batch"},
         "the component of a data product with a kind must have a port",

@@ -48,6 +48,9 @@ def requirement(name: str = "levels", **more: Any) -> JsonObject:
         "theme": "levels",
         "fields": FIELDS,
         "history": False,
+        # The gauge of the city is restricted, and so is what is made of it.
+        "accessRights": ["public", "restricted"],
+        "purpose": "flood-prevention",
     } | more
 
 

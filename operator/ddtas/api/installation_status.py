@@ -10,7 +10,7 @@ from ddtas.api.evidence import MAX_REVISIONS, RevisionId, RevisionStatus
 from ddtas.api.platform import DataSource
 from ddtas.api.volumes import VolumeStatus
 from ddtas.schema.model import Model, list_map
-from ddtas.schema.types import AnyFieldName, FieldName, Name, PartName, SemVer, Timestamp
+from ddtas.schema.types import AnyFieldName, FieldName, Name, PartName, SemVer, Text, Timestamp
 
 
 class Check(Model):
@@ -127,7 +127,11 @@ class ProductStatus(Model):
     secret_name: Name
     """The Secret that says where the product is, of type servicebinding.io/KIND."""
     source: DataSource
-    """The product as a data source of the platform."""
+    """The product as a data source of the platform, with no more rights than the data that it is made of."""
+    limited_by: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
+    """The data sources that give it fewer rights than its listing does. Absent: none."""
+    declassified: Text | None = None
+    """Why it may have more rights than the data that it is made of, as its listing says. Absent: it has no more."""
 
 
 class Consumer(Model):

@@ -173,6 +173,7 @@ class DataProduct(Model):
                 "!has(self.kind) || !(self.kind in ['postgresql', 'mqtt', 's3'])",
                 "a product is served over HTTP, without credentials: it cannot be postgresql, mqtt or s3",
             ),
+            ("!has(self.declassified) || has(self.kind)", "declassified belongs to a product with a kind"),
             (
                 "!has(self.kind) || has(self.physicalName) || !(self.kind in ['ogc-api-features', 'wfs', 'ngsi-ld'])",
                 "this kind needs a physicalName: the collection, feature type or entity type",
@@ -211,6 +212,10 @@ class DataProduct(Model):
     """What the data may be used for. Absent: only where `kind` is."""
     legal_basis: LegalBasis | None = None
     """The lawful basis for personal data in it. Absent: not said."""
+    declassified: Text | None = None
+    """Why the product may have more rights than the data that it is made of, such as that nobody can be found in the
+    sums of a district. Absent: access rights, security class, legal basis and purposes are limited to those of the data
+    sources that the app is bound to."""
     service_levels: Annotated[
         tuple[ServiceLevelPromise, ...], Field(max_length=8, json_schema_extra=list_map("property"))
     ] = ()

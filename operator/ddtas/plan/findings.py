@@ -24,6 +24,7 @@ STAGES = tuple(Stage)
 UP_TO_DATE = "UpToDate"
 OFFERS_REACHABLE = "OffersReachable"
 CREDENTIALS_PASSED_ON = "CredentialsPassedOn"
+PRODUCTS_PUBLISHED = "ProductsPublished"
 
 Status = Literal["True", "False", "Unknown"]
 

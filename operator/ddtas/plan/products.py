@@ -156,10 +156,10 @@ def readdressed(product: ProductStatus, installation: str, namespace: str) -> Pr
     return product.model_copy(update={"source": product.source.model_copy(update={"endpoint": endpoint})})
 
 
-def of_version(of: Ref, listing: str, version: Version, namespace: str) -> list[tuple[str, DataSource]]:
-    """All products of a version that are data sources, each with what it is called there."""
-    found = ((p.name, source(of, listing, version, p, namespace)) for p in version.data_products)
-    return [(name, made) for name, made in found if made is not None]
+def of_version(of: Ref, listing: str, version: Version, namespace: str) -> list[tuple[DataProduct, DataSource]]:
+    """All products of a version that are data sources, with the rights that the listing gives them."""
+    made = ((p, source(of, listing, version, p, namespace)) for p in version.data_products)
+    return [(product, as_source) for product, as_source in made if as_source is not None]
 
 
 def of_installation(installation: Installation, version: Version | None) -> list[Product]:
@@ -188,5 +188,5 @@ def of_installation(installation: Installation, version: Version | None) -> list
     if version is not None and not leaving:
         there = {p.name for p in found}
         coming = of_version(ref, installation.spec.listing, version, ref.namespace)  # nobody is sent there yet
-        found += [Product(made, ref, name, "NotServing") for name, made in coming if name not in there]
+        found += [Product(made, ref, p.name, "NotServing") for p, made in coming if p.name not in there]
     return found

@@ -219,6 +219,13 @@ class Reason(StrEnum):
     KEEPS_SERVING = "KeepsServing", Course.WORKING, "An earlier revision serves while this one is not there yet."
     NOT_SERVING = "NotServing", Course.WAITING, "Nothing serves."
 
+    # ProductsPublished
+    PRODUCT_WITHHELD = (
+        "ProductWithheld",
+        Course.STALLED,
+        "A data product is not published: its data sources leave no purpose or legal basis that it could have.",
+    )
+
     # UpToDate
     NEWEST_VERSION = "NewestVersion", Course.DONE, "The listing has no newer version in this channel."
     VERSION_FAILED = (

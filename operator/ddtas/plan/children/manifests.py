@@ -240,14 +240,19 @@ class Renderer:
         ]
 
     def products(self, of: Ref) -> tuple[ProductStatus, ...]:
-        """The data products of an Installation that are data sources, as they are published once this revision serves.
+        """The data products of an Installation that are data sources, as its version has them.
 
         Their addresses are those in the cluster where the children are.
         """
-        sources = of_version(of, self.inputs.listing, self.inputs.version, self.owner.namespace)
+        products = of_version(of, self.inputs.listing, self.inputs.version, self.owner.namespace)
         return tuple(
-            ProductStatus(name=name, secret_name=names.product(self.owner.name, name), source=source)
-            for name, source in sources
+            ProductStatus(
+                name=product.name,
+                secret_name=names.product(self.owner.name, product.name),
+                source=source,
+                declassified=product.declassified,
+            )
+            for product, source in products
         )
 
     def product_bindings(self, products: Sequence[ProductStatus]) -> list[Desired]:

@@ -1,9 +1,10 @@
 """The plan, from what the decision came to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from ddtas import names
 from ddtas.api.installation_status import RecalibrationStatus
 from ddtas.api.volumes import VolumeStatus
 from ddtas.plan.children import volumes
@@ -77,9 +78,10 @@ def compose(decision: Decision) -> Plan:
             notices.up_to_date(standing, findings, held_up, version),
             *notices.offers_reachable(situation.snapshot),
             *notices.credentials_passed_on(r.view for r in decision.revisions),
+            *notices.products_published(next((r.view for r in (active, decision.lead) if r is not None), None)),
         ),
         desired=desired,
-        prune=(*_prune(decision, {r.id for r in remembered}), *remade),
+        prune=(*_prune(decision, {r.id for r in remembered}), *_withheld(decision, desired), *remade),
         render=tuple(request for r in decision.revisions if (request := r.view.render_request()) is not None),
         bindings=target.bindings.answers if target.bindings is not None else (),
         revisions=remembered,
@@ -148,6 +150,16 @@ def _prune(decision: Decision, remembered: set[str]) -> Iterator[Key]:
 
     children = decision.situation.snapshot.children.values()
     yield from sorted(c.key for c in children if c.kind in PRUNABLE and not c.deleting and not stays(c))
+
+
+def _withheld(decision: Decision, desired: Iterable[Desired]) -> Iterator[Key]:
+    """The Secrets of products that were published, and must not be any more."""
+    snapshot, wanted = decision.situation.snapshot, {d.key for d in desired}
+    for product in dict.fromkeys(w.product for r in decision.revisions for w in r.view.withheld):
+        key = ("Secret", names.product(snapshot.me.name, product))
+        child = snapshot.children.get(key)
+        if child is not None and not child.deleting and key not in wanted:
+            yield key
 
 
 def _volumes(decision: Decision, claims: list[Desired]) -> tuple[VolumeStatus, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ddtas.plan.decision.bind import UNTRIED
 from ddtas.plan.decision.view import RevisionView
-from ddtas.plan.findings import CREDENTIALS_PASSED_ON, OFFERS_REACHABLE, UP_TO_DATE, Finding
+from ddtas.plan.findings import CREDENTIALS_PASSED_ON, OFFERS_REACHABLE, PRODUCTS_PUBLISHED, UP_TO_DATE, Finding
 from ddtas.plan.products import Ref
 from ddtas.plan.reasons import Course, Reason
 from ddtas.plan.snapshot import Snapshot
@@ -54,3 +54,19 @@ def credentials_passed_on(views: Iterable[RevisionView]) -> Iterator[Finding]:
         yield Finding(CREDENTIALS_PASSED_ON, "Unknown", Reason.CREDENTIALS_UNTRIED, text)
     else:
         yield Finding(CREDENTIALS_PASSED_ON, "False", Reason.CREDENTIALS_REFUSED, text)
+
+
+def products_published(view: RevisionView | None) -> Iterator[Finding]:
+    """That products are withheld because of the data that they are made of; nothing where none is.
+
+    Args:
+        view: the revision that serves, else the one that is to.
+    """
+    if view is None or not view.withheld:
+        return
+    each = "; ".join(f"{w.product}: {w.message}" for w in view.withheld)
+    text = (
+        f"not published, for the sake of the data that they are made of: {each}. Choose other data sources in"
+        " spec.bindings, correct what the platform says of them, or ask the app builder for `declassified`"
+    )
+    yield Finding(PRODUCTS_PUBLISHED, "False", Reason.PRODUCT_WITHHELD, text)

@@ -22,6 +22,7 @@ from ddtas.plan.revision import Revision, digest
 from ddtas.plan.runs.last_words import Hidden, hidden
 from ddtas.plan.snapshot import Child, PodFacts, Snapshot
 from ddtas.plan.twins import upstreams
+from ddtas.plan.twins.rights import Withheld, limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +201,28 @@ class RevisionView:
 
     @cached_property
     def products(self) -> tuple[ProductStatus, ...]:
-        """What is, or is to be, published of this revision.
+        """What is, or is to be, published of this revision."""
+        return tuple(p for p in self._limited_products if isinstance(p, ProductStatus))
+
+    @cached_property
+    def withheld(self) -> tuple[Withheld, ...]:
+        """The products that are not published, because of the data that they are made of."""
+        return tuple(p for p in self._limited_products if isinstance(p, Withheld))
+
+    @cached_property
+    def _limited_products(self) -> tuple[ProductStatus | Withheld, ...]:
+        """Its products, with no more rights than its sources have now.
 
         An edit of the listing's products counts for the target alone. What was published of a revision that is kept
         stands: its record has the products as they were when it was made.
         """
         status = self.snapshot.installation.status
         if self.kept and status.serving_revision == self.id:
-            return tuple(readdressed(p, self.owner.name, self.owner.namespace) for p in status.products)
-        return self.renderer.products(self.snapshot.me)
+            products = tuple(readdressed(p, self.owner.name, self.owner.namespace) for p in status.products)
+        else:
+            products = self.renderer.products(self.snapshot.me)
+        sources = [w.source for w in self.wiring or ()]
+        return tuple(limited(product, sources) for product in products)
 
     @property
     def _traffic(self) -> Traffic:
