@@ -13,6 +13,12 @@ FILES = ("build", "requirements.lock", "seal.c")
 ARCHITECTURES = ("x86_64", "aarch64")
 
 
+def ensure() -> None:
+    """Compile it for all architectures where the cache lacks them; raises DevError with what to do when that fails."""
+    for architecture in ARCHITECTURES:
+        seal(architecture)
+
+
 def seal(architecture: str) -> Path:
     """The binary for an architecture, compiled first where the cache lacks it; raises DevError when that fails."""
     key = hashlib.sha256(b"\0".join((SOURCE / file).read_bytes() for file in FILES)).hexdigest()[:12]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from ddtas_dev import binaries, checks, cluster, images, servers_debian, servers_python, servers_registry
+from ddtas_dev import binaries, checks, cluster, images, launcher, servers_debian, servers_python, servers_registry
 from ddtas_dev.console import DevError, say
 from ddtas_dev.paths import REPO
 
@@ -35,6 +35,8 @@ def test(layers: Sequence[str], pytest_arguments: Sequence[str], keep: bool) -> 
     if set(chosen) & {"protocols", "attacks"}:
         for servers in (servers_debian, servers_python, servers_registry):
             servers.ensure()
+    if "confined" in chosen:
+        launcher.ensure()
     tools = binaries.ensure("kubectl", "helm") if set(chosen) & ON_A_CLUSTER else {}
     folders = os.pathsep.join(sorted({str(tool.parent) for tool in tools.values()}))
     environment = {**os.environ, "PATH": os.pathsep.join(filter(None, (folders, os.environ["PATH"])))}
