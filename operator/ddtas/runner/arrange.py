@@ -1,7 +1,7 @@
 """Rows of a table into their order, and short steps into longer ones. By DuckDB, which spills to disk."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from ddtas.data.contract import FieldType
 from ddtas.data.delivery.table import Aggregation, Column, Table
 from ddtas.data.meaning import periods
-from ddtas.runner.convert import keys
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 
 _MEMORY = "48MB"
@@ -28,19 +27,20 @@ _CALLS = {
 }
 
 
-def arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
-    """The rows of a Parquet file by time and series, aggregated where the table says so; as Arrow batches.
+def arranged(spool: Path, table: Table, keys: Sequence[str], folder: Path) -> Iterator[Any]:
+    """The rows of a Parquet file in the order of their keys, aggregated where the table says so; as Arrow batches.
 
     Args:
         spool: in the schema of the conversion; where rows are aggregated, its times are moments.
         table: what comes of it.
+        keys: the columns that no two rows have the same values of; the time first, where the table has one.
         folder: for what does not fit into memory.
 
     Raises:
         DeliveryError: DuplicateTimes, OutOfMemory.
     """
     try:
-        yield from _arranged(spool, table, folder)
+        yield from _arranged(spool, table, keys, folder)
     except duckdb.OutOfMemoryException:
         raise DeliveryError(
             DeliveryReason.OUT_OF_MEMORY,
@@ -48,19 +48,17 @@ def arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
         ) from None
 
 
-def _arranged(spool: Path, table: Table, folder: Path) -> Iterator[Any]:
-    assert table.time is not None  # noqa: S101 - without a time there is no order
+def _arranged(spool: Path, table: Table, keys: Sequence[str], folder: Path) -> Iterator[Any]:
     with _connection(spool, folder) as connection:
-        source, names = f"read_parquet({_text(str(spool))})", [table.time, *(key.name for key in keys(table))]
-        order = ", ".join(map(_name, names))
+        source, order = f"read_parquet({_text(str(spool))})", ", ".join(map(_name, keys))
 
         def sorted_rows(query: str) -> Iterator[Any]:
             return iter(connection.sql(f"{query} ORDER BY {order}").to_arrow_reader(_ROWS))
 
         if table.source_step is None:
-            yield from _once(sorted_rows(f"SELECT * FROM {source}"), names, table)  # noqa: S608 - names are quoted
+            yield from _once(sorted_rows(f"SELECT * FROM {source}"), keys, table)  # noqa: S608 - names are quoted
             return
-        for _ in _once(sorted_rows(f"SELECT {order} FROM {source}"), names, table):  # noqa: S608
+        for _ in _once(sorted_rows(f"SELECT {order} FROM {source}"), keys, table):  # noqa: S608
             pass
         yield from sorted_rows(_aggregation(source, table))
 
@@ -82,7 +80,7 @@ def _connection(spool: Path, folder: Path) -> Any:
     return connection
 
 
-def _once(batches: Iterator[Any], names: list[str], table: Table) -> Iterator[Any]:
+def _once(batches: Iterator[Any], names: Sequence[str], table: Table) -> Iterator[Any]:
     """Sorted batches, each row compared with the one before it: sorting spills to disk, counting by groups does not.
 
     Raises:
@@ -90,12 +88,12 @@ def _once(batches: Iterator[Any], names: list[str], table: Table) -> Iterator[An
     """
     before = None
     for batch in batches:
-        told = batch.select(names)
-        rows = pyarrow.Table.from_batches([told] if before is None else [before, told])
+        keys = batch.select(list(names))
+        rows = pyarrow.Table.from_batches([keys] if before is None else [before, keys])
         same = functools.reduce(pc.and_, (_repeats(rows.column(name).combine_chunks()) for name in names))
         if pc.any(same).as_py():
             raise _twice(table, rows.slice(pc.index(same, True).as_py(), 1).to_pylist()[0])
-        before = told.slice(told.num_rows - 1) if told.num_rows else before
+        before = keys.slice(keys.num_rows - 1) if keys.num_rows else before
         yield batch
 
 
@@ -106,11 +104,13 @@ def _repeats(values: Any) -> Any:
 
 
 def _twice(table: Table, row: dict[str, Any]) -> DeliveryError:
-    where = ", ".join(f"{key.source} {row[key.name]}" for key in keys(table))
+    sources = {column.name: column.source for column in table.columns}
+    what = f"the time {row[table.time]}" if table.time is not None else ""
+    where = ", ".join(f"{sources[name]} {value}" for name, value in row.items() if name != table.time)
     return DeliveryError(
         DeliveryReason.DUPLICATE_TIMES,
-        f"the time {row[table.time or '']}{f' of {where}' if where else ''} has several rows: ask the supplier, or "
-        "have the listing ask for the field that tells the series apart, as a string",
+        f"{' of '.join(filter(None, (what, where)))} has several rows: ask the supplier, or have the listing ask for "
+        "the field that tells them apart, as a string",
     )
 
 

@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from ddtas.data.contract import FieldType
-from ddtas.data.delivery.table import GEOMETRY, Column, Table
+from ddtas.data.delivery.table import GEOMETRY, Column, Table, series_keys
 from ddtas.errors import printable
 from ddtas.runner import times
 from ddtas.runner.coordinates import Transformation
@@ -40,11 +40,6 @@ class Counts:
 
     missing: int = 0
     out_of_range: int = 0
-
-
-def keys(table: Table) -> list[Column]:
-    """The columns that tell series apart: texts without an aggregation. A number may be a count as well as a name."""
-    return [c for c in table.columns if c.aggregate is None and c.type is FieldType.STRING]
 
 
 def schema(table: Table) -> Any:
@@ -82,7 +77,7 @@ class Conversion:
         Raises:
             DeliveryError: UnreadableValue, TimeZoneUnknown, TimeDoesNotExist, CoordinatesElsewhere.
         """
-        told = [source.column(key.source) for key in keys(self.table)]
+        told = [source.column(key.source) for key in series_keys(self.table)]
         for passed in self._passed.values():
             passed.series = lambda row: tuple(str(values[row]) for values in told)
         arrays = [self._column(column, source.column(column.source)) for column in self.table.columns]

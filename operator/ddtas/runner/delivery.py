@@ -1,13 +1,13 @@
 """One requirement's data, from its source to its files."""
 
 import asyncio
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,33 @@ from ddtas.data.contract import FieldType
 from ddtas.data.delivery.order import Delivery
 from ddtas.data.delivery.reading import Selection, SourceField
 from ddtas.data.delivery.report import FetchedTable
-from ddtas.data.delivery.table import Column, Table
+from ddtas.data.delivery.table import Column, Table, series_keys
+from ddtas.data.delivery.withholding import row_keys
 from ddtas.data.readers import READERS
-from ddtas.data.session import Session, Target
-from ddtas.runner import times
+from ddtas.data.session import Session
+from ddtas.runner import about, times
 from ddtas.runner.arrange import arranged
 from ddtas.runner.completeness import check_completeness
-from ddtas.runner.convert import Conversion, Counts, keys, schema
+from ddtas.runner.convert import Conversion, Counts, schema
+from ddtas.runner.withhold import check, give
 from ddtas.runner.writing import Writer
 
-ABOUT = "about.json"
 _SPOOL = "spool.parquet"
 
 Read = Callable[[Session, Selection], AsyncIterator[Any]]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where tables are made.
+
+    Attributes:
+        data: on the volume that the app sees.
+        truth: on the one that it does not see; None where nothing can be withheld.
+    """
+
+    data: Path
+    truth: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -38,33 +52,47 @@ class Made:
     """A table that was made.
 
     Attributes:
-        folder: with its three files.
+        folder: with its three files, and what is to be predicted of it.
         fetched: what is reported of it.
+        truth: the folder of the whole table, where a part of it is withheld; None where nothing is.
     """
 
     folder: Path
     fetched: FetchedTable
+    truth: Path | None = None
 
 
-async def deliver(session: Session, name: str, delivery: Delivery, root: Path, read: Read | None = None) -> Made:
-    """Fetch, convert and write one table into a new folder below `root`.
+async def deliver(session: Session, name: str, delivery: Delivery, folders: Folders, read: Read | None = None) -> Made:
+    """Fetch, convert and write one table into a new folder.
+
+    What is withheld never touches the volume that the app sees: the whole table is made on the other one.
 
     Args:
         session: with the source, and its limits.
         name: of the requirement.
         delivery: what becomes of the source.
-        root: on the volume of the data.
+        folders: where to.
         read: the reader of the source; None for that of its kind.
 
     Raises:
         SourceError: where the source cannot be read.
-        DeliveryError: where what was read is not what the contract says.
+        DeliveryError: where what was read is not what the contract says, or cannot be withheld.
     """
-    work, folder = _folder(root, f"{name}.work-"), _folder(root, f"{name}.table-")
-    try:
+    withheld = delivery.withhold
+    root = folders.data
+    if withheld is not None:
+        root = check(delivery.table, withheld, folders.truth)
+    with ExitStack() as stack:
+        work = stack.enter_context(_folder(root, f"{name}.work-", stays=False))
+        whole = folder = stack.enter_context(_folder(root, f"{name}.table-", stays=True))
         source = (read or READERS[session.target.kind])(session, _selection(delivery, work))
-        writer, conversion = await _written(source, delivery, folder, work)
-        check_completeness(delivery, writer.rows, conversion.series)
+        writer, converted = await _written(source, delivery, whole, work)
+        check_completeness(delivery, writer.rows, converted.series)
+        if withheld is not None:
+            folder = stack.enter_context(_folder(folders.data, f"{name}.table-", stays=True))
+            writer, missing = await asyncio.to_thread(give, writer.parquet, delivery.table, withheld, folder)
+            for column, count in missing.items():
+                converted.counts[column].missing = count
         fetched = FetchedTable(
             requirement=name,
             rows=writer.rows,
@@ -73,19 +101,25 @@ async def deliver(session: Session, name: str, delivery: Delivery, root: Path, r
             end=_iso(writer.last),
             digest=writer.digest(),
         )
-        _about(folder, delivery, session.target, fetched, conversion.counts)
-        _readable(folder)
+        about.write(folder, delivery, session.target.kind, fetched, converted.counts)
+        for made in {whole, folder}:
+            _readable(made)
+    return Made(folder, fetched, whole if withheld is not None else None)
+
+
+@contextmanager
+def _folder(root: Path, prefix: str, *, stays: bool) -> Iterator[Path]:
+    """A new folder, which is removed after an error; without one, it may stay."""
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=root, prefix=prefix))
+    try:
+        yield folder
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        stays = False
         raise
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return Made(folder, fetched)
-
-
-def _folder(root: Path, prefix: str) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=root, prefix=prefix))
+        if not stays:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _selection(delivery: Delivery, folder: Path) -> Selection:
@@ -114,29 +148,40 @@ class _Converted:
 async def _written(
     source: AsyncIterator[Any], delivery: Delivery, folder: Path, work: Path
 ) -> tuple[Writer, _Converted]:
-    """Write the table: as the rows come, where they come in order; else once they all are there, in theirs."""
-    table = delivery.table
+    """Write the table: as the rows come, where they come in order; else once they all are there, in theirs.
+
+    Where a part is withheld, an order by anything else than the keys could tell of it.
+    """
+    table, withheld = delivery.table, delivery.withhold
+    keys = row_keys(table, withheld) if withheld is not None else _keys(table)
     spooled = _spooled(table)
     conversion = Conversion(spooled)
     window = _Window(delivery, table.time)
     series: set[tuple[Any, ...]] = set()
     aggregates = table.source_step is not None
-    with Writer(work if aggregates else folder, spooled, csv=not aggregates) as writer:
+    with Writer(work if aggregates else folder, spooled, csv=not aggregates and withheld is None) as writer:
         async for batch in source:
             rows = window.cut(await asyncio.to_thread(conversion.batch, batch))
             conversion.check(rows)
             series |= _series(rows, table)
             await asyncio.to_thread(writer.write, rows)
-    if aggregates or (table.time is not None and not writer.ordered):
+    ordered = writer.ordered if table.time is not None else withheld is None
+    if aggregates or not ordered:
         os.replace(writer.parquet, work / _SPOOL)
-        writer = await asyncio.to_thread(_rearranged, work / _SPOOL, table, folder, work)
+        batches = arranged(work / _SPOOL, table, keys, work)
+        writer = await asyncio.to_thread(_rearranged, batches, table, folder, withheld is None)
     return writer, _Converted(conversion.counts, max(1, len(series)))
 
 
-def _rearranged(spool: Path, table: Table, folder: Path, work: Path) -> Writer:
+def _keys(table: Table) -> tuple[str, ...]:
+    """What rows are ordered by: the time, and what tells series apart."""
+    return (*([table.time] if table.time is not None else []), *(c.name for c in series_keys(table)))
+
+
+def _rearranged(batches: Iterator[Any], table: Table, folder: Path, csv: bool) -> Writer:
     wanted = schema(table)
-    with Writer(folder, table) as writer:
-        for batch in arranged(spool, table, work):
+    with Writer(folder, table, csv=csv) as writer:
+        for batch in batches:
             columns = [column.cast(field.type) for column, field in zip(batch.columns, wanted, strict=True)]
             writer.write(pyarrow.RecordBatch.from_arrays(columns, schema=wanted))
     return writer
@@ -182,55 +227,18 @@ class _Window:
 
 def _series(batch: Any, table: Table) -> set[tuple[Any, ...]]:
     """The series in a batch, where completeness is counted for each."""
-    names = [key.name for key in keys(table)] if table.time is not None and table.completeness else []
+    names = [key.name for key in series_keys(table)] if table.time is not None and table.completeness else []
     if not names or not batch.num_rows:
         return set()
     found = pyarrow.Table.from_batches([batch.select(names)]).group_by(names).aggregate([])
     return {tuple(row.values()) for row in found.to_pylist()}
 
 
-def _about(folder: Path, delivery: Delivery, target: Target, fetched: FetchedTable, counts: dict[str, Counts]) -> None:
-    """What an app, or a person, may want to know of a table."""
-    table = delivery.table
-    fields = [
-        {
-            "name": c.name,
-            "type": c.type.value,
-            "unit": c.unit,
-            "concept": c.concept,
-            "from": c.source,
-            "missing": counts[c.name].missing,
-            "outOfRange": counts[c.name].out_of_range,
-        }
-        for c in table.columns
-    ]
-    about = {
-        "requirement": fetched.requirement,
-        "available": True,
-        "source": delivery.source,
-        "kind": target.kind.value,
-        "contractVersion": delivery.contract.version,
-        "fields": [{key: value for key, value in field.items() if value is not None} for field in fields],
-        "crs": table.geometry.crs if table.geometry is not None else None,
-        "timeZone": table.time_zone or "UTC",
-        "step": table.step,
-        "rows": fetched.rows,
-        "start": fetched.start,
-        "end": fetched.end,
-        "fetchedAt": datetime.now(UTC).isoformat(timespec="seconds"),
-        "digest": fetched.digest,
-        "licence": delivery.licence,
-        "attribution": delivery.attribution,
-    }
-    text = json.dumps({key: value for key, value in about.items() if value is not None}, ensure_ascii=False, indent=1)
-    (folder / ABOUT).write_text(text + "\n", "utf-8")
-
-
 def _readable(folder: Path) -> None:
-    """The app's user is another one."""
+    """For the user of the app, or of who scores, who is another one."""
     folder.chmod(0o755)
-    for file in folder.iterdir():
-        file.chmod(0o644)
+    for file in folder.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
 
 
 def _iso(value: datetime | date | None) -> str | None:

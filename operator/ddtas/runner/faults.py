@@ -12,7 +12,7 @@ class DeliveryReason(StrEnum):
     """A value is not of the type that the contract says, and is not among the field's missing values."""
 
     VALUE_MISSING = "ValueMissing"
-    """A field that the contract says is always there has no value in some row."""
+    """A field that the contract says is always there, or the key of a hold-out, has no value in some row."""
 
     TIME_ZONE_UNKNOWN = "TimeZoneUnknown"
     """A time has no offset, and the contract has no time zone."""
@@ -21,10 +21,19 @@ class DeliveryReason(StrEnum):
     """A local time lies in the hour that clocks skip in spring."""
 
     DUPLICATE_TIMES = "DuplicateTimes"
-    """Two rows of one series have the same time."""
+    """Two rows of one series have the same time; or, of data without a time, the same keys."""
 
     INCOMPLETE = "Incomplete"
     """Fewer rows of the period are there than the requirement needs."""
+
+    CANNOT_WITHHOLD = "CannotWithhold"
+    """What the app is judged by cannot be kept from it: the table does not have it, or it tells rows apart."""
+
+    NOTHING_TO_PREDICT = "NothingToPredict"
+    """What is withheld has no values, so that there is nothing to judge the app by."""
+
+    LEFTOVERS = "Leftovers"
+    """Files of an earlier attempt in the same pod cannot be removed."""
 
     COORDINATES_ELSEWHERE = "CoordinatesElsewhere"
     """The coordinates do not lie where the coordinate reference system of the contract has any."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import shutil
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,7 +15,7 @@ from ddtas.data.session import Session, SourceReason
 from ddtas.errors import Reasoned, printable, trail
 from ddtas.redaction import Redactor
 from ddtas.runner import bindings, publishing, sealing
-from ddtas.runner.delivery import Made, deliver
+from ddtas.runner.delivery import Folders, Made, deliver
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 from ddtas.runner.settings import Places, addresses, limits
 
@@ -54,9 +56,29 @@ def read_order(places: Places) -> Order:
         raise FetchError(fault) from None
 
 
+def empty(places: Places) -> None:
+    """Remove what an earlier attempt left, of ours and of the app: a pod whose node restarts runs all over again.
+
+    Raises:
+        FetchError: (Leftovers) where something cannot be removed.
+    """
+    for folder in filter(None, (places.data, places.truth, places.output)):
+        try:
+            for entry in folder.iterdir() if folder.exists() else ():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+        except (OSError, RecursionError) as error:
+            what = error.strerror if isinstance(error, OSError) else "its folders are too deep"
+            message = f"{folder} has files of an earlier attempt that cannot be removed ({what}): start another run"
+            raise FetchError(FetchFault(requirement="all", reason=DeliveryReason.LEFTOVERS, message=message)) from None
+
+
 async def fetch_all(places: Places) -> FetchReport:
-    """Put `seal` in place, then fetch each table, one after another; the first that cannot be had ends it."""
+    """Put `seal` in place, then fetch each table into empty folders; the first that cannot be had ends it."""
     try:
+        empty(places)
         _seal(places)
         order = read_order(places)
         tables = []
@@ -91,6 +113,8 @@ async def fetch_one(places: Places, order: Order, name: str, delivery: Delivery)
             _LOG.warning("%s; trying again in %g s", error, pause)
             await asyncio.sleep(pause)
         else:
+            if made.truth is not None and places.truth is not None:
+                os.replace(made.truth, places.truth / name)
             publishing.show(places.data, name, made.folder)
             _LOG.info("%s: %d rows, %d bytes", name, made.fetched.rows, made.fetched.bytes)
             return made.fetched
@@ -104,7 +128,8 @@ async def _attempt(places: Places, order: Order, name: str, delivery: Delivery) 
         policy = addresses(order.network).reaching([order.namespace] if order.namespace else [])
         session = Session(target, limits(delivery.table.maximum_bytes, _SECONDS), policy)
         async with asyncio.timeout(_SECONDS):
-            return await deliver(session, name, delivery, publishing.tables(places.data))
+            truth = publishing.tables(places.truth) if places.truth is not None else None
+            return await deliver(session, name, delivery, Folders(publishing.tables(places.data), truth))
     except Reasoned as error:
         reason, message = error.reason, error.message
     except TimeoutError:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ddtas.data.delivery.report import FetchFault
-from ddtas.runner.delivery import ABOUT
+from ddtas.runner.about import ABOUT
 
 _TABLES = ".tables"
 STARTED = ".started"

@@ -12,6 +12,14 @@ from ddtas.data.session import Limits
 from ddtas.names import CONFIG_ROOT
 
 MIB = 1024 * 1024
+_VARIABLES = {
+    "bindings": "SERVICE_BINDING_ROOT",
+    "data": "DDTAS_DATA",
+    "report": "DDTAS_RESULT",
+    "seal": "DDTAS_SEAL",
+    "truth": "DDTAS_TRUTH",
+    "output": "DDTAS_OUTPUT",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class Places:
         report: the termination message.
         seal: where `seal` goes, which starts the app; None where nobody wants it.
         binary: `seal` as it is in the image.
+        truth: where tables go of which a part is withheld; the app does not see it. None: nothing can be withheld.
+        output: where the app leaves what it makes. None: it leaves nothing.
     """
 
     order: Path = Path(CONFIG_ROOT) / order.FILE
@@ -33,17 +43,13 @@ class Places:
     report: Path = Path("/dev/termination-log")
     seal: Path | None = None
     binary: Path = Path("/opt/runner/seal")
+    truth: Path | None = None
+    output: Path | None = None
 
     @classmethod
     def of_environment(cls) -> "Places":
-        """The defaults, but for what is in DDTAS_CONFIG, DDTAS_DATA, DDTAS_RESULT, DDTAS_SEAL, SERVICE_BINDING_ROOT."""
-        names = {
-            "bindings": "SERVICE_BINDING_ROOT",
-            "data": "DDTAS_DATA",
-            "report": "DDTAS_RESULT",
-            "seal": "DDTAS_SEAL",
-        }
-        given = {field: Path(os.environ[name]) for field, name in names.items() if os.environ.get(name)}
+        """The defaults, but for what DDTAS_CONFIG and the variables of `_VARIABLES` say."""
+        given = {field: Path(os.environ[name]) for field, name in _VARIABLES.items() if os.environ.get(name)}
         folder = os.environ.get("DDTAS_CONFIG")
         return cls(**given, **({"order": Path(folder) / order.FILE} if folder else {}))
 

@@ -152,3 +152,10 @@ def days(values: Any, zone: str | None, pattern: str | None) -> Any:
         return pc.floor_temporal(found, unit="day").cast(DAY)
     texts = pc.if_else(pc.match_substring_regex(values, r"^\d{4}-\d{2}-\d{2}$"), values, None)
     return _cast(texts, DAY)
+
+
+def beginnings(values: Any, zone: str) -> Any:
+    """Days, by their beginning in a zone, or moments, as moments in UTC."""
+    if not pyarrow.types.is_date(values.type):
+        return values.cast(MOMENT)
+    return pc.assume_timezone(values.cast(_LOCAL), zone, ambiguous="earliest", nonexistent="earliest").cast(MOMENT)

@@ -22,6 +22,36 @@ PARQUET, CSV = "data.parquet", "data.csv"
 _GROUP = 100_000  # rows of a row group
 
 
+class CsvFile:
+    """Writes columns of a table as CSV, batch by batch. A context manager; without rows it has its header all the same.
+
+    Attributes:
+        rows: written so far.
+    """
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self._path, self._schema = path, _texts(table)
+        self._csv: Any = None
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        self._csv = pyarrow.csv.CSVWriter(self._path, self._schema)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._csv.close()
+
+    def write(self, batch: Any) -> None:
+        """Write those columns of a batch that the file has."""
+        if not batch.num_rows:
+            return
+        self.rows += batch.num_rows
+        texts = [_text(batch.column(name)) for name in self._schema.names]
+        self._csv.write_batch(pyarrow.RecordBatch.from_arrays(texts, schema=self._schema))
+
+
 class Writer:
     """Writes both files of a table, batch by batch. A context manager; without rows they have the columns all the same.
 
@@ -35,11 +65,10 @@ class Writer:
 
     def __init__(self, folder: Path, table: Table, *, csv: bool = True) -> None:
         self.parquet = folder / PARQUET
-        self._table, self._file = table, folder / CSV if csv else None
+        self._table, self._csv = table, CsvFile(folder / CSV, table) if csv else None
         self._zone = table.time_zone or "UTC"
         self._schema = _named(table, self._zone)
         self._parquet: Any = None
-        self._csv: Any = None
         self.rows = 0
         self.first: Any = None
         self.last: Any = None
@@ -47,7 +76,8 @@ class Writer:
 
     def __enter__(self) -> Self:
         self._parquet = pyarrow.parquet.ParquetWriter(self.parquet, self._schema, compression="zstd")
-        self._csv = pyarrow.csv.CSVWriter(self._file, _texts(self._table)) if self._file is not None else None
+        if self._csv is not None:
+            self._csv.__enter__()
         return self
 
     def __exit__(
@@ -55,7 +85,7 @@ class Writer:
     ) -> None:
         self._parquet.close()
         if self._csv is not None:
-            self._csv.close()
+            self._csv.__exit__(kind, error, trace)
 
     def write(self, batch: Any) -> None:
         """Write a batch that has the schema of the conversion."""
@@ -67,10 +97,10 @@ class Writer:
             column.cast(field.type) if pyarrow.types.is_timestamp(field.type) else column
             for column, field in zip(batch.columns, self._schema, strict=True)
         ]
-        self._parquet.write_batch(pyarrow.RecordBatch.from_arrays(columns, schema=self._schema), _GROUP)
+        rows = pyarrow.RecordBatch.from_arrays(columns, schema=self._schema)
+        self._parquet.write_batch(rows, _GROUP)
         if self._csv is not None:
-            texts = [_text(column) for column in columns]
-            self._csv.write_batch(pyarrow.RecordBatch.from_arrays(texts, schema=_texts(self._table)))
+            self._csv.write(rows)
 
     def _note(self, batch: Any) -> None:
         if self._table.time is None:

@@ -19,7 +19,7 @@ from ddtas.data.delivery.reading import Selection
 from ddtas.data.delivery.table import Aggregation, Column, Geometry, Table
 from ddtas.data.session import Limits, Session, Target
 from ddtas.errors import Reasoned
-from ddtas.runner.delivery import Made, deliver
+from ddtas.runner.delivery import Folders, Made, deliver
 
 CONTRACT = DataContract(version="1.0.0")
 AMSTERDAM = "Europe/Amsterdam"
@@ -46,7 +46,7 @@ async def made(folder: Path, table: Table, *batches: dict[str, list[Any]] | pyar
             yield batch
 
     session = Session(Target(DataKind.HTTP_CSV, "http://x/", CONTRACT), Limits(), AddressPolicy())
-    return await deliver(session, "flow", Delivery(table=table, contract=CONTRACT, **more), folder, read)
+    return await deliver(session, "flow", Delivery(table=table, contract=CONTRACT, **more), Folders(folder), read)
 
 
 async def rows(folder: Path, table: Table, *batches: Any, **more: Any) -> list[dict[str, str]]:

@@ -4,15 +4,19 @@ import asyncio
 import csv
 import json
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from probes_kit import response, serving
 
 from ddtas.data.contract import Credentials, DataContract, FieldType
-from ddtas.data.delivery.order import Delivery, Network, Order
+from ddtas.data.delivery.order import Delivery, Network, Order, Withheld
 from ddtas.data.delivery.report import FetchReport
 from ddtas.data.delivery.table import Column, Table
 from ddtas.runner import fetch, follow, publishing
@@ -110,6 +114,73 @@ async def test_an_address_that_is_not_allowed_is_not_connected_to(network: Netwo
     assert report.fault.reason == "AddressForbidden"
 
 
+def withheld(places: Places) -> Places:
+    """The same order, with what is judged kept from the app."""
+    made = Order.model_validate_json(places.order.read_bytes())
+    part = Withheld(targets={"level": "q"}, start=datetime(2020, 1, 2, tzinfo=UTC))
+    deliveries = {name: d.model_copy(update={"withhold": part}) for name, d in made.deliveries.items()}
+    places.order.write_text(json.dumps(made.model_copy(update={"deliveries": deliveries}).dump()))
+    return replace(places, truth=places.data.parent / "truth", output=places.data.parent / "output")
+
+
+async def test_the_truth_is_where_the_app_has_no_mount(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        places = withheld(places)
+        report = await fetch_all(places)
+    assert places.truth is not None
+    assert [row["q"] for row in shown(places, "flow")] == ["1"]
+    assert (places.data / "flow" / "predict" / "level.csv").read_text() == '"time"\n"2020-01-02T00:00:00+00:00"\n'
+    parquet = pyarrow.parquet.read_table(places.truth / "flow" / "data.parquet")
+    assert parquet.column("q").to_pylist() == [1.0, 2.0]
+    assert [(t.rows, t.end) for t in report.tables] == [(1, "2020-01-01T00:00:00+00:00")]
+
+
+async def test_a_run_that_is_not_scored_withholds_nothing_and_so_gets_nothing(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        report = await fetch_all(replace(withheld(places), truth=None))
+    assert report.fault is not None
+    assert report.fault.reason == "CannotWithhold"
+    assert not (places.data / "flow").exists()
+
+
+async def test_what_an_earlier_attempt_left_is_gone_before_anything_is_fetched(places: Places) -> None:
+    outside = places.data.parent / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    order(places, flow="http://127.0.0.1:1/")
+    places = withheld(places)
+    for folder in (places.data, places.truth, places.output):
+        assert folder is not None
+        (folder / "flow" / "deep").mkdir(parents=True)
+        (folder / "flow" / "deep" / "level.csv").write_text("from before")
+        (folder / "link").symlink_to(outside)
+        (folder / "dangling").symlink_to("/nowhere")
+        os.mkfifo(folder / "fifo")
+    report = await fetch_all(places)
+    assert report.fault is not None
+    assert report.fault.reason == "Unreachable"
+    assert [path.name for path in outside.iterdir()] == ["kept"], "a link is removed, and not what it leads to"
+    left = [path for folder in (places.data, places.truth, places.output) if folder for path in folder.rglob("*")]
+    assert {path.name for path in left} <= {publishing.tables(places.data).name}
+
+
+async def test_what_cannot_be_removed_ends_the_run(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(shutil, "rmtree", refuses)
+    order(places, flow="http://127.0.0.1:1/")
+    places = withheld(places)
+    assert places.output is not None
+    (places.output / "locked").mkdir(parents=True)
+    report = await fetch_all(places)
+    assert report.fault is not None
+    assert report.fault.reason == "Leftovers"
+    assert "output has files of an earlier attempt that cannot be removed (Permission denied)" in report.fault.message
+
+
 async def test_an_order_of_another_version_says_so(places: Places) -> None:
     places.order.write_text('{"deliveries": 1}')
     report = await fetch_all(places)
@@ -174,7 +245,8 @@ async def test_a_table_is_replaced_as_a_whole_and_the_one_before_stays_for_its_r
         body = f"tijd;debiet\n2020-01-0{day}T00:00:00Z;{day}\n".encode()
         async with serving(response(body, "Content-Type: text/csv")) as server:
             order(places, flow=server.url())
-            await fetch_all(places)
+            made = fetch.read_order(places)
+            await fetch.fetch_one(places, made, "flow", made.deliveries["flow"])
     assert [row["q"] for row in shown(places, "flow")] == ["3"]
     assert len(tables_of(places)) == 2
 

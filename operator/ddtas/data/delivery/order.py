@@ -32,7 +32,7 @@ class Withheld(Model):
     """How many of the values of `key` are withheld, in percent. Absent: only where `key` is."""
     seed: Annotated[str, StringConstraints(max_length=64)] = ""
     """What the draw depends on. A key is withheld where the first eight bytes of SHA-256 of seed, a zero byte and the
-    key as a text, as a fraction of 2**64, are below the share."""
+    key as a text (big-endian), as a fraction of 2**64, are below the share."""
 
 
 class Delivery(Model):

@@ -101,3 +101,8 @@ class Table(Model):
     """How the source writes its text files. Absent: RFC 4180."""
     maximum_bytes: Annotated[int, Field(ge=1)] | None = None
     """The most bytes that are fetched. Absent: as the runner is set."""
+
+
+def series_keys(table: Table) -> list[Column]:
+    """The columns that tell series apart: texts without an aggregation. A number may be a count as well as a name."""
+    return [c for c in table.columns if c.aggregate is None and c.type is FieldType.STRING]

@@ -1,7 +1,8 @@
 """Durations and moments as texts (ISO 8601): how long, how old, and how to say it."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 _DURATION = re.compile(
@@ -63,6 +64,26 @@ def span(duration: str) -> timedelta | None:
     try:
         return timedelta(days=found[0] * _DAYS_A_MONTH, seconds=found[1])
     except OverflowError:
+        return None
+
+
+def earlier(moment: datetime, duration: str, zone: tzinfo) -> datetime | None:
+    """The moment a duration before another one; None where the calendar ends before, or it is no duration.
+
+    Months and days are those of the clock in a zone. Hours and shorter ones are lengths of time, or those of the clock
+    where that gives an earlier moment, because it was put back or forward between.
+    """
+    months, seconds = parts(duration) or (0, 0)
+    days, rest = divmod(seconds, _DAY_SECONDS)
+    if not (months or seconds):
+        return None
+    try:
+        local = moment.astimezone(zone)
+        year, month = divmod(12 * local.year + local.month - 1 - months, 12)
+        day = min(local.day, monthrange(year, month + 1)[1])
+        clock = local.replace(year=year, month=month + 1, day=day, fold=0) - timedelta(days=days)
+        return min(clock.astimezone(UTC) - timedelta(seconds=rest), (clock - timedelta(seconds=rest)).astimezone(UTC))
+    except (ValueError, OverflowError):
         return None
 
 

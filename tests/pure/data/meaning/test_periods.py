@@ -1,5 +1,8 @@
 """Steps that are made of shorter ones."""
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from ddtas.data.meaning import periods
@@ -30,3 +33,26 @@ from ddtas.data.meaning import periods
 )
 def test_a_step_is_made_of_whole_finer_ones(step: str, finer: str, expected: bool) -> None:
     assert periods.divides(step, finer) is expected
+
+
+@pytest.mark.parametrize(
+    ("moment", "duration", "expected"),
+    [
+        ("2020-01-02T00:00", "P1D", "2020-01-01T00:00"),
+        ("2020-03-30T00:00", "P1D", "2020-03-29T00:00"),  # of 23 hours
+        ("2020-03-31T00:00", "P1M", "2020-02-29T00:00"),
+        ("2020-01-15T00:00", "P1Y2M", "2018-11-15T00:00"),
+        ("2020-01-01T00:30", "PT1H", "2019-12-31T23:30"),
+        ("2020-03-29T03:30", "PT1H", "2020-03-29T01:30"),  # an hour of time, across the one that does not exist
+        ("2020-10-25T04:00", "PT6H", "2020-10-24T22:00"),  # six hours of the clock, and seven of time
+    ],
+)
+def test_a_moment_that_is_earlier(moment: str, duration: str, expected: str) -> None:
+    zone = ZoneInfo("Europe/Amsterdam")
+    found = periods.earlier(datetime.fromisoformat(moment).replace(tzinfo=zone), duration, zone)
+    assert found == datetime.fromisoformat(expected).replace(tzinfo=zone)
+
+
+@pytest.mark.parametrize("duration", ["", "P", "1", "P999999Y", "P9999999999D", "P2020Y"])
+def test_a_calendar_has_a_beginning(duration: str) -> None:
+    assert periods.earlier(datetime(2020, 1, 1, tzinfo=UTC), duration, UTC) is None
