@@ -75,9 +75,15 @@ MAX_PART_NAME = 20
 SERVICE_BINDING_ROOT = "/bindings"
 CONFIG_ROOT = "/etc/ddtas"
 DATA_ROOT = "/data"
+# In the pod of a run that is scored: what is kept from the app, what the app writes, and what starts it.
+TRUTH_ROOT = "/truth"
+OUTPUT_ROOT = "/output"
+SEAL_ROOT = "/seal"
+LAUNCHER = f"{SEAL_ROOT}/seal"
 # The operator's own containers in the pods of an app: before a run, and beside a component.
 FETCH = "fetch"
 FOLLOW = "follow"
+SCORE = "score"
 
 
 def revision_prefix(installation: str, revision: str) -> str:

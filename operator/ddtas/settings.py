@@ -5,7 +5,7 @@ place: `DDTAS_MINIMUM_REVIEW_SCORE`, `DDTAS_REQUIRE_IMAGE_DIGESTS`.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +15,9 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+Assurance = Literal["Sealed", "Scored", "None"]
+
+
 class StorePolicy(BaseModel):
     """What the market master asks of a listing."""
 
@@ -22,6 +25,7 @@ class StorePolicy(BaseModel):
 
     minimum_review_score: int = 6
     require_image_digests: bool = False
+    minimum_assurance: Assurance = "None"
 
 
 class Runner(BaseModel):
@@ -74,6 +78,9 @@ class Settings(BaseSettings):
     """The least score for each of the six criteria of the review."""
     require_image_digests: Annotated[bool, _chart("requireImageDigests")] = False
     """Whether images without `@sha256:` are refused."""
+
+    minimum_assurance: Annotated[Assurance, _chart("minimumAssurance")] = "None"
+    """The least that the evidence of an app must be to serve: `Sealed`, `Scored` or `None` (docs/evidence.md)."""
 
     runner_image: Annotated[str, _chart("runner.image")] = ""
     """The image of the containers that fetch the data of apps; none means that no app gets its data as files."""
@@ -133,5 +140,7 @@ class Settings(BaseSettings):
     def policy(self) -> StorePolicy:
         """The store policy alone, for the decision."""
         return StorePolicy(
-            minimum_review_score=self.minimum_review_score, require_image_digests=self.require_image_digests
+            minimum_review_score=self.minimum_review_score,
+            require_image_digests=self.require_image_digests,
+            minimum_assurance=self.minimum_assurance,
         )

@@ -28,6 +28,9 @@ Number = Annotated[  # as a text: no float in a status
 ]
 
 
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
+
+
 class Outcome(StrEnum):
     """How a run ended. Inconclusive: it says nothing about the model (a crash, NaN, an image that is not there)."""
 
@@ -36,13 +39,34 @@ class Outcome(StrEnum):
     INCONCLUSIVE = "Inconclusive"
 
 
+class Assurance(StrEnum):
+    """How far a result can be believed.
+
+    Sealed: computed by the platform, on data that the app could not get at. Scored: computed by the platform; the app
+    had a network. None: the app's own word.
+    """
+
+    SEALED = "Sealed"
+    SCORED = "Scored"
+    NONE = "None"
+
+    def reaches(self, least: "Assurance") -> bool:
+        """Whether it is at least that."""
+        order = list(Assurance)
+        return order.index(self) <= order.index(least)
+
+
 class MetricResult(Model):
-    """A metric that the run reported, against its threshold where it has one."""
+    """A metric of a run, against its threshold where it has one."""
 
     name: FieldName
-    """The metric, as the run names it."""
+    """The metric: of several targets, TARGET.METRIC."""
     value: Number
     """Its value, as a text."""
+    low: Number | None = None
+    """What it is at least, with the threshold's confidence, or 95 %. Absent: there is no interval."""
+    high: Number | None = None
+    """What it is at most, with that confidence. Absent: there is no interval."""
     threshold: Annotated[str, StringConstraints(max_length=60)] | None = None
     """The bound that it was compared with. Absent: the listing has no threshold for it."""
     verdict: Verdict | None = None
@@ -58,6 +82,23 @@ class CalibratedParameter(Model):
     """Its value, as a text."""
 
 
+class Prediction(Model):
+    """What a run predicted of one target: all that it was asked for."""
+
+    target: PartName
+    """The target, by its name in the listing."""
+    rows: Annotated[int, Field(ge=0)]
+    """The rows that were kept from the app, and that it predicted."""
+    start: Annotated[str, StringConstraints(max_length=40)] | None = None
+    """The time of the first of them. Absent: the data has no time."""
+    end: Annotated[str, StringConstraints(max_length=40)] | None = None
+    """The time of the last of them. Absent: the data has no time."""
+    digest: Digest
+    """SHA-256 of the predictions."""
+    truth: Digest
+    """SHA-256 of the rows and their true values: the same exam has the same one."""
+
+
 class Evidence(Model):
     """What a run of one revision showed. It belongs to that revision alone."""
 
@@ -69,14 +110,19 @@ class Evidence(Model):
     """Why, in words for a person."""
     job: Annotated[str, StringConstraints(max_length=63)]
     """The name of the Job that ran."""
+    assurance: Assurance | None = None
+    """How far it can be believed. Absent: None, the app's own word."""
+    predictions: Annotated[tuple[Prediction, ...], Field(max_length=8, json_schema_extra=list_map("target"))] = ()
+    """What was predicted, and scored. Absent: nothing was."""
     parameters: Annotated[
         tuple[CalibratedParameter, ...], Field(max_length=64, json_schema_extra=list_map("name"))
     ] = ()
     """What calibration found. Absent: the run reported none."""
     metrics: Annotated[tuple[MetricResult, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
-    """What the run reported, each with its threshold. Absent: the run reported none."""
+    """The metrics, each with its threshold. Absent: there are none."""
     windows: Annotated[tuple[Window, ...], Field(max_length=16)] = ()
-    """The days that the run used, as it reported them. Absent: the run reported none."""
+    """The days that the run used: as it reported them, or where the platform scored it, those that it was given.
+    Absent: not known."""
     tables: Annotated[tuple[FetchedTable, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     """The data that was fetched for the run. Absent: none was."""
     completed_at: Timestamp | None = None

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.base import Conditions, Recalibration, Resource
 from ddtas.api.requirements import DataRequirement, PlatformRequirements, RequiredField
+from ddtas.api.targets import Target
 from ddtas.api.traffic import Call
 from ddtas.api.workload import Component, Monitoring, Run, Template
 from ddtas.data.contract import (
@@ -248,6 +249,47 @@ class Version(Model):
                 "reads must name data requirements of the same version",
             ),
             (
+                "!has(self.targets) || self.targets.all(t, self.dataRequirements.exists(d, d.name == t.requirement"
+                " && has(d.fields) && d.fields.exists(f, f.name == t.field)))",
+                "each target must name a field of a data requirement of the same version",
+            ),
+            (
+                "!has(self.targets) || self.targets.all(t, !has(t.holdout)"
+                " || self.dataRequirements.exists(d, d.name == t.requirement"
+                " && has(d.fields) && d.fields.exists(f, f.name == t.holdout.key)))",
+                "the key of a holdout must be a field of the target's data requirement",
+            ),
+            (
+                "!has(self.targets) || has(self.calibration.command) && has(self.validation.command)"
+                " && (!has(self.monitoring) || has(self.monitoring.command))",
+                "with targets, each run must give its command: the image's own cannot be started sealed",
+            ),
+            (
+                "!has(self.targets) || self.targets.all(t, "
+                + " && ".join(
+                    f"(!has({run}.reads) || t.requirement in {run}.reads)"
+                    for run in ("self.calibration", "self.validation")
+                )
+                + " && (!has(self.monitoring) || !has(self.monitoring.reads)"
+                " || t.requirement in self.monitoring.reads))",
+                "each run must read the data requirements of the targets",
+            ),
+            (
+                "!has(self.targets) || self.targets.all(t, self.targets.all(u, t.requirement != u.requirement"
+                " || has(t.holdout) == has(u.holdout) && (!has(t.holdout) || t.holdout.key == u.holdout.key"
+                " && t.holdout.sharePercent == u.holdout.sharePercent)))",
+                "targets of one data requirement must have the same holdout",
+            ),
+            (
+                "!has(self.targets) || size(self.calibration.thresholds) == 0",
+                "with targets, calibration has no thresholds: only what is kept from the app counts",
+            ),
+            (
+                "has(self.targets) || self.validation.thresholds.all(t, !has(t.confidencePercent))"
+                " && (!has(self.monitoring) || self.monitoring.thresholds.all(t, !has(t.confidencePercent)))",
+                "confidencePercent needs targets: the platform knows how sure only what it computes itself is",
+            ),
+            (
                 "!has(self.dataProducts) || self.dataProducts.all(p, self.components.exists(c, c.name == p.component))",
                 "each data product must name a component of the same version",
             ),
@@ -283,6 +325,9 @@ class Version(Model):
     """The data that the app needs."""
     platform_requirements: PlatformRequirements | None = None
     """What the app needs of the platform. Absent: nothing in particular."""
+    targets: Annotated[tuple[Target, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
+    """What the app predicts, and is judged on by the platform. Absent: its runs report their own metrics, which is no
+    evidence (assurance None)."""
     calibration: Run
     """The run that fits the model to the city's data."""
     validation: Run

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.base import Conditions, Resource, Verdict
 from ddtas.api.capabilities import Capabilities, ClassName, MeasuredCapabilities
+from ddtas.api.evidence import Assurance
 from ddtas.api.traffic import Caller, IpAddress, PermittedCall
 from ddtas.data.contract import (
     AccessRights,
@@ -201,6 +202,12 @@ class MunicipalityPlatformSpec(Model):
     """Who may reach the apps beside the pods of their own namespace, such as an ingress controller. Absent: nobody."""
     name_servers: Annotated[tuple[IpAddress, ...], Field(max_length=8, json_schema_extra=LIST_SET)] = ()
     """Name servers of the apps' cluster that are no pods of kube-dns, such as a node-local cache. Absent: none."""
+    minimum_assurance: Assurance | None = None
+    """The least that the evidence of an app must be to serve here, where that is more than the store asks for. Absent:
+    as the store asks."""
+    open_runs: bool = False
+    """True: runs keep their network, where the nodes cannot take it from them: their evidence is Scored, and not
+    Sealed. Absent: false."""
     suspend: bool = False
     """True: freezes all Installations on the platform, as their own spec.suspend does. Absent: false."""
 

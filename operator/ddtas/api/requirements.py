@@ -84,6 +84,17 @@ class Threshold(Model):
     """The bound, as a text."""
 
 
+class RunThreshold(Threshold):
+    """A bound on a metric of a run."""
+
+    metric: FieldName
+    """The metric: of several targets, TARGET.METRIC, such as level.NSE. Where the version has targets, one that the
+    platform computes (docs/evidence.md); else as the run names it."""
+    confidence_percent: Annotated[int, Field(ge=50, le=99)] | None = None
+    """How sure it must be that the metric meets the bound: then a bound of its interval counts. Absent: the metric
+    itself counts, and its interval is only shown."""
+
+
 class DataRequirement(Model):
     """What the app needs of a city's data: the same for each city. What is left out is not asked for."""
 

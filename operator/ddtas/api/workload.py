@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from ddtas.api.capabilities import Device
-from ddtas.api.requirements import Threshold
+from ddtas.api.requirements import RunThreshold
 from ddtas.api.volumes import Volume
 from ddtas.schema.model import LIST_SET, Model, cel, list_map
 from ddtas.schema.types import (
@@ -155,10 +155,12 @@ class Template(Model):
 
 
 class Task(Container):
-    """A container that runs to its end as a Job, and reports its result in its termination message."""
+    """A container that runs to its end as a Job. docs/app-contract.md says how it leaves its result."""
 
-    thresholds: Annotated[tuple[Threshold, ...], Field(max_length=32, json_schema_extra=list_map("metric", "operator"))]
-    """Bounds on the metrics that it reports."""
+    thresholds: Annotated[
+        tuple[RunThreshold, ...], Field(max_length=32, json_schema_extra=list_map("metric", "operator"))
+    ]
+    """Bounds on its metrics."""
     timeout_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
     """How long the run may take, retries included. Absent: 3600."""
     retries: Annotated[int, Field(ge=0, le=5)] | None = None

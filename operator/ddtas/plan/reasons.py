@@ -85,6 +85,16 @@ class Reason(StrEnum):
     )
     PARAMETERS_INVALID = "ParametersInvalid", Course.STALLED, "A parameter is unknown, missing, or out of bounds."
 
+    TARGET_INVALID = (
+        "TargetInvalid",
+        Course.STALLED,
+        "A target of the version cannot be judged: its field, or the data that has it, is not fit for it.",
+    )
+    ASSURANCE_TOO_LOW = (
+        "AssuranceTooLow",
+        Course.STALLED,
+        "The evidence that the version can give is less than the store or the platform asks for.",
+    )
     SCHEDULE_INVALID = (
         "ScheduleInvalid",
         Course.STALLED,
@@ -211,6 +221,33 @@ class Reason(StrEnum):
     RESULT_MALFORMED = "ResultMalformed", Course.STALLED, "The result is not the JSON that the contract asks for."
     RESULT_NOT_FINITE = "ResultNotFinite", Course.STALLED, "A metric or parameter is NaN or infinite."
     METRIC_MISSING = "MetricMissing", Course.STALLED, "The result lacks a metric that has a threshold."
+    TOO_UNCERTAIN = (
+        "TooUncertain",
+        Course.STALLED,
+        "A metric meets its threshold, and its interval does not: the exam is too short to tell.",
+    )
+    CANNOT_SEAL = "CannotSeal", Course.STALLED, "The node cannot take the network from the app, so it was not started."
+    OUTPUT_MISSING = "OutputMissing", Course.STALLED, "The app did not write a file that it was asked for."
+    OUTPUT_UNREADABLE = (
+        "OutputUnreadable",
+        Course.STALLED,
+        "A file that the app wrote is a link, no regular file, or cannot be read by others.",
+    )
+    OUTPUT_TOO_LARGE = "OutputTooLarge", Course.STALLED, "A file that the app wrote is larger than the contract allows."
+    OUTPUT_MALFORMED = "OutputMalformed", Course.STALLED, "A file that the app wrote is not what the contract asks for."
+    PREDICTIONS_INCOMPLETE = (
+        "PredictionsIncomplete",
+        Course.STALLED,
+        "Predictions are missing, or there are more than were asked for; the message counts them.",
+    )
+    PREDICTIONS_NOT_FINITE = "PredictionsNotFinite", Course.STALLED, "A prediction is no finite number."
+    HOLDOUT_EMPTY = "HoldoutEmpty", Course.STALLED, "There is nothing in the data that the app could be judged on."
+    METRIC_UNDEFINED = (
+        "MetricUndefined",
+        Course.STALLED,
+        "A metric that has a threshold cannot be computed from this data, such as NSE of constant values.",
+    )
+    SCORING_FAILED = "ScoringFailed", Course.STALLED, "The container that scores ended with an error."
 
     # Serving
     SERVING = "Serving", Course.DONE, "The Service leads to this revision, and its evidence holds."

@@ -65,6 +65,8 @@ class RevisionInputs(Model):
     # The image that fetched its tables when it was recorded; None where it has none. Another one of ours calibrates
     # nobody, and serves all.
     runner: str | None = None
+    # Its runs keep their network.
+    open_runs: bool = False
     # The parameters whose values are the city's. Where a value comes from makes no other revision.
     from_city: tuple[str, ...] = ()
 

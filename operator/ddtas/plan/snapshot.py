@@ -75,6 +75,7 @@ class PodFacts:
         waiting_reason: of the app's container, as all that ContainerFacts has.
         unschedulable: why no node takes the pod; "" where one does.
         runner: the container that fetches the app's data; None where the pod has none, or it has no status yet.
+        score: the container that scores what the app made of it; None as before.
     """
 
     phase: str
@@ -85,6 +86,7 @@ class PodFacts:
     ended_message: str = ""
     unschedulable: str = ""
     runner: ContainerFacts | None = None
+    score: ContainerFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

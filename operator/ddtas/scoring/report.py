@@ -12,8 +12,6 @@ from ddtas.schema.model import Model
 from ddtas.schema.types import FieldName, PartName
 
 MOST_BYTES = 2560
-SCORE = "score"
-"""The name of the container."""
 
 _Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 _Number = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?$", max_length=24)]

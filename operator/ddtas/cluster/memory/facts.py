@@ -249,9 +249,10 @@ def _claim(body: JsonObject, labels: JsonObject, status: JsonObject) -> ClaimFac
 
 def _pod(labels: JsonObject, status: JsonObject) -> PodFacts:
     """By the names of containers: what others add to a pod, such as the proxy of a mesh, says nothing of our run."""
-    app = _container(
-        status, "containerStatuses", {_label(labels, names.LABEL_COMPONENT), _label(labels, names.LABEL_PHASE)}
-    )
+    component, phase = _label(labels, names.LABEL_COMPONENT), _label(labels, names.LABEL_PHASE)
+    app = _container(status, "containerStatuses", {component, phase})
+    if app is None:  # of a run that is scored afterwards
+        app = _container(status, "initContainerStatuses", {phase})
     runner = _container(status, "initContainerStatuses", {names.FETCH, names.FOLLOW})
     scheduled = _conditions(status).get("PodScheduled", _NOTHING)
     return PodFacts(
@@ -263,6 +264,7 @@ def _pod(labels: JsonObject, status: JsonObject) -> PodFacts:
         ended_message=app.ended_message if app is not None else "",
         unschedulable=_text(scheduled, "message") if scheduled.get("reason") == "Unschedulable" else "",
         runner=runner,
+        score=_container(status, "containerStatuses", {names.SCORE}) if phase else None,
     )
 
 

@@ -3,11 +3,12 @@
 It alone has the credentials; the app's container reads what it wrote, and can write nothing there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ddtas import names
 from ddtas.data.delivery import order as orders
 from ddtas.plan.capabilities.room import RUNNER_RESOURCES
+from ddtas.plan.children.confinement import SECURITY_CONTEXT
 from ddtas.plan.snapshot import Manifest
 
 ORDER = "order"
@@ -42,30 +43,36 @@ def add(pod: Manifest, image: str, order: tuple[str, str], secrets: Mapping[str,
     pod["containers"][0]["volumeMounts"].append({"name": "data", "mountPath": names.DATA_ROOT, "readOnly": True})
 
 
-def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
-    action = names.FOLLOW if serves else names.FETCH
+def runner(image: str, action: str, env: Sequence[Manifest], mounts: Sequence[Manifest]) -> Manifest:
+    """A container of ours, which is named after what it does."""
     requests, limits = RUNNER_RESOURCES.requests, RUNNER_RESOURCES.limits
-    container: Manifest = {
+    return {
         "name": action,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "ddtas.runner"],
         "args": [action],
-        "env": [
-            {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
-            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
-            {"name": "DDTAS_DATA", "value": names.DATA_ROOT},
-        ],
+        "env": list(env),
         "resources": {
             "requests": {"cpu": requests.cpu, "memory": requests.memory},
             "limits": {"cpu": limits.cpu, "memory": limits.memory},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [
+        "securityContext": SECURITY_CONTEXT,
+        "volumeMounts": list(mounts),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
+    container = runner(
+        image,
+        names.FOLLOW if serves else names.FETCH,
+        env=[
+            {"name": "SERVICE_BINDING_ROOT", "value": names.SERVICE_BINDING_ROOT},
+            {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT},
+            {"name": "DDTAS_DATA", "value": names.DATA_ROOT},
+        ],
+        mounts=[
             {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
             {"name": "data", "mountPath": names.DATA_ROOT},
             {"name": "order", "mountPath": names.CONFIG_ROOT, "readOnly": True},
@@ -74,8 +81,7 @@ def _container(image: str, requirements: list[str], serves: bool) -> Manifest:
                 for part in requirements
             ),
         ],
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    }
+    )
     if serves:
         started = {"exec": {"command": ["test", "-e", _STARTED]}}
         container["restartPolicy"] = "Always"  # a sidecar: the component starts once it has started

@@ -17,7 +17,7 @@ from ddtas.api.installation_status import ProductStatus
 from ddtas.api.requirements import Threshold
 from ddtas.api.workload import Component, Task
 from ddtas.data.delivery.order import Network
-from ddtas.plan.children import fetching, orders
+from ddtas.plan.children import fetching, holdout, orders, scored
 from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.network_policy import Traffic, policy
 from ddtas.plan.children.pods import Pods
@@ -102,7 +102,7 @@ class Renderer:
         if version.monitoring is not None:
             thresholds["monitoring"] = _thresholds(version.monitoring.thresholds)
             phases.append(MONITOR)
-        common = {
+        common: dict[str, Any] = {
             "installation": self.owner.name,
             "namespace": self.owner.namespace,
             "municipality": self.inputs.municipality.dump(),
@@ -112,6 +112,8 @@ class Renderer:
             "windows": self.inputs.windows.dump(),
             "thresholds": thresholds,
         }
+        if version.targets:
+            common |= {"targets": [t.dump() for t in version.targets], "seed": holdout.seed(self.inputs)}
         runs = {f"{phase}.json": {"phase": phase} | common for phase in phases}
         return self._config_map("config", {"parameters.json": self.inputs.parameters} | runs)
 
@@ -145,7 +147,8 @@ class Renderer:
     def order(self, wiring: Sequence[Wiring], network: Network) -> list[Desired]:
         """What is to be fetched for each container, without any secret; nothing where none gets a table."""
         made = orders.orders(self.inputs, wiring, network, self.owner.namespace)
-        return [self._config_map(fetching.ORDER, {key: order.dump() for key, order in made.items()})] if made else []
+        files = {key: order.dump() for key, order in (made | orders.score_orders(self.inputs)).items()}
+        return [self._config_map(fetching.ORDER, files)] if made else []
 
     def network_policy(self, traffic: Traffic) -> Desired:
         """Who may reach the revision's pods, and whom they may reach. Its runs' pods count among them."""
@@ -180,7 +183,8 @@ class Renderer:
         labels = self.labels(phase=phase)
         spec = {
             "activeDeadlineSeconds": run.effective_timeout_seconds
-            + (fetching.SECONDS if orders.tables(run, self.inputs.bindings) else 0),
+            + (fetching.SECONDS if orders.tables(run, self.inputs.bindings) else 0)
+            + (scored.SECONDS if self.inputs.version.targets else 0),
             "backoffLimit": run.retries or 0,
             # An eviction or a drained node says nothing about the run: it is not counted as a failure.
             "podFailurePolicy": {

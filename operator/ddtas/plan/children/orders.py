@@ -1,7 +1,7 @@
 """What the containers of a revision are to fetch: for each of them an Order, in one ConfigMap. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from ddtas.api.installation import Windows
 from ddtas.api.requirements import DataRequirement
@@ -9,10 +9,11 @@ from ddtas.api.workload import Container
 from ddtas.data.delivery.order import Delivery, Network, Order
 from ddtas.data.meaning import periods
 from ddtas.data.network import Surroundings
+from ddtas.plan.children import holdout
 from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.revision import BoundSource, RevisionInputs
-from ddtas.plan.runs import schedule
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
+from ddtas.scoring.order import ScoreOrder
 from ddtas.settings import Runner
 
 # What changes more often is fetched as often, and everything else once an hour.
@@ -32,6 +33,22 @@ def tables(container: Container, bindings: Iterable[BoundSource]) -> tuple[Bound
 def key(phase: str, component: str = "") -> str:
     """The key in the ConfigMap of the order of a run, or of a component."""
     return f"{phase}-{component}.json" if component else f"{phase}.json"
+
+
+def score_key(phase: str) -> str:
+    """The key in the same ConfigMap of what a run is scored by."""
+    return f"score-{phase}.json"
+
+
+def score_orders(inputs: RevisionInputs) -> dict[str, ScoreOrder]:
+    """What each run is scored by, by its key; nothing where the app has no targets."""
+    version = inputs.version
+    runs = {CALIBRATE: version.calibration, VALIDATE: version.validation, MONITOR: version.monitoring}
+    return {
+        score_key(phase): holdout.score_order(inputs, phase, run.thresholds)
+        for phase, run in runs.items()
+        if run is not None and version.targets
+    }
 
 
 def orders(inputs: RevisionInputs, wiring: Sequence[Wiring], network: Network, namespace: str) -> dict[str, Order]:
@@ -90,6 +107,7 @@ def _deliveries(
             start=start if timed else None,
             end=end if timed else None,
             refresh=_refresh(wiring.source.contract.time_resolution),
+            withhold=holdout.withheld(inputs, binding.requirement, binding.table, phase),
             licence=wiring.source.licence,
             attribution=wiring.source.supplier,
         )
@@ -107,18 +125,9 @@ def _period(
         return None, None
     calibration, validation = windows.calibration, windows.validation
     first = calibration.start if phase == CALIBRATE else min(calibration.start, validation.start)
-    start = _moment(first, -(requirement.warm_up_days or 0), zone)
+    start = holdout.moment(first, -(requirement.warm_up_days or 0), zone)
     last = {CALIBRATE: calibration.end, VALIDATE: validation.end}.get(phase)
-    return start, _moment(last, 1, zone) if last is not None else None
-
-
-def _moment(day: str, days: int, zone: str | None) -> datetime | None:
-    """The beginning of a day some days later; None where the calendar ends before."""
-    begin = datetime.combine(date.fromisoformat(day), time(), schedule.zone(zone) or UTC)
-    try:
-        return (begin + timedelta(days=days)).astimezone(UTC)
-    except OverflowError:
-        return None
+    return start, holdout.moment(last, 1, zone) if last is not None else None
 
 
 def _refresh(step: str | None) -> str | None:

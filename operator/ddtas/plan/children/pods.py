@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ddtas import names
 from ddtas.api.workload import Component, Container, ResourceList, Task
 from ddtas.plan.capabilities.needs import ARCHITECTURE_LABEL
-from ddtas.plan.children import fetching, orders
+from ddtas.plan.children import fetching, orders, scored
+from ddtas.plan.children.confinement import SECURITY_CONTEXT
 from ddtas.plan.quantity import canonical
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
@@ -44,8 +45,11 @@ class Pods:
     runner: str
 
     def run(self, run: Task, phase: str) -> Manifest:
-        """Of a run."""
-        return self._pod(run, phase, phase) | {"restartPolicy": "Never"}
+        """Of a run; of an app with targets, one that is scored."""
+        pod = self._pod(run, phase, phase) | {"restartPolicy": "Never"}
+        if self.inputs.version.targets:
+            scored.add(pod, self.runner, self._name(fetching.ORDER), phase, sealed=not self.inputs.open_runs)
+        return pod
 
     def component(self, component: Component) -> Manifest:
         """Of a component that serves."""
@@ -115,9 +119,10 @@ class Pods:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - inside the container, an emptyDir
             {"name": "config", "mountPath": names.CONFIG_ROOT, "readOnly": True},
         ]
+        sealed = bool(self.inputs.version.targets) and not self.inputs.open_runs
         for binding in orders.read_by(container, self.inputs.bindings):
-            if binding.table is not None:
-                continue  # the app gets the data, and not where it is
+            if binding.table is not None or (sealed and phase != SERVE):
+                continue  # the app gets the data, and not where it is; without a network it cannot read it itself
             volume = f"binding-{binding.requirement}"
             volumes.append({"name": volume, "secret": {"secretName": self._name(binding.requirement)}})
             path = f"{names.SERVICE_BINDING_ROOT}/{binding.requirement}"
@@ -161,11 +166,7 @@ def _container(container: Container, name: str, mounts: Sequence[Manifest], *, f
         "imagePullPolicy": "IfNotPresent",
         "env": env,
         "resources": {"requests": _quantities(container.resources.requests), "limits": limits},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": SECURITY_CONTEXT,
         "volumeMounts": list(mounts),
         # An app that ends with an error and says nothing: the end of its log does. Never where it ends well.
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from ddtas.api.base import Recalibration
+from ddtas.api.evidence import Assurance
 from ddtas.api.installation import Installation, Windows
 from ddtas.api.listing import AppListing, Criterion, Version
 from ddtas.api.platform import MunicipalityPlatform
@@ -25,7 +26,7 @@ from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import Revision
 from ddtas.plan.runs import recalibration, schedule
 from ddtas.plan.snapshot import Invalid, Snapshot
-from ddtas.plan.versions import choice, parameters
+from ddtas.plan.versions import choice, parameters, targets
 from ddtas.schema.types import Scalar
 from ddtas.settings import StorePolicy
 
@@ -227,6 +228,31 @@ def _schedules_valid(case: _Case) -> Refusal | None:
     return Refusal(Reason.SCHEDULE_INVALID, f"{listing}: monitoring.{fault}") if fault is not None else None
 
 
+def _targets_fit(case: _Case) -> Refusal | None:
+    faults = targets.faults(case.version)
+    where = f"listing {case.listing.metadata.name}, version {case.version.version}"
+    return Refusal(Reason.TARGET_INVALID, f"{where}: {'; '.join(faults)}") if faults else None
+
+
+def _assured(case: _Case) -> Refusal | None:
+    """What it would serve with must be as much as both sides ask for."""
+    platform = case.platform
+    can, why = Assurance.SEALED, ""
+    if not case.version.targets:
+        can, why = Assurance.NONE, "it has no targets, so its runs report their own metrics"
+    elif platform.spec.open_runs:
+        can, why = Assurance.SCORED, "its runs keep their network (spec.openRuns of the platform)"
+    asked = (
+        (Assurance(case.snapshot.policy.minimum_assurance), "the store asks"),
+        (platform.spec.minimum_assurance or Assurance.NONE, f"platform {platform.metadata.name} asks"),
+    )
+    for least, who in asked:
+        if not can.reaches(least):
+            text = f"version {case.version.version} gives evidence of assurance {can}, because {why}"
+            return Refusal(Reason.ASSURANCE_TOO_LOW, f"{text}; {who} for {least}")
+    return None
+
+
 Rule = Callable[[_Case], Refusal | None]
 # For what is recorded, its own parameters and windows count, and they were valid.
 RULES_OF_ROLLBACK: Sequence[Rule] = (
@@ -237,6 +263,8 @@ RULES_OF_ROLLBACK: Sequence[Rule] = (
     _platform_suits,
     _egress_permitted,
     _schedules_valid,
+    _targets_fit,
+    _assured,
 )
 RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _parameters_valid, _windows_disjoint)
 

@@ -39,6 +39,7 @@ class Assessment:
 
 def assess(
     view: RevisionView,
+    phase: str,
     job: Child | None,
     known: Evidence | None,
     pods: list[PodFacts],
@@ -49,6 +50,7 @@ def assess(
 
     Args:
         view: of the revision.
+        phase: which run.
         job: the run's Job, if there is one.
         known: what the status has of it.
         pods: the Job's pods, oldest first.
@@ -63,7 +65,7 @@ def assess(
     # A pod that is there will still say how it ended. How long one that is not has been gone, a clock that was wrong
     # does not tell either way.
     lost = finished is not None and not pods and abs(now - finished) > _LOST_AFTER
-    result = evidence.assess(known, job, pods, run, must_not_see, lost, view.hidden)
+    result = evidence.assess(known, job, pods, run, must_not_see, lost, view.hidden, view.exam(phase))
     waits = result is None and finished is not None
     return Assessment(result, now + _READ_AGAIN if waits else None)
 
@@ -88,7 +90,7 @@ class RunStage:
 def assess_run(view: RevisionView, run: RunStage, known: Evidence | None) -> tuple[Assessment, Finding]:
     """What a calibration or validation showed, and what is said of it."""
     job, pods = view.job(run.phase), view.pods(phase=run.phase)
-    assessment = assess(view, job, known, pods, run.declared, run.must_not_see)
+    assessment = assess(view, run.phase, job, known, pods, run.declared, run.must_not_see)
     return assessment, _finding(view, run, assessment.evidence, job, pods)
 
 
@@ -103,7 +105,9 @@ def _finding(
         if result.outcome is Outcome.PASSED:
             return true(stage, reason, text)
         if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
-            container = f" -c {names.FETCH}" if reason is Reason.FETCH_FAILED else ""
+            container = {Reason.FETCH_FAILED: f" -c {names.FETCH}", Reason.SCORING_FAILED: f" -c {names.SCORE}"}.get(
+                reason, f" -c {run.phase}" if view.exam(run.phase) is not None else ""
+            )
             text += f"; see `kubectl logs job/{job}{container}`"
         return not_yet(stage, reason, text)
     waiting = [p for p in pods if p.unschedulable]
@@ -149,7 +153,7 @@ def monitor(view: RevisionView, status: RevisionStatus, start: bool) -> Monitore
     if job is not None:
         known = newest if newest is not None and newest.job == job.name else None
         pods = view.pods(phase=MONITOR, job=f"{job.name}-")
-        assessment = assess(view, job, known, pods, run)
+        assessment = assess(view, MONITOR, job, known, pods, run)
         soon = assessment.evidence != known and recalibration.drifted(assessment.evidence)
         newest, until = assessment.evidence or newest, assessment.until
     plan = monitoring.plan_of(run, view.owner.uid)

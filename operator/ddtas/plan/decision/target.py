@@ -91,6 +91,7 @@ def _inputs(situation: Situation, accepted: Accepted, bound: tuple[BoundSource, 
         windows=accepted.windows,
         retry=situation.retry,
         round=_round(situation),
+        open_runs=platform.open_runs and bool(version.targets),
         runner=situation.snapshot.runner.image or None if any(b.table is not None for b in bound) else None,
         from_city=parameters.from_city(version.parameters, spec.parameters, platform.parameters),
     )

@@ -9,7 +9,7 @@ from ddtas.api.evidence import Evidence, RevisionState, RevisionStatus
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.errors import TemplateError
-from ddtas.plan.children import orders, volumes
+from ddtas.plan.children import holdout, orders, volumes
 from ddtas.plan.children.desired import Desired, Owner
 from ddtas.plan.children.diff import desired_digest
 from ddtas.plan.children.manifests import Renderer
@@ -19,7 +19,9 @@ from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.decision.plan import RenderRequest
 from ddtas.plan.products import port_of, readdressed
 from ddtas.plan.revision import Revision, digest
+from ddtas.plan.runs.evidence import CALIBRATE
 from ddtas.plan.runs.last_words import Hidden, hidden
+from ddtas.plan.runs.scored import Exam
 from ddtas.plan.snapshot import Child, PodFacts, Snapshot
 from ddtas.plan.twins import upstreams
 from ddtas.plan.twins.rights import Withheld, limited
@@ -106,6 +108,15 @@ class RevisionView:
     def hidden(self) -> Hidden:
         """What its containers were given, and no message may show."""
         return hidden(self.snapshot, (b.data_source for b in self.revision.inputs.bindings))
+
+    def exam(self, phase: str) -> Exam | None:
+        """How the platform judges a run; None where the app reports its own metrics."""
+        inputs = self.revision.inputs
+        targets = inputs.version.targets
+        if not targets:
+            return None
+        names = tuple(t.name for t in targets if phase != CALIBRATE)
+        return Exam(names, holdout.windows(inputs, phase), sealed=not inputs.open_runs)
 
     # ---- templates ----
 

@@ -16,8 +16,9 @@ from ddtas.api.requirements import Threshold
 from ddtas.api.workload import Task
 from ddtas.errors import ResultError, printable
 from ddtas.plan.reasons import Reason
-from ddtas.plan.runs import fetched
+from ddtas.plan.runs import fetched, scored
 from ddtas.plan.runs.last_words import Hidden, last_words
+from ddtas.plan.runs.scored import Exam
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 from ddtas.schema.faults import words
 from ddtas.schema.model import Model
@@ -30,6 +31,8 @@ _NOTHING_HIDDEN = Hidden(())
 
 CALIBRATE, VALIDATE, MONITOR, SERVE = "calibrate", "validate", "monitor", "serve"
 
+# What the launcher ends with where it cannot take the network from an app.
+CANNOT_SEAL = 65
 _RUNNER_IMAGE = "that fetches the data (runner.image of the operator's chart)"
 
 # Evidence with such a reason may still be overtaken: the kubelet goes on pulling, and the Job on running.
@@ -234,8 +237,25 @@ def is_final(evidence: Evidence | None) -> bool:
 
 
 def _has_started(pod: PodFacts) -> bool:
-    fetching = pod.runner is not None and pod.runner.running
-    return pod.phase in ("Running", "Succeeded") or pod.exit_code is not None or fetching
+    fetched = pod.runner is not None and (pod.runner.running or pod.runner.exit_code is not None)
+    return pod.phase in ("Running", "Succeeded") or pod.exit_code is not None or fetched
+
+
+def _scored(job: Child, facts: JobFacts, pod: PodFacts, run: Task, exam: Exam, hide: Hidden) -> Evidence:
+    assert pod.score is not None  # noqa: S101 - it has ended
+    try:
+        report = scored.read(pod.score, exam)
+    except ResultError as error:
+        text = printable(hide(error.message), 1000)
+        result = _inconclusive(job.name, Reason.named(error.reason), text, facts)
+        return result.model_copy(update={"assurance": exam.assurance, "tables": fetched.tables(pod)})
+    result = scored.judged(report, exam, run.thresholds, job.name, hide)
+    return result.model_copy(update={"tables": fetched.tables(pod), "completed_at": facts.finished_at})
+
+
+def _has_ended_well(pod: PodFacts, exam: Exam | None) -> bool:
+    code = pod.exit_code if exam is None else pod.score.exit_code if pod.score is not None else None
+    return code == 0
 
 
 def assess(
@@ -246,6 +266,7 @@ def assess(
     must_not_see: Sequence[Window],
     lost: bool,
     hide: Hidden = _NOTHING_HIDDEN,
+    exam: Exam | None = None,
 ) -> Evidence | None:
     """Evidence of one run, or None while it is under way.
 
@@ -257,6 +278,7 @@ def assess(
         must_not_see: periods that the run must not have used.
         lost: a finished Job without a finished pod has been so for long enough to give its pod up.
         hide: what no message may show of what the run said.
+        exam: how the platform judges it; None where it reports its own metrics.
     """
     if is_final(recorded):
         return recorded
@@ -264,7 +286,9 @@ def assess(
         return recorded
     facts = job.facts
     if facts.state == "Complete":
-        done = [p for p in pods if p.exit_code == 0]
+        done = [p for p in pods if _has_ended_well(p, exam)]
+        if done and exam is not None:
+            return _scored(job, facts, done[-1], run, exam, hide)
         if done:
             return _complete(job, facts, done[-1], run, must_not_see, hide)
         if lost:
@@ -300,4 +324,10 @@ def _ended_badly(
         return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
     if not ran and not lost:
         return recorded  # the pod's last event is still on its way, and with it the cause
+    if ran and pods[-1].exit_code == CANNOT_SEAL and pods[-1].ended_message.startswith(Reason.CANNOT_SEAL):
+        return _inconclusive(job.name, Reason.CANNOT_SEAL, last_words(pods[-1].ended_message, hide), facts)
+    scorer = pods[-1].score if pods else None
+    if scorer is not None and scorer.exit_code not in (None, 0):
+        words = last_words(scorer.ended_message, hide) or scorer.ended_reason
+        return _inconclusive(job.name, Reason.SCORING_FAILED, f"exit code {scorer.exit_code}: {words}", facts)
     return _inconclusive(job.name, Reason.RUN_CRASHED, _crash(pods, facts, hide), facts)
