@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,6 +64,11 @@ GOOD = {
 }
 GONE = object()
 VERSION, SOURCE = "spec.versions.0", "spec.dataSources.0"
+
+
+def json_source(**service: Any) -> JsonObject:
+    """A plain JSON service as a data source."""
+    return apps.source("https://data.example/levels", kind="http-json", jsonService=service)
 
 
 def changed(body: JsonObject, path: str, value: Any) -> JsonObject:
@@ -243,7 +249,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ),
     ("AppListing", f"{VERSION}.dataProducts.0.component", "api", "must name a component of the same version"),
     ("AppListing", f"{VERSION}.dataProducts.0.kind", "http-csv", "a product with a kind is a data source"),
-    ("AppListing", f"{VERSION}.dataProducts.0.kind", "mqtt", "it cannot be postgresql, mqtt or s3"),
+    ("AppListing", f"{VERSION}.dataProducts.0.kind", "mqtt", "it cannot be postgresql, mqtt, s3 or http-json"),
     ("AppListing", f"{VERSION}.dataProducts.0.kind", "wfs", "this kind needs a physicalName"),
     (
         "AppListing",
@@ -331,6 +337,24 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("MunicipalityPlatform", f"{SOURCE}.contract.version", "one", "must be a version of three numbers"),
     ("MunicipalityPlatform", f"{SOURCE}.purposes", [], "should have at least 1 items"),
     ("MunicipalityPlatform", f"{SOURCE}.purposes", ["a", "a"], "Duplicate value"),
+    ("MunicipalityPlatform", f"{SOURCE}.kind", "http-json", "kind http-json needs a jsonService"),
+    ("MunicipalityPlatform", f"{SOURCE}.jsonService", {"rows": ["/data"]}, "and no other kind has one"),
+    *(
+        ("MunicipalityPlatform", SOURCE, json_source(**wrong), says)
+        for wrong, says in (
+            ({"rows": ["data"]}, "jsonService.rows[0]: Invalid value"),
+            ({"rows": ["/a~2"]}, "jsonService.rows[0]: Invalid value"),
+            ({"fields": [{"name": "a", "pointer": "a"}]}, "jsonService.fields[0].pointer: Invalid value"),
+            ({"fields": [{"name": "a", "pointer": "/a"}] * 2}, "Duplicate value"),
+            ({"query": [{"name": "a&b", "value": "1"}]}, "jsonService.query[0].name: Invalid value"),
+            ({"body": "{}"}, "jsonService.body: Invalid value"),
+            ({"geometry": {}}, "give pointer, or both easting and northing"),
+            ({"geometry": {"pointer": "/g", "easting": "/x"}}, "give pointer, or both easting and northing"),
+            ({"window": {"longest": "P0D"}}, "jsonService.window.longest: Invalid value"),
+            ({"window": {"format": "%Y"}}, "jsonService.window.format: Invalid value"),
+            ({"paging": {"firstPage": 2}}, "jsonService.paging.firstPage: Invalid value"),
+        )
+    ),
     ("MunicipalityPlatform", f"{SOURCE}.licence", GONE, "spec.dataSources[0].licence: Required value"),
     ("MunicipalityPlatform", "spec.dataSources", [apps.source("http://x/")] * 2, "Duplicate value"),
     ("MunicipalityPlatform", "spec.municipality.code", "0344", "must be GM and four digits, such as GM0344"),
@@ -382,6 +406,19 @@ def test_a_wrong_object_is_refused(store: ApiServer, kind: str, path: str, value
     said = store.dry_run(body)
     assert says in said
     assert said.startswith(("HTTP 422", "HTTP 400"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        yaml.safe_load(text)
+        for text in re.findall(r"```yaml\n(.*?)```", (REPO / "docs/json-services.md").read_text(), re.S)
+    ],
+    ids=lambda source: source["name"],
+)
+def test_an_example_of_a_json_service_stays_as_it_is(store: ApiServer, space: str, source: JsonObject) -> None:
+    store.apply(apps.platform(space, source, name="json"))
+    assert store.get(KINDS["MunicipalityPlatform"], space, "json")["spec"]["dataSources"] == [source]
 
 
 @pytest.mark.parametrize("kind", OURS)

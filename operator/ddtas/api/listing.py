@@ -171,8 +171,9 @@ class DataProduct(Model):
                 "a product with a kind is a data source: it needs contract, accessRights, licence and purposes",
             ),
             (
-                "!has(self.kind) || !(self.kind in ['postgresql', 'mqtt', 's3'])",
-                "a product is served over HTTP, without credentials: it cannot be postgresql, mqtt or s3",
+                "!has(self.kind) || !(self.kind in ['postgresql', 'mqtt', 's3', 'http-json'])",
+                "a product is served over HTTP, without credentials, by a standard: it cannot be postgresql, mqtt, s3 "
+                "or http-json",
             ),
             ("!has(self.declassified) || has(self.kind)", "declassified belongs to a product with a kind"),
             (

@@ -18,6 +18,7 @@ from ddtas.data.contract import (
     SecurityClass,
     ServiceLevelPromise,
 )
+from ddtas.data.json_service import JsonService
 from ddtas.data.measured import SourceFacts
 from ddtas.schema.model import LIST_SET, Model, cel, list_map, says
 from ddtas.schema.types import (
@@ -65,6 +66,10 @@ class DataSource(Model):
                 " || !(self.kind in ['ogc-api-features', 'wfs', 'ngsi-ld', 'postgresql', 'mqtt'])",
                 "this kind needs a physicalName: the collection, feature type, entity type, schema.table or topic",
             ),
+            (
+                "(self.kind == 'http-json') == has(self.jsonService)",
+                "kind http-json needs a jsonService, and no other kind has one",
+            ),
         )
     )
 
@@ -81,6 +86,8 @@ class DataSource(Model):
     physical_name: Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=200)] | None = None
     """The collection, feature type, entity type, schema.table, topic filter or object key at the endpoint. Absent:
     the kind needs none."""
+    json_service: JsonService | None = None
+    """How the service is asked, and where its rows are. Absent: the kind is not http-json."""
     supplier: Line | None = None
     """Who supplies the data. Absent: not said."""
     provenance: Line | None = None

@@ -35,6 +35,7 @@ class DataKind(StrEnum):
     HTTP_GEOJSON = "http-geojson"
     HTTP_PARQUET = "http-parquet"
     GEOPACKAGE = "geopackage"
+    HTTP_JSON = "http-json"
     OGC_API_FEATURES = "ogc-api-features"
     WFS = "wfs"
     ARCGIS_FEATURE_SERVER = "arcgis-feature-server"

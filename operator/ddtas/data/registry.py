@@ -33,6 +33,7 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.HTTP_GEOJSON: _of("http_geojson"),
         DataKind.HTTP_PARQUET: _of("http_parquet"),
         DataKind.GEOPACKAGE: _of("geopackage"),
+        DataKind.HTTP_JSON: _of("http_json"),
         DataKind.OGC_API_FEATURES: _of("ogc_api_features"),
         DataKind.WFS: _of("wfs"),
         DataKind.ARCGIS_FEATURE_SERVER: _of("arcgis_feature_server"),

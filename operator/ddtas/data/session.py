@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind
+from ddtas.data.json_service import JsonService
 from ddtas.errors import SourceError, printable
 
 
@@ -68,6 +69,7 @@ class Target:
         auth: which credentials, and how they are used; None without credentials.
         secret: values of the credentials Secret, by its keys.
         namespace: of this cluster, whose Services it may lead to; "" where it may lead to none.
+        json_service: how it is asked, of kind http-json; None of all others.
     """
 
     kind: DataKind
@@ -77,6 +79,7 @@ class Target:
     auth: Credentials | None = None
     secret: Mapping[str, str] | None = None
     namespace: str = ""
+    json_service: JsonService | None = None
 
     @property
     def place(self) -> str:

@@ -88,7 +88,16 @@ def _target(source: DataSource, secrets: dict[str, Secret], namespace: str) -> T
     if auth is not None:
         secret = secrets[auth.secret_name]
         values = {key: _decoded(secret.data[key]) for key in auth.keys + auth.optional_keys if key in secret.data}
-    return Target(source.kind, source.endpoint, source.contract, source.physical_name, auth, values, namespace)
+    return Target(
+        source.kind,
+        source.endpoint,
+        source.contract,
+        source.physical_name,
+        auth,
+        values,
+        namespace,
+        source.json_service,
+    )
 
 
 def _decoded(value: str) -> str:
@@ -98,7 +107,8 @@ def _decoded(value: str) -> str:
 def _probe_digest(source: DataSource) -> str:
     """Of what a probe depends on. Credentials are not in it: they change who may read, not what is there."""
     auth = source.credentials.dump() if source.credentials else None
-    return digest([source.kind, source.endpoint, source.physical_name, source.contract.dump(), auth])[:16]
+    service = [source.json_service.dump()] if source.json_service else []
+    return digest([source.kind, source.endpoint, source.physical_name, source.contract.dump(), auth, *service])[:16]
 
 
 def _seed(known: DataSourceStatus | None) -> Probed | None:

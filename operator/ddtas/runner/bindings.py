@@ -32,6 +32,7 @@ def target(folder: Path, delivery: Delivery, namespace: str) -> Target:
         auth=auth,
         secret=secret if auth is not None else None,
         namespace=namespace,
+        json_service=delivery.json_service,
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from ddtas.data.contract import Credentials, DataContract
 from ddtas.data.delivery.table import Table
+from ddtas.data.json_service import JsonService
 from ddtas.schema.model import Model
 from ddtas.schema.types import Duration, FieldName, Line, PartName, Timestamp
 
@@ -54,6 +55,8 @@ class Delivery(Model):
     """How the values of the binding are used. Absent: the source is open."""
     withhold: Withheld | None = None
     """What the app does not get of it. Absent: it gets all."""
+    json_service: JsonService | None = None
+    """How the source is asked, of kind http-json. Absent: it is of another kind."""
     licence: Line | None = None
     """The licence of the data. Absent: not said."""
     attribution: Line | None = None

@@ -14,6 +14,7 @@ from ddtas.errors import SourceError, printable
 MOST = 10_000
 """Rows of a batch."""
 _SHOWN = 12
+_EXACT = 2**53
 
 
 class Rows:
@@ -71,9 +72,14 @@ class Rows:
 
 
 def text_of(value: Any) -> str | None:
-    """A JSON value as a text: a text is itself, everything else is JSON; None for null."""
+    """A JSON value as a text: a text is itself, everything else is JSON; None for null.
+
+    A number without decimals is written without them, as a contract writes what stands for no value (-9999).
+    """
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     if isinstance(value, Decimal):  # as ijson has numbers
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=float)

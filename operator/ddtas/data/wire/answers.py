@@ -23,6 +23,10 @@ class BadRequestError(SourceError):
     """HTTP 400: a probe may know better what in its request is wrong."""
 
 
+class NoContentError(SourceError):
+    """HTTP 204: for some services this says that there is no data of that period."""
+
+
 class TooLongError(SourceError):
     """A document is longer than one may be: a probe may ask for less."""
 
@@ -130,6 +134,8 @@ def check(session: Session, response: aiohttp.ClientResponse, *, partial: bool) 
         )
         if response.status == http.HTTPStatus.BAD_REQUEST:
             raise BadRequestError(error.reason, error.message)
+        if response.status == http.HTTPStatus.NO_CONTENT:
+            raise NoContentError(error.reason, error.message)
         raise error
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):

@@ -6,6 +6,7 @@ port) of the endpoint, and nowhere else.
 """
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from ddtas.errors import printable
 
 _HEADER_BYTES = 8 * 1024  # of one header; aiohttp itself bounds their number
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_OF_A_POST = frozenset({307, 308})  # the others make a GET of it
 USER_AGENT = f"ddtas-operator/{__version__} (+data source probe)"
 _HEADERS = {
     "User-Agent": USER_AGENT,
@@ -80,11 +82,24 @@ class Client:
             SourceError: with every reason but MalformedData, EntityNotFound, InternalError and Reachable. A status
                 other than 200 (or 206) is HttpError, or Unauthorized; `NotFoundError` for 404 and 410.
         """
+        async with self._request(url, accept, query, headers, None) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        url: str | None,
+        accept: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+    ) -> AsyncIterator[Answer]:
+        """GET, or POST where there is a body (JSON)."""
         session = self.session
         session.count_request()
         start = resolve(self.session, url).update_query(query or {})
         started = asyncio.get_running_loop().time()
-        response = await self._follow(start, accept, headers or {})
+        response = await self._follow(start, accept, headers or {}, body)
         if session.latency_milliseconds is None:
             session.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - started))
         try:
@@ -100,23 +115,26 @@ class Client:
         accept: str = "application/json",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> Document:
         """GET a JSON document of at most `max_document_bytes`: UTF-8, numbers finite, nested at most 64 deep.
 
-        Of a name that an object has twice, the last value counts. Each text can be encoded in UTF-8.
+        With a `body` it is a POST, and a redirect must keep it one. Of a name that an object has twice, the last value
+        counts. Each text can be encoded in UTF-8.
 
         Raises:
             SourceError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken;
                 `TooLongError`.
         """
-        async with self.get(url, accept=accept, query=query, headers=headers) as answer:
+        sent = None if body is None else json.dumps(body).encode()
+        async with self._request(url, accept, query, headers, sent) as answer:
             if answer.media_type.endswith(("html", "xml")):
                 raise unexpected(self.session, f"{printable(answer.media_type, 60)} instead of JSON")
-            body = await whole(self.session, answer)
-            if body.lstrip()[:1] == b"<":
+            text = await whole(self.session, answer)
+            if text.lstrip()[:1] == b"<":
                 raise unexpected(self.session, "HTML or XML instead of JSON")
             try:
-                value = json_document(body)
+                value = json_document(text)
             except BadDocument as error:
                 raise self.session.error(SourceReason.MALFORMED_DATA, f"answers with {error}") from None
             return Document(value, answer.url, answer.headers)
@@ -153,7 +171,9 @@ class Client:
         """
         return resolve(self.session, url)
 
-    async def _follow(self, url: URL, accept: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _follow(
+        self, url: URL, accept: str, headers: Mapping[str, str], body: bytes | None
+    ) -> aiohttp.ClientResponse:
         """The first answer that is no redirect.
 
         Redirects are followed by hand: aiohttp would send credentials on in cases where we do not.
@@ -167,10 +187,19 @@ class Client:
                 sent["Range"] = headers["Range"]
             # A client's certificate tells who we are, so it is for the origin alone too.
             tls = self._tls if trusted else True  # the session's own way
-            response = await self._connections.get(url, headers=sent, allow_redirects=False, ssl=tls)
+            if body is None:
+                response = await self._connections.get(url, headers=sent, allow_redirects=False, ssl=tls)
+            else:
+                sent["Content-Type"] = "application/json"
+                response = await self._connections.post(url, data=body, headers=sent, allow_redirects=False, ssl=tls)
             if response.status not in _REDIRECTS:
                 return response
             response.close()
+            if body is not None and response.status not in _REDIRECTS_OF_A_POST:
+                raise self.session.error(
+                    SourceReason.HTTP_ERROR,
+                    "redirects a POST to what is to be a GET: give the URL of the service itself",
+                )
             url = absolute(self.session, response.headers.get("Location", ""), url, redirect=True)
             trusted = trusted and url.origin() == origin  # for good: a redirect back is another server's choice of path
         raise self.session.error(

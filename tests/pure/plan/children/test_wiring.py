@@ -24,6 +24,7 @@ ENDPOINTS = {
     DataKind.POSTGRESQL: "postgresql://db.example/city%20data",
     DataKind.MQTT: "mqtt://broker.example",
     DataKind.GEOPACKAGE: "https://files.example/levels.gpkg",
+    DataKind.HTTP_JSON: "https://data.example/levels",
     DataKind.S3: "https://s3.example/bucket",
     DataKind.TILES_3D: "https://data.example/tileset.json",
 }
@@ -65,6 +66,7 @@ def entries(wiring: Wiring) -> dict[str, str]:
         (DataKind.POSTGRESQL, {"host": "db.example", "port": "5432", "database": "city data"}),
         (DataKind.MQTT, {"host": "broker.example", "port": "1883"}),
         (DataKind.GEOPACKAGE, {"host": "files.example", "port": "443"}),
+        (DataKind.HTTP_JSON, {"host": "data.example", "port": "443"}),
         (DataKind.S3, {"host": "s3.example", "port": "443"}),
         (DataKind.TILES_3D, {"host": "data.example", "port": "443"}),
     ],
