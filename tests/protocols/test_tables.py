@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import shapely
 from pyogrio.raw import write_arrow
 from servers import dataset, postgresql, pygeoapi
 from servers.feature_server import FeatureServer
+from servers.json_services import KEY, json_services
 from servers.mapserver import MapServer
 from servers.postgresql import PostgreSQLServer
 from servers.pygeoapi import PygeoapiServer
@@ -28,10 +29,12 @@ from test_http_files import PASSWORD, RD, USER, files
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Dialect, FieldType
 from ddtas.data.delivery.reading import CRS, Reader, Selection, SourceField
+from ddtas.data.json_service import JsonService
 from ddtas.data.kinds.arcgis_feature_server import table as arcgis_feature_server
 from ddtas.data.kinds.geopackage import table as geopackage
 from ddtas.data.kinds.http_csv import table as http_csv
 from ddtas.data.kinds.http_geojson import table as http_geojson
+from ddtas.data.kinds.http_json import table as http_json
 from ddtas.data.kinds.http_parquet import table as http_parquet
 from ddtas.data.kinds.ogc_api_features import table as ogc_api_features
 from ddtas.data.kinds.postgresql import table as postgresql_table
@@ -200,6 +203,78 @@ def _features(crs: str | None, epsg: int) -> Callable[[pytest.FixtureRequest, Pa
     return serve
 
 
+RWS = {
+    "body": {"Periode": {"Begindatumtijd": "{start}", "Einddatumtijd": "{end}"}},
+    "window": {"format": "yyyy-MM-dd'T'HH:mm:ss.SSSxxx", "longest": "PT12H"},
+    "rows": ["/WaarnemingenLijst", "/MetingenLijst"],
+    "fields": [
+        {"name": "id", "pointer": "/Nummer"},
+        {"name": "measured_at", "pointer": "/Tijdstip"},
+        {"name": "level", "pointer": "/Meetwaarde/Waarde_Numeriek"},
+        {"name": "name", "pointer": "2/Locatie/Code"},
+        {"name": "inspected_on", "pointer": "2/Locatie/Keuring"},
+    ],
+    "geometry": {"easting": "2/Locatie/X", "northing": "2/Locatie/Y"},
+}
+LUCHTMEETNET = {
+    "query": [{"name": name, "value": f"{{{name}}}"} for name in ("start", "end", "page")],
+    "rows": ["/data"],
+    "paging": {"lastPage": "/pagination/last_page"},
+}
+BAG = {
+    "rows": ["/_embedded/metingen"],
+    "rowsRequired": False,
+    "fields": [{"name": name, "pointer": f"/meting/{name}"} for name in dataset.COLUMNS],
+    "geometry": {"pointer": "/meting/geometrie"},
+    "paging": {"next": "/_links/next/href"},
+}
+# A server that there is: the items of pygeoapi, as a stranger to OGC API - Features would read them.
+ITEMS = {
+    "query": [
+        {"name": "f", "value": "json"},
+        {"name": "limit", "value": "80"},
+        {"name": "offset", "value": "{offset}"},
+        {"name": "datetime", "value": "{start}/{end}"},
+        {"name": "crs", "value": pygeoapi.RD},
+    ],
+    "rows": ["/features"],
+    "fields": [{"name": name, "pointer": f"/properties/{name}"} for name in dataset.COLUMNS],
+    "geometry": {"pointer": "/geometry"},
+    "paging": {"total": "/numberMatched"},
+}
+
+
+def _json_target(url: str, service: dict[str, Any], newest: datetime, **contract: Any) -> Target:
+    days = {"start": f"{newest - timedelta(days=2):%Y-%m-%d}", "end": f"{newest:%Y-%m-%d}"}
+    fields = [{"name": TIME.name, "type": "timestamp"}]
+    promised = DataContract.model_validate(
+        {"version": "1.0.0", "fields": fields, "temporalExtent": days, "timeZone": "Europe/Amsterdam", **contract}
+    )
+    auth = Credentials.model_validate({"secretName": "bag", "scheme": "ApiKey"})
+    described = JsonService.model_validate(service)
+    return Target(DataKind.HTTP_JSON, url, promised, auth=auth, secret={"api-key": KEY}, json_service=described)
+
+
+def _json(
+    path: str, service: dict[str, Any], *, epsg: int | None = None, **attributes: Any
+) -> Callable[[pytest.FixtureRequest, Path], Any]:
+    @asynccontextmanager
+    async def serve(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+        newest = dataset.newest_hour()
+        async with json_services(newest) as url:
+            target = _json_target(f"{url}{path}", service, newest, **({"crs": f"EPSG:{epsg}"} if epsg else {}))
+            yield Source(target, dataset.rows(newest), epsg=epsg, **attributes)
+
+    return serve
+
+
+@asynccontextmanager
+async def _json_of_pygeoapi(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
+    server: PygeoapiServer = request.getfixturevalue("pygeoapi")
+    target = _json_target(f"{server.url}/collections/{pygeoapi.LEVELS}/items", ITEMS, server.newest)
+    yield Source(target, dataset.rows(server.newest), crs="EPSG:28992", epsg=dataset.RD)
+
+
 @asynccontextmanager
 async def _feature_server(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Source]:
     server: FeatureServer = request.getfixturevalue("feature_server")
@@ -229,6 +304,10 @@ CASES = {
     "ogc-api-features": Case(ogc_api_features.batches, _features("EPSG:28992", dataset.RD)),
     "ogc-api-features-degrees": Case(ogc_api_features.batches, _features(None, dataset.WGS84)),
     "arcgis-feature-server": Case(arcgis_feature_server.batches, _feature_server),
+    "json-rws": Case(http_json.batches, _json("/rws", RWS, epsg=dataset.RD)),
+    "json-luchtmeetnet": Case(http_json.batches, _json("/luchtmeetnet", LUCHTMEETNET)),
+    "json-bag": Case(http_json.batches, _json("/bag", BAG, epsg=dataset.RD, crs="EPSG:28992")),
+    "json-pygeoapi": Case(http_json.batches, _json_of_pygeoapi),
     "postgresql": Case(postgresql_table.batches, _postgresql),
     "parquet": Case(http_parquet.batches, _parquet),
 }
