@@ -247,6 +247,11 @@ class Reason(StrEnum):
         Course.STALLED,
         "A metric that has a threshold cannot be computed from this data, such as NSE of constant values.",
     )
+    POD_ALTERED = (
+        "PodAltered",
+        Course.STALLED,
+        "The pod of a run has other containers, images or mounts than the operator gave it: it proves nothing.",
+    )
     SCORING_FAILED = "ScoringFailed", Course.STALLED, "The container that scores ended with an error."
 
     # Serving

@@ -35,6 +35,7 @@ class JobFacts:
     message: str = ""
     finished_at: datetime | None = None
     trouble: str = ""  # why it cannot be told from Running
+    shape: str = ""  # digest of what its pod is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class PodFacts:
         unschedulable: why no node takes the pod; "" where one does.
         runner: the container that fetches the app's data; None where the pod has none, or it has no status yet.
         score: the container that scores what the app made of it; None as before.
+        shape: digest of what it is made of, which is that of its Job where nobody else has a hand in it.
     """
 
     phase: str
@@ -87,6 +89,7 @@ class PodFacts:
     unschedulable: str = ""
     runner: ContainerFacts | None = None
     score: ContainerFacts | None = None
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ddtas import metrics, names
 from ddtas.cluster.memory.fields import asked_digest, owned_digest, owned_part
+from ddtas.cluster.memory.shapes import shape
 from ddtas.cluster.rest.answers import FAULT, number
 from ddtas.errors import printable
 from ddtas.plan.snapshot import Child, ClaimFacts, ContainerFacts, DeploymentFacts, JobFacts, PodFacts
@@ -88,11 +89,13 @@ def _child(kind: str, body: JsonObject) -> Child:
     labels, status = _map(metadata, "labels"), _map(body, "status")
     facts: JobFacts | DeploymentFacts | PodFacts | ClaimFacts | None = None
     if kind == "Job":
-        facts = _job(status, metadata)
+        facts = replace(_job(status, metadata), shape=intern(_template(body)))
     elif kind == "Deployment":
         facts = _deployment(body, status)
     elif kind == "Pod":
         facts = _pod(labels, status)
+        if labels.get(names.LABEL_PHASE):
+            facts = replace(facts, shape=intern(shape(_map(body, "spec"))))
     elif kind == "PersistentVolumeClaim":
         facts = _claim(body, labels, status)
     # Thousands of children are held: what the children of an Installation have in common is kept once.
@@ -105,6 +108,10 @@ def _child(kind: str, body: JsonObject) -> Child:
         data=_data(body) if kind == "ControllerRevision" else "",
         seal=_seal(metadata) if kind == "Job" else "",
     )
+
+
+def _template(body: JsonObject) -> str:
+    return shape(_map(_map(_map(body, "spec"), "template"), "spec"))
 
 
 def _unreadable(kind: str, body: JsonObject, why: str) -> Child:

@@ -3,7 +3,8 @@
 Labels, owner references and field managers can be set by anybody who may make the object. Two things cannot: the status
 of the Installation, which has the uid of each object that was made, and the seal. The seal is a keyed digest (HMAC) on
 each Job, whose key nobody but the operator has. It bridges the moment between the making of a Job and the status that
-has its uid, in which the operator may die; after that it counts no more, so to copy it is of no use.
+has its uid, in which the operator may die; after that it counts no more. To copy it is of no use then, nor ever for a
+Job whose pod does something else.
 """
 
 import hmac
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ddtas import names
+from ddtas.cluster.memory.shapes import shape
 from ddtas.cluster.rest.client import Client
 from ddtas.cluster.rest.resources import SECRET
 from ddtas.errors import ClusterError, Conflict, NotFound
 from ddtas.plan.children.volumes import CLAIM
-from ddtas.plan.snapshot import Child, Key
+from ddtas.plan.snapshot import Child, JobFacts, Key
 
 JsonObject = dict[str, Any]
 
@@ -52,7 +54,7 @@ class Seal:
         if len(self._key) < _KEY_BYTES:
             raise ClusterError(0, f"Secret {namespace}/{names.SEAL} has no key of {_KEY_BYTES} bytes: delete it")
 
-    def of(self, uid: str, namespace: str, key: Key, before: str) -> str:
+    def of(self, uid: str, namespace: str, key: Key, before: str, pod: str) -> str:
         """The seal of a Job that is made now.
 
         Args:
@@ -60,9 +62,10 @@ class Seal:
             namespace: of the Job.
             key: kind and name.
             before: uid of the Job of this name that the status has; "" where it has none.
+            pod: the shape of the pod that it asks for: the seal is of no use on a Job that asks for another one.
         """
         assert self._key  # noqa: S101 - nothing is decided before it is loaded
-        text = "\0".join((uid, namespace, *key, before))
+        text = "\0".join((uid, namespace, *key, before, pod))
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()[:40]
 
 
@@ -126,7 +129,8 @@ class Ownership:
             return bool(job.applied)
         if before and job.uid == before:
             return True
-        return hmac.compare_digest(job.seal, self.seal.of(self.uid, self.namespace, job.key, before))
+        pod = job.facts.shape if isinstance(job.facts, JobFacts) else ""
+        return hmac.compare_digest(job.seal, self.seal.of(self.uid, self.namespace, job.key, before, pod))
 
     def lost(self, key: Key, uid: str) -> bool:
         """Whether an object that does not say whose it is any more was made for this Installation."""
@@ -136,5 +140,6 @@ class Ownership:
         """A Job as it is sent."""
         metadata = manifest["metadata"]
         key = (str(manifest["kind"]), str(metadata["name"]))
-        mark = {names.ANNOTATION_SEAL: self.seal.of(self.uid, self.namespace, key, self.recorded.get(key) or "")}
+        pod, before = shape(manifest["spec"]["template"]["spec"]), self.recorded.get(key) or ""
+        mark = {names.ANNOTATION_SEAL: self.seal.of(self.uid, self.namespace, key, before, pod)}
         return manifest | {"metadata": metadata | {"annotations": metadata.get("annotations", {}) | mark}}

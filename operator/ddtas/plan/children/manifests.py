@@ -27,6 +27,9 @@ from ddtas.plan.revision import Revision, RevisionInputs
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, SERVE, VALIDATE
 from ddtas.plan.snapshot import Key, Manifest
 
+# What would be put beside the app in the pod of a run might carry something in or out, and never ends.
+_ALONE = {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}
+
 
 @dataclass(frozen=True)
 class Renderer:
@@ -191,7 +194,7 @@ class Renderer:
                 "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
             },
             "template": {
-                "metadata": {"labels": labels},
+                "metadata": {"labels": labels, "annotations": _ALONE},
                 "spec": self._pods.run(run, phase),
             },
         }

@@ -27,6 +27,10 @@ from ddtas.schema.types import FieldName, Window
 # The kubelet cuts a termination message at this size, so a message that fills it may have lost its end.
 MAX_RESULT_BYTES = 4096
 
+_ALTERED = (
+    "its pod is not made as the operator asked: a mesh or a webhook adds to it, or somebody made it by hand;"
+    " leave pods with the label ddtas.nl/phase alone"
+)
 _NOTHING_HIDDEN = Hidden(())
 
 CALIBRATE, VALIDATE, MONITOR, SERVE = "calibrate", "validate", "monitor", "serve"
@@ -243,6 +247,8 @@ def _has_started(pod: PodFacts) -> bool:
 
 def _scored(job: Child, facts: JobFacts, pod: PodFacts, run: Task, exam: Exam, hide: Hidden) -> Evidence:
     assert pod.score is not None  # noqa: S101 - it has ended
+    if pod.shape != facts.shape:
+        return _inconclusive(job.name, Reason.POD_ALTERED, _ALTERED, facts)
     try:
         report = scored.read(pod.score, exam)
     except ResultError as error:

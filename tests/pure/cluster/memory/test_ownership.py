@@ -32,7 +32,7 @@ def body(kind: str, name: str, uid: str = "u", owners: Any = (OWNER,), **labels:
     }
     metadata = {"name": name, "namespace": "city", "uid": uid, "resourceVersion": "5", "labels": marks}
     metadata |= {"ownerReferences": list(owners), "managedFields": [APPLIED]}  # type: ignore[list-item]
-    return {"kind": kind, "metadata": metadata, "spec": {}}
+    return {"kind": kind, "metadata": metadata, "spec": {"template": {"spec": {"containers": [{"name": "calibrate"}]}}}}
 
 
 def made(by: Ownership, uid: str = "u") -> Child:
@@ -73,6 +73,13 @@ def test_a_seal_that_was_copied_is_of_no_use_once_the_status_has_the_uid() -> No
     copy = made(ownership(), "forged")
     assert original.seal == copy.seal
     assert own(ownership({JOB: "u"}), copy) == set()
+
+
+def test_a_seal_that_was_copied_is_of_no_use_for_another_pod() -> None:
+    """Before the status has the uid, too."""
+    original = ownership().sealed(body(*JOB, "u", phase="calibrate"))
+    original["spec"]["template"]["spec"]["containers"][0]["image"] = "forger"
+    assert own(ownership(), child("Job", original)) == set()
 
 
 def test_a_job_that_is_made_again_counts() -> None:
@@ -212,7 +219,7 @@ class Server:
 async def loaded(server: Server) -> str:
     seal = Seal()
     await seal.load(server, "operators")  # type: ignore[arg-type]
-    return seal.of(UID, "city", JOB, "")
+    return seal.of(UID, "city", JOB, "", "")
 
 
 async def test_the_key_is_made_once_and_found_again() -> None:
@@ -223,7 +230,7 @@ async def test_the_key_is_made_once_and_found_again() -> None:
 
 
 async def test_of_two_replicas_the_quicker_one_makes_the_key() -> None:
-    assert await loaded(Server(raced=True)) == Seal(b"r" * 32).of(UID, "city", JOB, "")
+    assert await loaded(Server(raced=True)) == Seal(b"r" * 32).of(UID, "city", JOB, "", "")
 
 
 @pytest.mark.parametrize("data", [None, {}, {"key": "no base64!"}, {"key": "c2hvcnQ="}, {"key": 7}, []])

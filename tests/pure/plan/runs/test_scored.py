@@ -157,6 +157,14 @@ def test_the_word_of_the_app_is_no_result() -> None:
     assert lost.outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_pod_that_others_had_a_hand_in_proves_nothing() -> None:
+    job = Child("Job", "j", facts=JobFacts("Complete", finished_at=NOW, shape="as-asked"))
+    scorer = ContainerFacts(exit_code=0, ended_message=report(score("NSE", "0.99")))
+    pods = [PodFacts("Succeeded", exit_code=0, score=scorer, shape=shape) for shape in ("as-asked", "otherwise")]
+    found = [assess(None, job, [pod], version().calibration, (), False, exam=ONE) for pod in pods]
+    assert [e.reason for e in found if e is not None] == [Reason.PASSED, Reason.POD_ALTERED]
+
+
 @pytest.mark.parametrize(
     ("pod", "reason", "words"),
     [
