@@ -84,6 +84,8 @@ LAUNCHER = f"{SEAL_ROOT}/seal"
 FETCH = "fetch"
 FOLLOW = "follow"
 SCORE = "score"
+# What tells such a container which order it was made for: SHA-256 of the file, in hexadecimal.
+ORDER_DIGEST = "DDTAS_ORDER_DIGEST"
 
 
 def revision_prefix(installation: str, revision: str) -> str:

@@ -38,6 +38,9 @@ class DeliveryReason(StrEnum):
     COORDINATES_ELSEWHERE = "CoordinatesElsewhere"
     """The coordinates do not lie where the coordinate reference system of the contract has any."""
 
+    ORDER_ALTERED = "OrderAltered"
+    """What is to be fetched is not what the run was made for."""
+
     CANNOT_SEAL = "CannotSeal"
     """The node cannot keep the network from the app that gets the table."""
 

@@ -14,7 +14,7 @@ from ddtas.data.discretion import sent
 from ddtas.data.session import Session, SourceReason
 from ddtas.errors import Reasoned, printable, trail
 from ddtas.redaction import Redactor
-from ddtas.runner import bindings, publishing, sealing
+from ddtas.runner import bindings, ordered, publishing, sealing
 from ddtas.runner.delivery import Folders, Made, deliver
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 from ddtas.runner.settings import Places, addresses, limits
@@ -45,7 +45,10 @@ def read_order(places: Places) -> Order:
         FetchError: where the file is not as the operator makes it.
     """
     try:
-        return Order.model_validate_json(places.order.read_bytes())
+        return Order.model_validate_json(ordered.read(places.order))
+    except ordered.AlteredError as error:
+        fault = FetchFault(requirement="all", reason=DeliveryReason.ORDER_ALTERED, message=str(error))
+        raise FetchError(fault) from None
     except (OSError, ValidationError) as error:
         _LOG.error("the order cannot be read: %s", type(error).__name__)
         fault = FetchFault(

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -253,3 +254,19 @@ async def test_a_table_is_replaced_as_a_whole_and_the_one_before_stays_for_its_r
 
 def tables_of(places: Places) -> list[Path]:
     return list(publishing.tables(places.data).glob("flow.table-*"))
+
+
+async def test_an_order_that_was_changed_since_the_run_was_made_is_not_followed(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody takes out what is to be withheld, in the moment before the pod reads it."""
+    order(places)
+    monkeypatch.setenv("DDTAS_ORDER_DIGEST", hashlib.sha256(places.order.read_bytes()).hexdigest())
+    assert (await fetch_all(places)).fault is None
+    places.order.write_text(places.order.read_text() + " ")
+    fault = (await fetch_all(places)).fault
+    assert fault is not None
+    assert (fault.reason, fault.message.partition(":")[0]) == (
+        "OrderAltered",
+        "fetch.json is not the order that this run was made for",
+    )

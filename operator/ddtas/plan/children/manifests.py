@@ -175,13 +175,14 @@ class Renderer:
                 found |= {(number, protocol) for number, protocol in targets if isinstance(number, int)}
         return frozenset(found)
 
-    def job(self, phase: str, run: Task, part: str | None = None) -> Desired:
+    def job(self, phase: str, run: Task, part: str | None = None, order: Sequence[Desired] = ()) -> Desired:
         """The Job of a run. A restarted operator finds it by name, so it is started once for a revision.
 
         Args:
             phase: which run.
             run: its declaration.
             part: what the name ends in, where that is not the phase.
+            order: what is fetched for it, as `order` gives it.
         """
         labels = self.labels(phase=phase)
         spec = {
@@ -195,7 +196,7 @@ class Renderer:
             },
             "template": {
                 "metadata": {"labels": labels, "annotations": _ALONE},
-                "spec": self._pods.run(run, phase),
+                "spec": self._pods.run(run, phase, {k: v for d in order for k, v in d.manifest["data"].items()}),
             },
         }
         return Desired(self._object("batch/v1", "Job", self.name(part or phase), labels, spec=spec), once=True)

@@ -3,7 +3,7 @@
 All keep to Pod Security "restricted", and have their configuration and their bindings as files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ddtas import names
@@ -44,11 +44,17 @@ class Pods:
     inputs: RevisionInputs
     runner: str
 
-    def run(self, run: Task, phase: str) -> Manifest:
-        """Of a run; of an app with targets, one that is scored."""
+    def run(self, run: Task, phase: str, texts: Mapping[str, str]) -> Manifest:
+        """Of a run; of an app with targets, one that is scored.
+
+        Args:
+            run: its declaration.
+            phase: which run.
+            texts: the orders of the revision, by key.
+        """
         pod = self._pod(run, phase, phase) | {"restartPolicy": "Never"}
         if self.inputs.version.targets:
-            scored.add(pod, self.runner, self._name(fetching.ORDER), phase, sealed=not self.inputs.open_runs)
+            scored.add(pod, self.runner, self._name(fetching.ORDER), phase, texts, sealed=not self.inputs.open_runs)
         return pod
 
     def component(self, component: Component) -> Manifest:

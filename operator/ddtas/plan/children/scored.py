@@ -4,6 +4,9 @@ The app gets files and leaves files, and has nothing else: it is started sealed,
 is in a volume that it does not have, and its result is the word of the container that comes after it.
 """
 
+import hashlib
+from collections.abc import Mapping
+
 from ddtas import names
 from ddtas.plan.children import fetching, orders
 from ddtas.plan.snapshot import Manifest
@@ -18,7 +21,7 @@ _TRUTH = {"name": "DDTAS_TRUTH", "value": names.TRUTH_ROOT}
 _CONFIG = {"name": "DDTAS_CONFIG", "value": names.CONFIG_ROOT}
 
 
-def add(pod: Manifest, image: str, order: str, phase: str, *, sealed: bool) -> None:
+def add(pod: Manifest, image: str, order: str, phase: str, texts: Mapping[str, str], *, sealed: bool) -> None:
     """Turn the pod of a run whose data is fetched into one that is scored.
 
     Args:
@@ -26,6 +29,7 @@ def add(pod: Manifest, image: str, order: str, phase: str, *, sealed: bool) -> N
         image: of the runner.
         order: the name of the ConfigMap of the orders.
         phase: which run.
+        texts: the orders themselves, by key. Who may write ConfigMaps in the namespace could have other ones read.
         sealed: whether the app is started without a network.
     """
     (fetch,), (app,) = pod["initContainers"], pod["containers"]
@@ -46,7 +50,11 @@ def add(pod: Manifest, image: str, order: str, phase: str, *, sealed: bool) -> N
     if sealed:
         _seal(pod, fetch, app)
     pod["initContainers"].append(app)
-    pod["containers"] = [_score(image)]
+    score_container = _score(image)
+    for container, key in ((fetch, orders.key(phase)), (score_container, orders.score_key(phase))):
+        digest = hashlib.sha256(texts.get(key, "").encode()).hexdigest()
+        container["env"].append({"name": names.ORDER_DIGEST, "value": digest})
+    pod["containers"] = [score_container]
 
 
 def _seal(pod: Manifest, fetch: Manifest, app: Manifest) -> None:

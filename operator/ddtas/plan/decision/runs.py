@@ -159,7 +159,7 @@ def monitor(view: RevisionView, status: RevisionStatus, start: bool) -> Monitore
     plan = monitoring.plan_of(run, view.owner.uid)
     since = status.validation.completed_at
     watch = monitoring.watch(plan, view.renderer.prefix, newest, job, since, now)
-    desired = (view.renderer.job(MONITOR, run, watch.start),) if start and watch.start is not None else ()
+    desired = (view.run(MONITOR, run, watch.start),) if start and watch.start is not None else ()
     step = Step(
         status.model_copy(update={"monitoring": newest}),
         desired=desired,

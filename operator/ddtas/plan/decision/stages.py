@@ -75,7 +75,7 @@ def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
     return Step(
         status.model_copy(update={"calibration": assessment.evidence}),
         (finding,),
-        desired=() if final else (view.renderer.job(CALIBRATE, run.declared),),
+        desired=() if final else (view.run(CALIBRATE, run.declared),),
         until=(assessment.until,) if assessment.until is not None else (),
         passes=finding.holds,
     )
@@ -91,7 +91,7 @@ def validate(view: RevisionView, status: RevisionStatus) -> Step:
     return Step(
         status.model_copy(update={"validation": assessment.evidence}),
         (finding,),
-        desired=() if final else (renderer.calibrated(calibration), renderer.job(VALIDATE, run.declared)),
+        desired=() if final else (renderer.calibrated(calibration), view.run(VALIDATE, run.declared)),
         until=(assessment.until,) if assessment.until is not None else (),
         passes=finding.holds,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from ddtas.api.evidence import Evidence, RevisionState, RevisionStatus
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.api.workload import Task
 from ddtas.errors import TemplateError
 from ddtas.plan.children import holdout, orders, volumes
 from ddtas.plan.children.desired import Desired, Owner
@@ -258,7 +259,11 @@ class RevisionView:
         r, bindings = self.renderer, (b.desired for b in self.bindings if not b.kept)
         return (r.record(), r.config(), *self._order, *bindings, r.network_policy(self._traffic))
 
-    @property
+    def run(self, phase: str, run: Task, part: str | None = None) -> Desired:
+        """The Job of a run; for the arguments see Renderer.job."""
+        return self.renderer.job(phase, run, part, self._order)
+
+    @cached_property
     def _order(self) -> tuple[Desired, ...]:
         """What is to be fetched for its containers, where any gets a table."""
         if not self.tables:

@@ -1,5 +1,6 @@
 """The pod of a run that is scored: who gets what, and what is kept from the app."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from ddtas.api.listing import Version
 from ddtas.data.delivery.order import Order
 from ddtas.data.network import Surroundings
 from ddtas.plan.children import holdout
+from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.orders import network_of
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.snapshot import Manifest
@@ -34,12 +36,16 @@ def inputs(*targets: Any, open_runs: bool = False, windows: Any = None) -> Revis
 
 def pod(of: RevisionInputs, phase: str = "validate") -> Manifest:
     run = of.version.validation if phase == "validate" else of.version.calibration
-    made: Manifest = renderer(of).job(phase, run).manifest["spec"]["template"]["spec"]
+    made: Manifest = renderer(of).job(phase, run, order=order_of(of)).manifest["spec"]["template"]["spec"]
     return made
 
 
+def order_of(of: RevisionInputs) -> list[Desired]:
+    return renderer(of).order(wiring(), network_of(Runner(image=IMAGE), Surroundings()))
+
+
 def orders(of: RevisionInputs) -> dict[str, Any]:
-    (made,) = renderer(of).order(wiring(), network_of(Runner(image=IMAGE), Surroundings()))
+    (made,) = order_of(of)
     return {name: json.loads(text) for name, text in made.manifest["data"].items()}
 
 
@@ -86,6 +92,16 @@ def test_the_app_is_started_by_the_launcher_that_fetch_put_in_place() -> None:
     assert app["command"][0] == "/seal/seal"
     assert app["command"][app["command"].index("--") + 1 :] == COMMAND
     assert {"name": "DDTAS_SEAL", "value": "/seal/seal"} in fetch["env"]
+
+
+def test_what_is_fetched_and_scored_is_what_the_job_was_made_for() -> None:
+    """Whoever may write ConfigMaps in the namespace could have other orders read."""
+    of = inputs()
+    fetch, _, score = containers(of)
+    texts = order_of(of)[0].manifest["data"]
+    for container, key in ((fetch, "validate.json"), (score, "score-validate.json")):
+        env = {e["name"]: e.get("value") for e in container["env"]}
+        assert env["DDTAS_ORDER_DIGEST"] == hashlib.sha256(texts[key].encode()).hexdigest()
 
 
 def test_an_open_run_keeps_its_command_and_its_own_sources() -> None:

@@ -1,5 +1,6 @@
 """An app that is judged by the platform, and what store and platform ask of evidence."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_what_the_platform_scored_serves() -> None:
     assert revision["validation"]["assurance"] == "Sealed"
     assert revision["calibration"]["parameters"] == [{"name": "cmax", "value": "412.5"}]
     assert revision["validation"]["windows"] == [VALIDATION_WINDOW]
+
+
+def test_a_run_is_made_for_the_order_that_is_there() -> None:
+    city = City(listing=scored_body())
+    city.settle()
+    job = city.sent[city.job("calibrate").uid]
+    (order,) = (m for m in city.sent.values() if m["metadata"]["name"].endswith("-order"))
+    env = {e["name"]: e.get("value") for e in job["spec"]["template"]["spec"]["initContainers"][0]["env"]}
+    assert env["DDTAS_ORDER_DIGEST"] == hashlib.sha256(order["data"]["calibrate.json"].encode()).hexdigest()
 
 
 def test_what_the_app_says_of_itself_counts_for_nothing() -> None:
