@@ -13,7 +13,8 @@ RUN /opt/venv/bin/python -m compileall -q /opt/operator \
     && PYTHONPATH=/opt/operator /opt/venv/bin/python sbom.py requirements.lock > /opt/sbom.cdx.json \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
-# The runner (--target runner): fetches the data of apps as tables. It has what GDAL and DuckDB need, and no operator.
+# The runner (--target runner): fetches the data of apps as tables, and scores what they predict. It has what GDAL and
+# DuckDB need, and no operator.
 FROM ${BASE} AS build-runner
 WORKDIR /src
 COPY requirements-runner.lock ./
@@ -26,11 +27,12 @@ COPY operator/ddtas/confined /opt/runner/ddtas/confined
 COPY operator/ddtas/data /opt/runner/ddtas/data
 COPY operator/ddtas/runner /opt/runner/ddtas/runner
 COPY operator/ddtas/schema /opt/runner/ddtas/schema
+COPY operator/ddtas/scoring /opt/runner/ddtas/scoring
 COPY tools/ddtas_dev/sbom.py ./
 # What is left must still import.
 RUN /opt/venv/bin/python -m compileall -q /opt/runner \
     && PYTHONPATH=/opt/runner /opt/venv/bin/python sbom.py requirements-runner.lock > /opt/sbom.cdx.json \
-    && PYTHONPATH=/opt/runner /opt/venv/bin/python -c "import pyogrio, ddtas.runner.fetch, ddtas.runner.follow" \
+    && PYTHONPATH=/opt/runner /opt/venv/bin/python -c "import pyogrio, ddtas.runner.fetch, ddtas.runner.follow, ddtas.runner.score" \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
 # The launcher of sealed runs: static, for the architecture of the image. The compiler stays in this stage.
@@ -46,7 +48,7 @@ FROM ${BASE} AS runner
 ARG BASE
 ARG REVISION=
 LABEL org.opencontainers.image.title="ddtas-runner" \
-      org.opencontainers.image.description="Fetches the data of a digital-twin app as tables" \
+      org.opencontainers.image.description="Fetches the data of a digital-twin app as tables, and scores its predictions" \
       org.opencontainers.image.licenses="EUPL-1.2" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE}"

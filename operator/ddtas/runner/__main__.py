@@ -1,4 +1,4 @@
-"""`python -m ddtas.runner fetch|follow`: an init container of a run, or a sidecar of what serves."""
+"""`python -m ddtas.runner fetch|follow|score`: before a run, beside what serves, or after a run that is judged."""
 
 import argparse
 import asyncio
@@ -9,15 +9,24 @@ import sys
 from ddtas.data.delivery.report import FetchReport
 from ddtas.runner.fetch import FetchError, fetch_all, write_report
 from ddtas.runner.follow import follow
+from ddtas.runner.score import ScorePlaces, score_run
 from ddtas.runner.settings import Places
 
 
 def main() -> int:
-    """Run a command. `fetch` ends with 0 where all tables were made, and with 1 where not; its report says why."""
-    parser = argparse.ArgumentParser(prog="ddtas.runner", description="Fetches the data of an app as tables.")
-    parser.add_argument("command", choices=("fetch", "follow"))
+    """Run a command.
+
+    `fetch` ends with 0 where all tables were made, and with 1 where not; `score` ends with 0 where it could judge,
+    whatever the verdict. Their reports say why.
+    """
+    parser = argparse.ArgumentParser(
+        prog="ddtas.runner", description="Fetches the data of an app as tables, and scores what it predicts."
+    )
+    parser.add_argument("command", choices=("fetch", "follow", "score"))
     command = parser.parse_args().command
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    if command == "score":
+        return 0 if score_run(ScorePlaces.of_environment()) else 1
     places = Places.of_environment()
     if command == "fetch":
         report = asyncio.run(fetch_all(places))

@@ -6,10 +6,11 @@ the columns that tell series apart (or the key), of each row that is withheld an
 OUTPUT/<target>.csv: the same columns, and what it predicts.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from ddtas.schema.model import Model
 from ddtas.schema.types import Duration, FieldName, PartName, Timestamp, TimeZone
@@ -36,6 +37,17 @@ class TargetKind(StrEnum):
     CLASSES = "Classes"
 
 
+_SKILL = ("skillPersistence", "skillClimatology")
+_CONTINUOUS = ("NSE", "KGE", "KGE2012", "RSR", "R2", "PBIAS", "absPBIAS", "RMSE", "MAE", "bias")
+METRICS: Mapping[TargetKind, tuple[str, ...]] = {
+    TargetKind.CONTINUOUS: (*_CONTINUOUS, *_SKILL, "coverage90"),
+    TargetKind.ENSEMBLE: ("CRPS", *_SKILL, "coverage90", *_CONTINUOUS),
+    TargetKind.BINARY: ("Brier", "AUC", "POD", "FAR", "CSI", "F1", "accuracy", *_SKILL),
+    TargetKind.CLASSES: ("accuracy", "macroF1"),
+}
+"""The metrics of each kind, those first that are reported first. docs/evidence.md has their formulas."""
+
+
 class ScoredTarget(Model):
     """One target of a run."""
 
@@ -59,6 +71,12 @@ class ScoredTarget(Model):
     """The first moment of the period that is scored. Absent: it has no first one."""
     end: Timestamp | None = None
     """The moment at which that period ends (not part of it). Absent: it has no end."""
+    key: FieldName | None = None
+    """One of `keys`, whose values are drawn. Absent: all rows of the period are predicted."""
+    share_percent: Annotated[int, Field(ge=1, le=90)] | None = None
+    """How many of the values of `key` are predicted, in percent. Absent: only where `key` is."""
+    seed: Annotated[str, StringConstraints(max_length=64)] = ""
+    """What the draw depends on: as the data was withheld (`Withheld`)."""
 
 
 class WantedMetric(Model):
