@@ -205,24 +205,21 @@ class _Window:
     def __init__(self, delivery: Delivery, time: str | None) -> None:
         self._time = time
         self._start, self._end = delivery.start, delivery.end
+        # A row without a time may be of the period that is withheld.
+        self._all = delivery.withhold is None and self._start is None and self._end is None
         self._zone = delivery.table.time_zone
 
     def cut(self, batch: Any) -> Any:
         """The rows within the period; those without a time are not."""
-        if self._time is None or (self._start is None and self._end is None):
+        if self._time is None or self._all:
             return batch
         values = batch.column(self._time)
         within = pc.is_valid(values)
         if self._start is not None:
-            within = pc.and_(within, pc.greater_equal(values, self._bound(values.type, self._start)))
+            within = pc.and_(within, pc.greater_equal(values, times.bound(values.type, self._start, self._zone)))
         if self._end is not None:
-            within = pc.and_(within, pc.less(values, self._bound(values.type, self._end)))
+            within = pc.and_(within, pc.less(values, times.bound(values.type, self._end, self._zone)))
         return batch.filter(within)
-
-    def _bound(self, kind: Any, moment: datetime) -> Any:
-        if pyarrow.types.is_date(kind):
-            return times.days(pyarrow.array([moment], times.MOMENT), self._zone, None)[0]
-        return pyarrow.scalar(moment, times.MOMENT)
 
 
 def _series(batch: Any, table: Table) -> set[tuple[Any, ...]]:

@@ -29,9 +29,6 @@ class DeliveryReason(StrEnum):
     CANNOT_WITHHOLD = "CannotWithhold"
     """What the app is judged by cannot be kept from it: the table does not have it, or it tells rows apart."""
 
-    NOTHING_TO_PREDICT = "NothingToPredict"
-    """What is withheld has no values, so that there is nothing to judge the app by."""
-
     LEFTOVERS = "Leftovers"
     """Files of an earlier attempt in the same pod cannot be removed."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pyarrow
@@ -152,6 +153,13 @@ def days(values: Any, zone: str | None, pattern: str | None) -> Any:
         return pc.floor_temporal(found, unit="day").cast(DAY)
     texts = pc.if_else(pc.match_substring_regex(values, r"^\d{4}-\d{2}-\d{2}$"), values, None)
     return _cast(texts, DAY)
+
+
+def bound(kind: Any, moment: datetime, zone: str | None) -> Any:
+    """A moment as what is compared with times of a table: a moment in UTC, or its day in a zone."""
+    if pyarrow.types.is_date(kind):
+        return days(pyarrow.array([moment], MOMENT), zone, None)[0]
+    return pyarrow.scalar(moment, MOMENT)
 
 
 def beginnings(values: Any, zone: str) -> Any:

@@ -27,7 +27,7 @@ from ddtas.runner.writing import CsvFile, Writer
 from ddtas.scoring.order import PREDICT
 
 _ROWS = 50_000  # of a batch
-_DRAWN_TYPES = (FieldType.STRING, FieldType.INTEGER)
+_DRAWN_TYPES = (FieldType.STRING, FieldType.INTEGER, FieldType.DATE)
 _DAY = "P1D"
 
 
@@ -41,16 +41,16 @@ def check(table: Table, withheld: Withheld, truth: Path | None) -> Path:
         raise _cannot("there is no folder that the app does not see: this is a fault of the operator")
     columns = {column.name: column for column in table.columns}
     hides = hidden(table, withheld)
-    for name in (*withheld.targets.values(), *([withheld.key] if withheld.key is not None else [])):
+    for name in (*withheld.targets.values(), *withheld.fields, *([withheld.key] if withheld.key is not None else [])):
         if name not in columns:
             raise _cannot(f"{name} is no column of the table: name a field of the data requirement")
     for key in (table.time, withheld.key):
         if key is not None and key in hides:
             raise _cannot(f"{key} tells rows apart and is a target, or made of the field of one: choose another field")
-    if withheld.key is not None and columns[withheld.key].type not in _DRAWN_TYPES:
-        raise _cannot(f"the key {withheld.key} is a {columns[withheld.key].type}: have it as a string or an integer")
+    if withheld.key is not None and (kind := columns[withheld.key].type) not in _DRAWN_TYPES:
+        raise _cannot(f"the key {withheld.key} is a {kind}: have it as a string, an integer or a date")
     if table.time is None and (withheld.key is None or withheld.start is not None or withheld.end is not None):
-        raise _cannot("the table has no time, so that rows can be withheld by a key alone: give holdout a key")
+        raise _cannot(f"the table has no time, so that {', '.join(hides)} can be withheld by a key of it alone")
     if table.source_step is not None:
         for name in hides:
             if columns[name].aggregate is None:
@@ -71,7 +71,7 @@ def give(whole: Path, table: Table, withheld: Withheld, folder: Path) -> tuple[W
         The writer of the table, closed, and the missing values of each column in what was not withheld.
 
     Raises:
-        DeliveryError: ValueMissing where a row has no key, NothingToPredict.
+        DeliveryError: ValueMissing where a row has no key.
     """
     mask = Mask(table, withheld)
     missing = dict.fromkeys((c.name for c in table.columns), 0)
@@ -89,9 +89,6 @@ def give(whole: Path, table: Table, withheld: Withheld, folder: Path) -> tuple[W
                 values = given.column(name)
                 values = values.filter(pc.invert(withholds)) if name in mask.hides else values
                 missing[name] += values.null_count
-    for target, file in files.items():
-        if not file.rows:
-            raise _nothing(target, withheld)
     return writer, missing
 
 
@@ -124,24 +121,26 @@ class Mask:
         return batch.filter(pc.and_(self._asks(batch), pc.is_valid(batch.column(field))))
 
     def _withholds(self, batch: Any) -> Any:
-        """All rows that say something of the period, or have no time to tell by: a mean of a month does of its days."""
-        return self._drawn(batch, self._within(batch, self._first).fill_null(True))
+        """The rows that are asked for, and others that say something of the period, such as means of longer."""
+        if self._time is None:
+            return self._asks(batch)
+        values = times.beginnings(batch.column(self._time), self._zone)
+        reaches = self._within(values, self._first, self._withheld.end)
+        return pc.or_(self._asks(batch), self._drawn(batch, reaches))
 
     def _asks(self, batch: Any) -> Any:
-        """The rows that lie in the period."""
-        within = self._within(batch, self._withheld.start).fill_null(False)
-        return self._drawn(batch, pc.and_(within, batch.column(self._time).is_valid()) if self._time else within)
-
-    def _within(self, batch: Any, first: datetime | None) -> Any:
-        """Whether each row lies from `first` to the end of the period; null where it has no time."""
-        within, last = pyarrow.repeat(pyarrow.scalar(True), batch.num_rows), self._withheld.end
+        """The rows that lie in the period, and whose key was drawn."""
         if self._time is None:
-            return within
-        values = times.beginnings(batch.column(self._time), self._zone)
+            return self._drawn(batch, pyarrow.repeat(pyarrow.scalar(True), batch.num_rows))
+        values = batch.column(self._time)
+        return self._drawn(batch, self._within(values, self._withheld.start, self._withheld.end))
+
+    def _within(self, values: Any, first: datetime | None, last: datetime | None) -> Any:
+        within = pyarrow.repeat(pyarrow.scalar(True), len(values))
         if first is not None:
-            within = pc.and_(within, pc.greater_equal(values, pyarrow.scalar(first, times.MOMENT)))
+            within = pc.and_(within, pc.greater_equal(values, times.bound(values.type, first, self._zone)))
         if last is not None:
-            within = pc.and_(within, pc.less(values, pyarrow.scalar(last, times.MOMENT)))
+            within = pc.and_(within, pc.less(values, times.bound(values.type, last, self._zone)))
         return within
 
     def _drawn(self, batch: Any, within: Any) -> Any:
@@ -194,13 +193,3 @@ def _keys_alone(table: Table, withheld: Withheld) -> Table:
 
 def _cannot(why: str) -> DeliveryError:
     return DeliveryError(DeliveryReason.CANNOT_WITHHOLD, why)
-
-
-def _nothing(target: str, withheld: Withheld) -> DeliveryError:
-    field = withheld.targets[target]
-    where = f"that was drawn by {withheld.key}" if withheld.key is not None else "of the period that it is judged on"
-    return DeliveryError(
-        DeliveryReason.NOTHING_TO_PREDICT,
-        f"no row {where} has a value of {field}, so that there is nothing to judge {target} by: choose another window, "
-        "a larger share, or another data source",
-    )

@@ -213,21 +213,32 @@ async def test_a_month_that_begins_before_the_period_is_withheld(tmp_path: Path)
         assert [row["time"][5:7] for row in given(done)] == months
 
 
-async def test_a_day_that_ends_in_the_period_is_withheld(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("start", "end", "known", "predicted"),
+    [
+        ("2020-01-01T23:00", "2020-01-03T23:00", [1, 4, 5], [2, 3]),  # days of Amsterdam
+        ("2020-01-02T11:00", "2020-01-04T11:00", [1, 5], [2, 3]),  # one that ends in the period, and one that begins
+        ("2020-01-02T23:30", "2020-01-04T22:30", [1, 2, 5], [3]),
+    ],
+)
+async def test_a_day_that_has_a_part_in_the_period_is_withheld(
+    start: str, end: str, known: list[int], predicted: list[int], tmp_path: Path
+) -> None:
     date = Column(name="time", type=FieldType.DATE, source="tijd")
     batch = {"tijd": [f"2020-01-0{day}" for day in range(1, 6)], "debiet": [1.0, 2.0, 3.0, 4.0, 5.0]}
-    noon = [datetime(2020, 1, day, 11, tzinfo=UTC) for day in (2, 4)]
-    withheld = Withheld(targets={"flow": "q"}, start=noon[0], end=noon[1])
+    first, last = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
+    withheld = Withheld(targets={"flow": "q"}, start=first, end=last)
     done = await made(tmp_path, table(date, FLOW, time="time", time_zone="Europe/Amsterdam"), withheld, batch)
-    assert [row["time"] for row in given(done)] == ["2020-01-01", "2020-01-05"]
-    assert [row["time"] for row in asked(done)] == ["2020-01-03", "2020-01-04"]
+    assert [int(row["time"][-1]) for row in given(done)] == known
+    assert [int(row["time"][-1]) for row in asked(done)] == predicted
 
 
-async def test_a_row_without_a_time_may_be_of_the_period(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", [START, None])
+async def test_a_row_without_a_time_may_be_of_the_period(start: datetime | None, tmp_path: Path) -> None:
     batch = {"tijd": [None, "2020-01-03T00:00:00Z"], "debiet": [7.5, 8.5], "regen": [1.0, 2.0]}
-    done = await made(tmp_path, TABLE, WITHHELD, batch)
-    assert [row["q"] for row in given(done)] == ["", ""]
-    assert len(asked(done)) == 1
+    done = await made(tmp_path, TABLE, Withheld(targets={"flow": "q"}, start=start), batch)
+    assert [(row["time"][:10], row["q"]) for row in given(done)] == [("2020-01-03", "")]
+    assert len(asked(done)) == len(truth(done)) == 1
 
 
 TREES = table(
@@ -304,8 +315,17 @@ async def test_a_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, None, None, None, 6.0], [None] * 6])
-async def test_a_period_without_values_proves_nothing(values: list[Any], tmp_path: Path) -> None:
-    await refused("NothingToPredict", "no row of the period", tmp_path, TABLE, WITHHELD, DAYS | {"debiet": values})
+async def test_where_nothing_has_a_value_nothing_is_asked_for(values: list[Any], tmp_path: Path) -> None:
+    assert asked(await made(tmp_path, TABLE, WITHHELD, DAYS | {"debiet": values})) == []
+
+
+async def test_a_column_of_another_table_is_hidden_without_being_asked_for(tmp_path: Path) -> None:
+    withheld = Withheld(fields=("q",), start=START, end=END)
+    done = await made(tmp_path, TABLE, withheld, DAYS)
+    assert [row["q"] for row in given(done)] == ["11.5", "22.5", "", "", "66.5"]
+    assert list((done.folder / "predict").iterdir()) == []
+    done = await made(tmp_path / "throughout", TABLE, Withheld(fields=("q",)), DAYS)
+    assert {row["q"] for row in given(done)} == {""}
 
 
 @pytest.mark.parametrize(
@@ -315,8 +335,13 @@ async def test_a_period_without_values_proves_nothing(values: list[Any], tmp_pat
         (TABLE, Withheld(targets={"flow": "q"}, key="other", share_percent=10), "other is no column"),
         (TABLE, Withheld(targets={"flow": "time"}), "time tells rows apart"),
         (TABLE, Withheld(targets={"flow": "q"}, key="rain", share_percent=10), "the key rain is a number"),
-        (TREES, Withheld(targets={"height": "height"}, start=START), "by a key alone"),
-        (TREES, Withheld(targets={"height": "height"}, key="id", start=START, share_percent=10), "by a key alone"),
+        (TREES, Withheld(targets={"height": "height"}, start=START), "by a key of it alone"),
+        (TREES, Withheld(fields=("height",)), "so that height can be withheld by a key of it alone"),
+        (
+            TREES,
+            Withheld(targets={"height": "height"}, key="id", start=START, share_percent=10),
+            "by a key of it alone",
+        ),
         (TREES, Withheld(targets={"id": "id"}, key="id", share_percent=10), "id tells rows apart"),
         (
             table(TIME, FLOW, time="time", step="P1D", source_step="PT1H"),

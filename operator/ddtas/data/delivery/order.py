@@ -21,8 +21,10 @@ class Withheld(Model):
     that target has a value.
     """
 
-    targets: Annotated[Mapping[PartName, FieldName], Field(min_length=1, max_length=8)]
-    """The column that is withheld, by target."""
+    targets: Annotated[Mapping[PartName, FieldName], Field(max_length=8)] = {}
+    """The column that is withheld, by target. Absent: nothing of this table is to be predicted."""
+    fields: Annotated[tuple[FieldName, ...], Field(max_length=64)] = ()
+    """Columns that are withheld as well: a target of another table is made of the same field of the same source."""
     start: Timestamp | None = None
     """The first moment of the period that is withheld. Absent: it has no first one."""
     end: Timestamp | None = None

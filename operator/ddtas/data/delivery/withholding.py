@@ -8,8 +8,8 @@ from ddtas.data.delivery.table import Table, series_keys
 
 
 def hidden(table: Table, withheld: Withheld) -> tuple[str, ...]:
-    """The columns that are hidden: those of the targets, and all that are made of the same fields of the source."""
-    fields = set(withheld.targets.values())
+    """The columns that are hidden: those that are withheld, and all that are made of the same fields of the source."""
+    fields = {*withheld.targets.values(), *withheld.fields}
     sources = {c.source for c in table.columns if c.name in fields}
     return tuple(c.name for c in table.columns if c.source in sources)
 
