@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
-from ddtas.api.requirements import RunThreshold
+from ddtas.api.requirements import DataRequirement, RunThreshold
 from ddtas.api.targets import Target
-from ddtas.data.contract import FieldType
 from ddtas.data.delivery.order import Withheld
 from ddtas.data.delivery.table import Table
+from ddtas.data.delivery.withholding import row_keys
 from ddtas.plan.revision import RevisionInputs
 from ddtas.plan.runs import schedule
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, VALIDATE
@@ -30,20 +30,61 @@ def seed(inputs: RevisionInputs) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> (64 - _SEED_BITS)
 
 
-def withheld(inputs: RevisionInputs, requirement: str, table: Table, phase: str) -> Withheld | None:
-    """What a run does not get of a table; None where it gets all."""
-    targets = [t for t in inputs.version.targets if t.requirement == requirement]
-    if not targets or phase not in (CALIBRATE, VALIDATE, MONITOR):
+def withheld(inputs: RevisionInputs, requirement: DataRequirement, table: Table, phase: str) -> Withheld | None:
+    """What a run does not get of a table; None where it gets all.
+
+    That holds for a table without targets too, where it is made of the same source as one with them.
+    """
+    if phase not in (CALIBRATE, VALIDATE, MONITOR):
         return None
-    fields = {t.name: t.field for t in targets}
-    drawn = targets[0].holdout
+    own = [t for t in inputs.version.targets if t.requirement == requirement.name]
+    others = _made_of_targets(inputs, requirement.name, table)
+    if not own and not others:
+        return None
+    part = Withheld(targets={t.name: t.field for t in own}, fields=tuple(others))
+    holdouts = {t.holdout for t in (own or others.values())}
+    if len(holdouts) > 1:
+        return part  # at all times, since no single rule says when
+    (drawn,) = holdouts
     if drawn is not None:
-        return Withheld(targets=fields, key=drawn.key, share_percent=drawn.share_percent, seed=str(seed(inputs)))
-    windows = inputs.windows
-    if phase == CALIBRATE and windows.validation.start > windows.calibration.end:
-        return None  # it gets nothing that is later than its own window
+        keys = [drawn.key] if own else _same_columns(inputs, next(iter(others.values())), drawn.key, table)
+        draw = {"share_percent": drawn.share_percent, "seed": str(seed(inputs))}
+        return part.model_copy(update=draw | {"key": keys[0]}) if keys else part
+    period = _withheld_period(inputs, requirement, table, phase)
+    return part.model_copy(update={"start": period[0], "end": period[1]}) if period is not None else None
+
+
+def _made_of_targets(inputs: RevisionInputs, name: str, table: Table) -> dict[str, Target]:
+    """The columns of a table that are made of the same field of the same source as a target of another requirement."""
+    bound = {b.requirement: b.data_source for b in inputs.bindings}
+    return {
+        column: target
+        for target in inputs.version.targets
+        if target.requirement != name and bound.get(target.requirement) == bound.get(name)
+        for column in _same_columns(inputs, target, target.field, table)
+    }
+
+
+def _same_columns(inputs: RevisionInputs, target: Target, field: str, table: Table) -> list[str]:
+    """The columns of a table that are made of what a column of the target's table is made of."""
+    there = next((b.table for b in inputs.bindings if b.requirement == target.requirement), None)
+    sources = {c.source for c in there.columns if c.name == field} if there is not None else set()
+    return [c.name for c in table.columns if c.source in sources]
+
+
+def _withheld_period(inputs: RevisionInputs, requirement: DataRequirement, table: Table, phase: str) -> Period | None:
+    """The period whose rows are withheld; None where a run gets none of them anyway.
+
+    Calibration gets nothing that is later than its own window, but for data that comes whole: of that all is withheld
+    that comes later.
+    """
+    if table.time is None:
+        return None, None
+    whole, later = requirement.history is False, inputs.windows.validation.start > inputs.windows.calibration.end
+    if phase == CALIBRATE and later and not whole:
+        return None
     start, end = judged(inputs, phase if phase == MONITOR else VALIDATE, table.time_zone)
-    return Withheld(targets=fields, start=start, end=end)
+    return start, None if whole and later else end
 
 
 def judged(inputs: RevisionInputs, phase: str, zone: str | None) -> Period:
@@ -62,8 +103,14 @@ def score_order(inputs: RevisionInputs, phase: str, thresholds: Iterable[RunThre
     if phase == CALIBRATE:
         return ScoreOrder(parameters=True, predictions=False, seed=seed(inputs))
     tables = {b.requirement: b.table for b in inputs.bindings}
+    requirements = {r.name: r for r in inputs.version.data_requirements}
     targets = inputs.version.targets
-    scored = [_scored(inputs, t, table, phase) for t in targets if (table := tables.get(t.requirement)) is not None]
+    scored = [
+        _scored(t, table, part)
+        for t in targets
+        if (table := tables.get(t.requirement)) is not None
+        and (part := withheld(inputs, requirements[t.requirement], table, phase)) is not None
+    ]
     wanted = [
         WantedMetric(target=target, metric=metric, confidence_percent=threshold.confidence_percent)
         for threshold in thresholds
@@ -72,22 +119,18 @@ def score_order(inputs: RevisionInputs, phase: str, thresholds: Iterable[RunThre
     return ScoreOrder(targets=tuple(scored), wanted=tuple(dict.fromkeys(wanted)), seed=seed(inputs))
 
 
-def _scored(inputs: RevisionInputs, target: Target, table: Table, phase: str) -> ScoredTarget:
-    start, end = judged(inputs, phase, table.time_zone) if target.holdout is None else (None, None)
-    others = {t.field for t in inputs.version.targets if t.requirement == target.requirement}
-    keys = [c.name for c in table.columns if c.aggregate is None and c.type is FieldType.STRING]
-    keys += [target.holdout.key] if target.holdout is not None else []
+def _scored(target: Target, table: Table, part: Withheld) -> ScoredTarget:
     return ScoredTarget(
         name=target.name,
         requirement=target.requirement,
         field=target.field,
         kind=target.kind,
         time=table.time,
-        keys=tuple(dict.fromkeys(key for key in keys if key not in others)),
+        keys=tuple(key for key in row_keys(table, part) if key != table.time),
         time_zone=table.time_zone,
         step=table.step,
-        start=start,
-        end=end,
+        start=part.start,
+        end=part.end,
     )
 
 

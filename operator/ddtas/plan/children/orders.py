@@ -107,7 +107,7 @@ def _deliveries(
             start=start if timed else None,
             end=end if timed else None,
             refresh=_refresh(wiring.source.contract.time_resolution),
-            withhold=holdout.withheld(inputs, binding.requirement, binding.table, phase),
+            withhold=holdout.withheld(inputs, requirement, binding.table, phase),
             json_service=wiring.source.json_service,
             licence=wiring.source.licence,
             attribution=wiring.source.supplier,

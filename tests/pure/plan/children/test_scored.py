@@ -167,6 +167,56 @@ def test_a_key_is_withheld_from_each_run_alike(phase: str) -> None:
     assert found.seed == str(holdout.seed(of))
 
 
+OTHER = TABLE.model_copy(
+    update={
+        "columns": (
+            TABLE.columns[0].model_copy(update={"name": "day"}),
+            TABLE.columns[1].model_copy(update={"name": "litres"}),
+        )
+    }
+)
+
+
+def elsewhere(of: RevisionInputs, source: str = "river-gauge", table: Any = OTHER, **asks: Any) -> RevisionInputs:
+    """The same app, which asks for a second table, that has the field of the target under another name."""
+    version = of.version.dump()
+    files = next(r for r in version["dataRequirements"] if r["name"] == "files")
+    version["dataRequirements"].append(files | {"name": "other"} | asks)
+    bound = of.bindings[1].model_copy(update={"requirement": "other", "data_source": source, "table": table})
+    return of.model_copy(update={"version": Version.model_validate(version), "bindings": (*of.bindings, bound)})
+
+
+def withheld_elsewhere(of: RevisionInputs, phase: str = "validate") -> Any:
+    other = next(r for r in of.version.data_requirements if r.name == "other")
+    table = next(b.table for b in of.bindings if b.requirement == "other")
+    assert table is not None
+    return holdout.withheld(of, other, table, phase)
+
+
+def test_another_table_of_the_same_source_does_not_have_it_either() -> None:
+    found = withheld_elsewhere(elsewhere(inputs()))
+    kept = withheld(inputs(), "validate")
+    assert (found.targets, found.fields, found.start, found.end) == ({}, ("litres",), kept.start, kept.end)
+    assert withheld_elsewhere(elsewhere(inputs(), source="rain-gauge")) is None
+    assert withheld_elsewhere(elsewhere(inputs()), "calibrate") is None
+
+
+def test_what_comes_whole_has_nothing_later_either() -> None:
+    of = elsewhere(inputs(), history=False)
+    for phase in ("calibrate", "validate"):
+        found = withheld_elsewhere(of, phase)
+        assert (found.start.isoformat(), found.end) == ("2014-12-31T23:00:00+00:00", None)
+
+
+def test_a_key_goes_by_what_it_is_called_in_the_other_table() -> None:
+    drawn = inputs(TARGET | {"holdout": {"key": "date", "sharePercent": 20}})
+    found = withheld_elsewhere(elsewhere(drawn))
+    assert (found.key, found.share_percent, found.seed) == ("day", 20, str(holdout.seed(drawn)))
+    without = OTHER.model_copy(update={"columns": OTHER.columns[1:], "time": None})
+    found = withheld_elsewhere(elsewhere(drawn, table=without))
+    assert (found.fields, found.key) == (("litres",), None), "which the runner refuses: nothing says which rows"
+
+
 def test_serving_gets_all() -> None:
     assert withheld(inputs(), "serve-web") is None
 

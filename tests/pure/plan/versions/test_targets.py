@@ -40,6 +40,20 @@ def test_without_a_time_a_key_splits_the_rows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("wet", "field wet is of type boolean: the key of a holdout needs string or integer or date"),
+        ("gone", "there is no field gone, the key of the holdout, of data requirement discharge-series"),
+        ("kind", "field kind is a target, so that it cannot be the key of a holdout"),
+    ],
+)
+def test_what_rows_cannot_be_drawn_by(key: str, fault: str) -> None:
+    drawn = TARGET | {"holdout": {"key": key, "sharePercent": 20}}
+    other = TARGET | {"name": "kind", "field": "kind", "kind": "Classes"}
+    assert f"target discharge: {fault}" in faults(version(drawn, other))
+
+
+@pytest.mark.parametrize(
     ("target", "delivery", "fault"),
     [
         (TARGET | {"kind": "Classes"}, "Files", "field discharge_m3s is of type number: Classes needs string"),
