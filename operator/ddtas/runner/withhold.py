@@ -4,7 +4,6 @@ In a row that is withheld the hidden columns have no value; where nothing is lef
 What the app is to predict are the rows of the period, of the keys that were drawn, in which a target has a value.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -24,6 +23,7 @@ from ddtas.data.meaning import periods
 from ddtas.runner import times
 from ddtas.runner.faults import DeliveryError, DeliveryReason
 from ddtas.runner.writing import CsvFile, Writer
+from ddtas.scoring.draw import is_withheld
 from ddtas.scoring.order import PREDICT
 
 _ROWS = 50_000  # of a batch
@@ -146,7 +146,7 @@ class Mask:
     def _drawn(self, batch: Any, within: Any) -> Any:
         """Those of the rows whose key was drawn."""
         key, share = self._withheld.key, self._withheld.share_percent
-        if key is None:
+        if key is None or share is None:
             return within
         values = batch.column(key)
         if values.null_count:
@@ -156,16 +156,8 @@ class Mask:
                 "judged by: choose a key that each row has, or ask the data supplier",
             )
         encoded = values.cast(pyarrow.string()).dictionary_encode()
-        flags = [is_drawn(text, share, self._withheld.seed) for text in encoded.dictionary.to_pylist()]
+        flags = [is_withheld(text, share, self._withheld.seed) for text in encoded.dictionary.to_pylist()]
         return pc.and_(within, pyarrow.array(flags, pyarrow.bool_()).take(encoded.indices))
-
-
-def is_drawn(key: str, share_percent: int | None, seed: str) -> bool:
-    """Whether a key is withheld: by the first eight bytes of SHA-256, big-endian, as Withheld has it."""
-    if share_percent is None:
-        return True
-    number = int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8], "big")
-    return number * 100 < share_percent << 64
 
 
 def _first_hidden(table: Table, start: datetime | None) -> datetime | None:

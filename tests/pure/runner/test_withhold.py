@@ -21,7 +21,6 @@ from ddtas.data.delivery.table import Aggregation, Column, Geometry, Table
 from ddtas.data.session import Limits, Session, Target
 from ddtas.errors import Reasoned
 from ddtas.runner.delivery import Folders, Made, deliver
-from ddtas.runner.withhold import is_drawn
 
 CONTRACT = DataContract(version="1.0.0")
 TIME = Column(name="time", type=FieldType.TIMESTAMP, source="tijd")
@@ -275,19 +274,6 @@ async def test_a_share_of_the_keys_is_withheld_by_a_rule_that_anybody_can_repeat
 async def test_rows_of_a_source_that_is_sorted_by_the_target_are_not(tmp_path: Path) -> None:
     done = await made(tmp_path, TREES, DRAWN, trees(200))
     assert [int(row["id"]) for row in given(done)] == list(range(200))
-
-
-@pytest.mark.parametrize(("share", "drawn"), [(1, False), (90, True), (None, True)])
-def test_the_share_is_exact(share: int | None, drawn: bool) -> None:
-    # SHA-256 of "s\0k1" begins with 0x2e: 18 percent.
-    first = hashlib.sha256(b"s\0k1").digest()[0] / 256
-    assert 0.02 < first < 0.89
-    assert is_drawn("k1", share, "s") is drawn
-
-
-def test_another_seed_draws_others() -> None:
-    draws = [frozenset(n for n in range(100) if is_drawn(str(n), 50, str(seed))) for seed in range(4)]
-    assert len(set(draws)) == 4
 
 
 async def test_a_station_is_withheld_at_all_times(tmp_path: Path) -> None:

@@ -131,6 +131,9 @@ def _scored(target: Target, table: Table, part: Withheld) -> ScoredTarget:
         step=table.step,
         start=part.start,
         end=part.end,
+        key=part.key,
+        share_percent=part.share_percent,
+        seed=part.seed,
     )
 
 

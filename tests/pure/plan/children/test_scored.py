@@ -235,6 +235,14 @@ def test_what_is_scored_is_what_was_withheld() -> None:
     assert (order.predictions, order.parameters) == (True, False)
 
 
+def test_what_is_scored_is_drawn_as_it_was_withheld() -> None:
+    of = inputs(TARGET | {"holdout": {"key": "date", "sharePercent": 20}})
+    (target,) = ScoreOrder.model_validate(orders(of)["score-validate.json"]).targets
+    kept = withheld(of, "validate")
+    assert (target.key, target.share_percent, target.seed) == (kept.key, kept.share_percent, kept.seed)
+    assert (target.start, target.end) == (None, None)
+
+
 def test_a_calibration_finds_parameters_alone() -> None:
     order = ScoreOrder.model_validate(orders(inputs())["score-calibrate.json"])
     assert (order.targets, order.predictions, order.parameters) == ((), False, True)
