@@ -98,6 +98,7 @@ def _seal(places: Places) -> None:
     try:
         sealing.install(places.binary, places.seal)
     except DeliveryError as error:
+        _LOG.error("%s: %s", error.reason, error.message)
         raise FetchError(FetchFault(requirement="all", reason=error.reason, message=error.message)) from None
 
 

@@ -22,6 +22,12 @@ _LOST_AFTER = timedelta(seconds=60)
 _READ_AGAIN = timedelta(seconds=15)
 # What a run is called, and the reason while it goes on.
 _WORDS = {CALIBRATE: ("calibration", Reason.CALIBRATING), VALIDATE: ("validation", Reason.VALIDATING)}
+# Whose log says more, where it is not the app's.
+_LOGS = {
+    Reason.FETCH_FAILED: f" -c {names.FETCH}",
+    Reason.CANNOT_SEAL: f" -c {names.FETCH}",
+    Reason.SCORING_FAILED: f" -c {names.SCORE}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,8 @@ def _finding(
         if result.outcome is Outcome.PASSED:
             return true(stage, reason, text)
         if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
-            container = {Reason.FETCH_FAILED: f" -c {names.FETCH}", Reason.SCORING_FAILED: f" -c {names.SCORE}"}.get(
-                reason, f" -c {run.phase}" if view.exam(run.phase) is not None else ""
-            )
+            own = f" -c {run.phase}" if view.exam(run.phase) is not None else ""
+            container = _LOGS.get(reason, own)
             text += f"; see `kubectl logs job/{job}{container}`"
         return not_yet(stage, reason, text)
     waiting = [p for p in pods if p.unschedulable]

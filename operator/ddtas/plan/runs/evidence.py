@@ -321,7 +321,7 @@ def _ended_badly(
     """Evidence of a run whose Job has failed; for the arguments see `assess`."""
     unfetched = next((why for p in reversed(pods) if (why := fetched.failure(p, hide)) is not None), None)
     if unfetched is not None and pods[-1].exit_code is None:
-        return _inconclusive(job.name, Reason.FETCH_FAILED, unfetched, facts)
+        return _inconclusive(job.name, fetched.reason(pods[-1]), unfetched, facts)
     ran = any(p.exit_code is not None for p in pods)
     if facts.reason == "DeadlineExceeded":
         if recorded is not None and not ran:

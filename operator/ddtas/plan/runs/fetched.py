@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ddtas.data.delivery.report import FetchedTable, FetchReport
 from ddtas.errors import printable
+from ddtas.plan.reasons import Reason
 from ddtas.plan.runs.last_words import Hidden, last_words
 from ddtas.plan.snapshot import ContainerFacts, PodFacts
 
@@ -40,6 +41,13 @@ def failure(pod: PodFacts, hide: Hidden) -> str | None:
         return f"fetching the data ended with exit code {runner.exit_code}: {words}"
     fault = report.fault
     return f"{fault.requirement}: {fault.reason}: {printable(hide(fault.message))}"
+
+
+def reason(pod: PodFacts) -> Reason:
+    """What the fault of a pod that got no data is called: that the node cannot seal is nobody's data."""
+    report = _report(pod.runner) if pod.runner is not None else None
+    cannot_seal = report is not None and report.fault is not None and report.fault.reason == Reason.CANNOT_SEAL
+    return Reason.CANNOT_SEAL if cannot_seal else Reason.FETCH_FAILED
 
 
 def summary(found: Sequence[FetchedTable]) -> str:

@@ -165,6 +165,9 @@ def test_a_pod_that_others_had_a_hand_in_proves_nothing() -> None:
     assert [e.reason for e in found if e is not None] == [Reason.PASSED, Reason.POD_ALTERED]
 
 
+CANNOT_SEAL = '{"fault": {"requirement": "all", "reason": "CannotSeal", "message": "the volume is noexec"}}'
+
+
 @pytest.mark.parametrize(
     ("pod", "reason", "words"),
     [
@@ -172,6 +175,11 @@ def test_a_pod_that_others_had_a_hand_in_proves_nothing() -> None:
             PodFacts("Failed", exit_code=65, ended_message="CannotSeal: the node has no seccomp"),
             Reason.CANNOT_SEAL,
             "CannotSeal: the node has no seccomp",
+        ),
+        (
+            PodFacts("Failed", runner=ContainerFacts(exit_code=1, ended_message=CANNOT_SEAL)),
+            Reason.CANNOT_SEAL,
+            "all: CannotSeal: the volume is noexec",
         ),
         (PodFacts("Failed", exit_code=65, ended_message="no"), Reason.RUN_CRASHED, "exit code 65: no"),
         (
