@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 
@@ -27,6 +28,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     if command == "score":
         return 0 if score_run(ScorePlaces.of_environment()) else 1
+    os.umask(0o022)  # the app reads what is written here, as another user
     places = Places.of_environment()
     if command == "fetch":
         report = asyncio.run(fetch_all(places))

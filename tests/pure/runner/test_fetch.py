@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -135,6 +136,28 @@ async def test_the_truth_is_where_the_app_has_no_mount(places: Places) -> None:
     parquet = pyarrow.parquet.read_table(places.truth / "flow" / "data.parquet")
     assert parquet.column("q").to_pylist() == [1.0, 2.0]
     assert [(t.rows, t.end) for t in report.tables] == [(1, "2020-01-01T00:00:00+00:00")]
+
+
+async def test_the_command_leaves_what_two_other_users_can_read(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        places = withheld(places)
+        env = os.environ | {
+            "DDTAS_CONFIG": str(places.order.parent),
+            "SERVICE_BINDING_ROOT": str(places.bindings),
+            "DDTAS_DATA": str(places.data),
+            "DDTAS_TRUTH": str(places.truth),
+            "DDTAS_OUTPUT": str(places.output),
+            "DDTAS_RESULT": str(places.report),
+            "PYTHONPATH": str(Path(fetch.__file__).parents[2]),
+        }
+        command = (sys.executable, "-m", "ddtas.runner", "fetch")
+        assert await (await asyncio.create_subprocess_exec(*command, env=env, umask=0o077)).wait() == 0
+    assert places.truth is not None
+    left = [*places.data.rglob("*"), *(places.truth / "flow").rglob("*")]
+    assert {path.name for path in left} >= {"data.parquet", "data.csv", "about.json", "predict", "level.csv"}
+    for path in left:
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
 
 
 async def test_a_run_that_is_not_scored_withholds_nothing_and_so_gets_nothing(places: Places) -> None:
