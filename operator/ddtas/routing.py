@@ -73,9 +73,9 @@ class Router:
 
     # ---- news of the three kinds ----
 
-    def on_object(self, resource: ResourceType, body: JsonObject) -> None:
+    async def on_object(self, resource: ResourceType, body: JsonObject) -> None:
         """One of the three kinds came, or changed."""
-        if self.collections[resource.kind].put(body):
+        if await self.collections[resource.kind].take(body):
             metadata = body["metadata"]
             self.concerns(resource.kind, (metadata.get("namespace", ""), metadata["name"]))
 

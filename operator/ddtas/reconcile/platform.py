@@ -11,7 +11,7 @@ from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.catalogue import REFRESH_SECONDS, Catalogues, Surroundings
 from ddtas.reconcile.context import Context
 from ddtas.reconcile.observe import Observer
-from ddtas.reconcile.pacing import Grace, settled
+from ddtas.reconcile.pacing import Grace, by_turns, settled
 from ddtas.reconcile.publish import Publisher
 from ddtas.reconcile.sources import Sources
 
@@ -56,7 +56,8 @@ class Platforms:
 
         async def status() -> MunicipalityPlatformStatus:
             found = there.observations
-            return platform_status(platform, found, digests, catalogue.fits, now, cluster, products, capabilities)
+            about = (found, digests, catalogue.fits, now, cluster, products, capabilities)
+            return await by_turns(platform_status.turns(platform, *about))
 
         if _only_probing(there) and cluster is None and (seconds := self._grace.left(key)):
             return seconds

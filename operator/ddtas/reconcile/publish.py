@@ -75,7 +75,7 @@ class Publisher:
         await events.tell(self._context.client, resource, known.metadata, [*told, *more])
         live = await report.write_status(self._context.client, resource, known.metadata, new)
         await asyncio.sleep(0)
-        collection.put(live)
+        await collection.take(live)
         self._context.on_published()
         return True
 
@@ -120,7 +120,7 @@ class Publisher:
             return
         kept = tuple(f for f in (*ours, *([finalizer] if wanted else [])) if wanted or f != finalizer)
         live = await report.write_finalizers(self._context.client, INSTALLATION, metadata, kept)
-        self._context.world.installations.put(live)
+        await self._context.world.installations.take(live)
 
 
 def status_of(known: Any, model: type[Status]) -> Status:

@@ -14,6 +14,7 @@ from ddtas.cluster.remote.connection import Polling
 from ddtas.cluster.rest.resources import ResourceType
 from ddtas.data.addresses import AddressPolicy
 from ddtas.errors import ClusterError, NotFound
+from ddtas.plan.turns import in_turns
 from ddtas.probes.scheduler import ProbeScheduler
 from ddtas.reconcile import installation, listing, platform
 from ddtas.reconcile.context import Context, ObjectKey
@@ -115,7 +116,7 @@ def failing(*_: Any, **__: Any) -> Any:
 async def test_a_fault_of_the_operator_is_a_condition_of_that_object(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, key: ObjectKey, module: Any, function: str, fault: Any
 ) -> None:
-    monkeypatch.setattr(module, function, fault)
+    monkeypatch.setattr(module, function, in_turns(fault))
     before = metrics.INTERNAL_ERRORS.labels(key.kind)._value.get()
     with pytest.raises((KeyError, RecursionError)):
         await bench.reconciler(key)

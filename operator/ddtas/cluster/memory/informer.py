@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from ddtas import metrics
@@ -46,7 +46,7 @@ class Informer:
         resource: ResourceType,
         namespace: str | None,
         selector: str,
-        on_object: Callable[[ResourceType, JsonObject], None],
+        on_object: Callable[[ResourceType, JsonObject], Awaitable[None] | None],
         on_gone: Callable[[ResourceType, str, str, str], None],
         held: Callable[[ResourceType, str | None], Iterable[tuple[str, str]]] = lambda resource, namespace: (),
     ) -> None:
@@ -57,7 +57,7 @@ class Informer:
             resource: the kind.
             namespace: None for all.
             selector: label selector; "" for all objects.
-            on_object: called with each object that is new or changed, oldest first.
+            on_object: called with each object that is new or changed, oldest first; what it returns is awaited.
             on_gone: called with namespace and name of each object that is gone, and a version at which it was.
             held: namespaces and names of what is known of the kind in the namespace, by answers to own writes, too:
                 what was made and went while a watch was down was never heard of.
@@ -147,7 +147,7 @@ class Informer:
             async for page in pages:
                 version = str(page["metadata"]["resourceVersion"])
                 for body in page["items"]:
-                    key = self._take(body)
+                    key = await self._take(body)
                     if key is not None:
                         present.add(key)
                     await asyncio.sleep(0)  # a hundred large objects take long
@@ -160,10 +160,10 @@ class Informer:
         async with contextlib.aclosing(events):
             async for event in events:
                 # Kept at once: after a watch that broke off, no event must be seen for a second time.
-                self._version = self._hear(event["type"], event["object"])
+                self._version = await self._hear(event["type"], event["object"])
                 self.trouble = None
 
-    def _hear(self, what: str, body: JsonObject) -> str:
+    async def _hear(self, what: str, body: JsonObject) -> str:
         if what == "ERROR":
             code = body.get("code")
             status = code if isinstance(code, int) and 400 <= code < 600 else 0
@@ -177,10 +177,10 @@ class Informer:
             found = answers.identity(body)
             self._gone(found.namespace, found.name, version)
         elif what != "BOOKMARK":
-            self._take(body)
+            await self._take(body)
         return version
 
-    def _take(self, body: Any) -> tuple[str, str] | None:
+    async def _take(self, body: Any) -> tuple[str, str] | None:
         """Hand an object over; its key, or None where it has none."""
         try:
             found = answers.identity(body)
@@ -191,7 +191,9 @@ class Informer:
         if self._known.get(key) != found.version:
             self._known[key] = found.version
             try:
-                self._on_object(self._resource, body)
+                under_way = self._on_object(self._resource, body)
+                if under_way is not None:
+                    await under_way
             except Exception as error:  # the one place where one object's fault is kept from the others
                 self._cannot(key, error)
         return key

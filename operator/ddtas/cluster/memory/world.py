@@ -18,6 +18,7 @@ from ddtas.api.base import Metadata, Resource
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
 from ddtas.api.platform import MunicipalityPlatform
+from ddtas.cluster.memory.reading import parts_read
 from ddtas.cluster.rest import answers
 from ddtas.data.contract import CREDENTIAL_KEYS
 from ddtas.errors import InvalidObject, KubeconfigError
@@ -86,6 +87,10 @@ class Collection(Generic[R]):
         self._objects: dict[NamespacedName, R | Unreadable] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()  # uids, which never come back
         self._on_change = on_change  # called with the name of what came, changed or went
+
+    async def take(self, body: JsonObject) -> bool:
+        """Take in an object as `put` does, with turns for others while it is read."""
+        return self.put(body if answers.FAULT in body else await parts_read(self._model, body))
 
     def put(self, body: JsonObject) -> bool:
         """Take in an object; False when it is not newer than what is known.

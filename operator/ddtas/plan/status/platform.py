@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from types import MappingProxyType
 
 from ddtas.api.base import Verdict
@@ -21,8 +22,10 @@ from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.status.conditions import conditions, kstatus
 from ddtas.plan.status.sources import bounded, product_statuses, renewed, source_status
+from ddtas.plan.turns import Turns, in_turns
 
 
+@in_turns
 def platform_status(
     platform: MunicipalityPlatform,
     observations: Mapping[str, SourceObservation],
@@ -32,7 +35,7 @@ def platform_status(
     cluster: tuple[Finding, ClusterStatus | None] | None = None,
     products: Mapping[str, Product] = MappingProxyType({}),
     capabilities: tuple[Finding | None, MeasuredCapabilities] = (None, MeasuredCapabilities()),
-) -> MunicipalityPlatformStatus:
+) -> Turns[MunicipalityPlatformStatus]:
     """The status of a MunicipalityPlatform.
 
     Args:
@@ -46,7 +49,7 @@ def platform_status(
         capabilities: the cluster's, as measured, and whether they are what listings ask for. It does not count
             for Ready: a platform is no worse for an app that it is not fit for.
     """
-    sources = _sources(platform, observations, probes, now, products)
+    sources = yield from _sources(platform, observations, probes, now, products)
     reachable = sum(s.state == "Reachable" for s in sources)
     conformant = sum(s.conformant is Verdict.MET for s in sources)
     where, remembered = cluster or (None, None)
@@ -76,12 +79,16 @@ def _sources(
     probes: Mapping[str, str],
     now: datetime,
     products: Mapping[str, Product],
-) -> list[DataSourceStatus]:
+) -> Turns[list[DataSourceStatus]]:
     """Its own data sources, then products; what has not changed stays as it was said before."""
     before = {s.name: s for s in platform.status.data_sources}
     own = (source_status(s, observations.get(s.name), probes.get(s.name), now) for s in platform.spec.data_sources)
     products_ = product_statuses(platform, products, observations, probes, now)
-    return [renewed(before.get(status.name), status, now) for status in (*own, *products_)]
+    found = []
+    for status in chain(own, products_):
+        found.append(renewed(before.get(status.name), status, now))
+        yield
+    return found
 
 
 def _summary(platform: MunicipalityPlatform, main: Finding) -> tuple[Finding, ...]:
