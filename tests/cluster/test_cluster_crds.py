@@ -308,6 +308,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
         "OAuth2ClientCredentials needs a tokenUrl",
     ),
     ("MunicipalityPlatform", f"{SOURCE}.kind", "wfs", "this kind needs a physicalName"),
+    ("MunicipalityPlatform", f"{SOURCE}.kind", "ogc-edr", "this kind needs a physicalName"),
     ("MunicipalityPlatform", f"{SOURCE}.kind", "postgresql", "must be a postgresql:// URL for kind postgresql"),
     ("MunicipalityPlatform", f"{SOURCE}.endpoint", "mqtt://broker.example", "http:// or https:// for all others"),
     ("MunicipalityPlatform", f"{SOURCE}.physicalName", " levels", "physicalName"),

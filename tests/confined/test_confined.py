@@ -206,6 +206,7 @@ def session(endpoint: str, kind: DataKind, limits: Limits = LIMITS) -> ProbeSess
 
 NAMES = {
     DataKind.OGC_API_FEATURES: "roads",
+    DataKind.OGC_EDR: "roads",
     DataKind.WFS: "roads",
     DataKind.NGSI_LD: "Device",
     DataKind.POSTGRESQL: "public.levels",

@@ -71,7 +71,7 @@ async def test_a_wrong_name_is_told_with_the_right_ones(pygeoapi: PygeoapiServer
     with pytest.raises(SourceError) as caught:
         await CONFINED[session.target.kind](session)
     assert caught.value.reason == "EntityNotFound"
-    assert f"there are {features.LEVELS}, {features.STATIONS}" in caught.value.message
+    assert f"there are {features.GRID}, {features.LEVELS}, {features.STATIONS}" in caught.value.message
     assert session.requests == 2
 
 

@@ -31,7 +31,7 @@ def test_pygeoapi_conforms_to_features_and_to_crs(pygeoapi: PygeoapiServer) -> N
 
 def test_pygeoapi_describes_its_collections(pygeoapi: PygeoapiServer) -> None:
     _, body = _get(pygeoapi, "/collections")
-    assert [each["id"] for each in body["collections"]] == [features.LEVELS, features.STATIONS]
+    assert [each["id"] for each in body["collections"]] == [features.GRID, features.LEVELS, features.STATIONS]
     _, levels = _get(pygeoapi, LEVELS)
     assert levels["storageCrs"] == features.RD
     assert levels["crs"] == [features.CRS84, features.WGS84, features.RD]

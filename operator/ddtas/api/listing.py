@@ -177,7 +177,8 @@ class DataProduct(Model):
             ),
             ("!has(self.declassified) || has(self.kind)", "declassified belongs to a product with a kind"),
             (
-                "!has(self.kind) || has(self.physicalName) || !(self.kind in ['ogc-api-features', 'wfs', 'ngsi-ld'])",
+                "!has(self.kind) || has(self.physicalName)"
+                " || !(self.kind in ['ogc-api-features', 'ogc-edr', 'wfs', 'ngsi-ld'])",
                 "this kind needs a physicalName: the collection, feature type or entity type",
             ),
         )

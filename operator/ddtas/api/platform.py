@@ -63,7 +63,7 @@ class DataSource(Model):
             ),
             (
                 "has(self.physicalName)"
-                " || !(self.kind in ['ogc-api-features', 'wfs', 'ngsi-ld', 'postgresql', 'mqtt'])",
+                " || !(self.kind in ['ogc-api-features', 'ogc-edr', 'wfs', 'ngsi-ld', 'postgresql', 'mqtt'])",
                 "this kind needs a physicalName: the collection, feature type, entity type, schema.table or topic",
             ),
             (

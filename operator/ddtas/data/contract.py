@@ -37,6 +37,7 @@ class DataKind(StrEnum):
     GEOPACKAGE = "geopackage"
     HTTP_JSON = "http-json"
     OGC_API_FEATURES = "ogc-api-features"
+    OGC_EDR = "ogc-edr"
     WFS = "wfs"
     ARCGIS_FEATURE_SERVER = "arcgis-feature-server"
     SENSORTHINGS = "sensorthings"

@@ -35,6 +35,7 @@ REGISTRY: Mapping[DataKind, Probe] = MappingProxyType(
         DataKind.GEOPACKAGE: _of("geopackage"),
         DataKind.HTTP_JSON: _of("http_json"),
         DataKind.OGC_API_FEATURES: _of("ogc_api_features"),
+        DataKind.OGC_EDR: _of("ogc_edr"),
         DataKind.WFS: _of("wfs"),
         DataKind.ARCGIS_FEATURE_SERVER: _of("arcgis_feature_server"),
         DataKind.SENSORTHINGS: _of("sensorthings"),

@@ -8,6 +8,9 @@ collection           features
 ``stations``         12 points with the same columns; storage CRS CRS84; no time
 ===================  ===================================================================================
 
+And OGC API EDR: the collection ``grid`` has `level` and `rain` (twice as much) of each hour, at ``GRID_X`` and
+``GRID_Y`` in CRS84.
+
 Both are offered in CRS84, EPSG:4326 and EPSG:28992.
 """
 
@@ -28,7 +31,8 @@ from ddtas_dev import servers_python
 from . import dataset
 from .process import HOST, Server, ServerError, free_port, http_answers, running
 
-LEVELS, STATIONS = "levels", "stations"
+LEVELS, STATIONS, GRID = "levels", "stations", "grid"
+GRID_X, GRID_Y = (4.25, 4.3, 4.35), (52.0, 52.05, 52.1, 52.15)
 MAX_ITEMS = 100  # of one answer, so that a client has to page
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _EPSG = "http://www.opengis.net/def/crs/EPSG/0"
@@ -57,6 +61,7 @@ def pygeoapi(directory: Path, newest: datetime | None = None) -> Iterator[Pygeoa
     store = {str(row.id): row.feature(dataset.RD) for row in measurements}
     (directory / "levels.tinydb").write_text(json.dumps({"_default": store}))
     (directory / "stations.geojson").write_text(dataset.geojson(dataset.stations(measurements), dataset.WGS84))
+    _make_grid(python, directory / "grid.nc", moment)
     files = {"PYGEOAPI_CONFIG": directory / "config.yml", "PYGEOAPI_OPENAPI": directory / "openapi.json"}
     files["PYGEOAPI_CONFIG"].write_text(yaml.safe_dump(_config(directory, url, port, measurements)))
     environment = {name: str(path) for name, path in files.items()}
@@ -71,6 +76,25 @@ def pygeoapi(directory: Path, newest: datetime | None = None) -> Iterator[Pygeoa
     ]
     with running(command, log=log, ready=http_answers(f"{url}/conformance?f=json"), env=environment):
         yield PygeoapiServer(url=url, host=HOST, port=port, log=log, newest=moment)
+
+
+# By the Python of the server, which has the libraries; its arguments are a file, its newest hour, and the places.
+_GRID_SCRIPT = """
+import json, sys
+import numpy, pandas, xarray
+path, newest, hours, xs, ys = sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(json.loads, sys.argv[4:6])
+times = pandas.date_range(end=newest, periods=hours, freq="h")
+level = numpy.arange(hours * len(ys) * len(xs)).reshape(hours, len(ys), len(xs)) / 100
+axes = ("time", "lat", "lon")
+values = {"level": (axes, level, {"units": "m"}), "rain": (axes, 2 * level, {"units": "mm"})}
+xarray.Dataset(values, {"time": times, "lat": ys, "lon": xs}).to_netcdf(path)
+"""
+
+
+def _make_grid(python: Path, path: Path, newest: datetime) -> None:
+    end = newest.replace(tzinfo=None).isoformat()
+    words = [str(path), end, str(dataset.HOURS), json.dumps(GRID_X), json.dumps(GRID_Y)]
+    subprocess.run([python, "-c", _GRID_SCRIPT, *words], check=True)
 
 
 def _describe(python: Path, config: Path, openapi: Path, environment: dict[str, str]) -> None:
@@ -103,6 +127,15 @@ def _config(directory: Path, url: str, port: int, measurements: list[dataset.Row
         "storage_crs": CRS84,
         "crs": [CRS84, WGS84, RD],
     }
+    grid = {
+        "type": "edr",
+        "name": "xarray-edr",
+        "data": str(directory / "grid.nc"),
+        "x_field": "lon",
+        "y_field": "lat",
+        "time_field": "time",
+        "format": {"name": "netcdf", "mimetype": "application/x-netcdf"},
+    }
     return {
         "server": {
             "bind": {"host": HOST, "port": port},
@@ -130,6 +163,7 @@ def _config(directory: Path, url: str, port: int, measurements: list[dataset.Row
         "resources": {
             LEVELS: _collection("Levels", levels, measurements, period),
             STATIONS: _collection("Stations", stations, measurements, None),
+            GRID: _collection("Grid", grid, measurements, period),
         },
     }
 

@@ -56,6 +56,18 @@ def crs_name(text: Any) -> str | None:
         return None
 
 
+def same_plane(name: str | None, promised: str | None) -> str | None:
+    """The name that a contract has for a CRS, where both mean the same one but for the order of its axes.
+
+    Args:
+        name: as a source has it; None where it does not tell.
+        promised: as the contract has it.
+    """
+    degrees = {CRS84, "EPSG:4326"}
+    same = name is not None and (name == crs_name(promised) or {name, crs_name(promised)} <= degrees)
+    return promised if same else name
+
+
 def decimal(number: Any) -> str | None:
     """A JSON number in plain notation, at most 7 decimals; None when it is no number, or no coordinate on Earth."""
     if not _is_coordinate(number):

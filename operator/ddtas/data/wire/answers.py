@@ -134,6 +134,8 @@ def check(session: Session, response: aiohttp.ClientResponse, *, partial: bool) 
         )
         if response.status == http.HTTPStatus.BAD_REQUEST:
             raise BadRequestError(error.reason, error.message)
+        if response.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # services say it of what was asked for
+            raise TooLongError(error.reason, error.message)
         if response.status == http.HTTPStatus.NO_CONTENT:
             raise NoContentError(error.reason, error.message)
         raise error

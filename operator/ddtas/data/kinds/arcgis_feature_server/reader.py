@@ -211,8 +211,3 @@ class Service:
     def malformed(self, what: str) -> SourceError:
         """The error for an answer that breaks the specification."""
         return self._session.error(SourceReason.MALFORMED_DATA, f"answers {what}: ask the data supplier")
-
-
-def same_crs(name: str | None, promised: str | None) -> str | None:
-    """The name that a contract has for a CRS, where it means the same one: EPSG:4326 has its axes the other way."""
-    return promised if name is not None and wkid(name) == wkid(promised) else name

@@ -12,8 +12,9 @@ import shapely
 from ddtas.data.delivery.geometry import wkb
 from ddtas.data.delivery.reading import CRS, Selection
 from ddtas.data.delivery.rows import Rows, no_field
+from ddtas.data.facts import geo
 from ddtas.data.kinds.arcgis_feature_server.layer import Layer
-from ddtas.data.kinds.arcgis_feature_server.reader import REFUSALS, Choice, Page, Service, same_crs
+from ddtas.data.kinds.arcgis_feature_server.reader import REFUSALS, Choice, Page, Service
 from ddtas.data.kinds.arcgis_feature_server.shapes import Ring, geojson
 from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
@@ -39,12 +40,12 @@ async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyar
             seen += len(page.rows)
             _add(service, rows, layer, page, geometry=selection.geometry)
             for batch in rows.full():
-                yield _with_crs(batch, same_crs(crs, choice.crs), selection)
+                yield _with_crs(batch, geo.same_plane(crs, choice.crs), selection)
         # Rows that were removed meanwhile are no fault; so many fewer that a page must be missing are.
         if seen < count and seen < await service.count(where):
             raise service.malformed(f"with pages that end after {seen} of {count} rows")
     for batch in rows.rest():
-        yield _with_crs(batch, same_crs(crs, choice.crs), selection)
+        yield _with_crs(batch, geo.same_plane(crs, choice.crs), selection)
 
 
 def _check(session: Session, layer: Layer, selection: Selection) -> None:

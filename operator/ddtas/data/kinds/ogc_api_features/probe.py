@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from ddtas.data.contract import Extent
 from ddtas.data.facts import geo
-from ddtas.data.facts.axis import day, iso, timestamp
+from ddtas.data.facts.axis import iso
 from ddtas.data.facts.records import MAX_FIELDS, Records
+from ddtas.data.kinds.extents import extent_of, has_box, interval_of
 from ddtas.data.kinds.ogc_api_features.reader import Collection, Page
 from ddtas.data.kinds.ogc_api_features.schema import Schema, schema_of
 from ddtas.data.measured import MeasuredField, SourceFacts
@@ -139,21 +140,12 @@ def _fields(measured: Iterable[MeasuredField], sampled: int, schema: Schema) -> 
 
 def _extent(session: ProbeSession, collection: Mapping[str, Any], sample: _Sample) -> Extent | None:
     """The extent that the collection declares; else, where all items were seen, the box around them."""
-    spatial = as_object(as_object(collection.get("extent")).get("spatial"))
-    boxes = as_array(spatial.get("bbox"))
-    if not boxes:  # the first one is the whole
+    if not has_box(collection):
         extent = _extent_of_all(sample) if sample.complete else None
         if extent is None:
             session.unknown("extent", "the collection does not tell it")
         return extent
-    box = as_array(boxes[0])
-    plane = [box[0], box[1], box[3], box[4]] if len(box) == 6 else box  # without heights
-    crs = geo.crs_name(spatial.get("crs", geo.CRS84))
-    crs = geo.CRS84 if crs and crs.startswith(geo.CRS84) else crs
-    swapped = geo.northing_first(crs) if crs else None
-    if swapped and len(plane) == 4:
-        plane = [plane[1], plane[0], plane[3], plane[2]]
-    extent = geo.extent(crs, plane) if crs and swapped is not None else None
+    extent = extent_of(collection)
     if extent is None:
         session.unknown("extent", "the collection's bbox is no rectangle in a CRS that can be read")
     return extent
@@ -166,13 +158,7 @@ def _extent_of_all(sample: _Sample) -> Extent | None:
 
 def _period(session: ProbeSession, collection: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """From when until when the collection has items, as it declares."""
-    temporal = as_object(as_object(collection.get("extent")).get("temporal"))
-    intervals = as_array(temporal.get("interval"))
-    ends = as_array(intervals[0]) if intervals else []  # the first one is the whole
-    moments = [iso(day(end) or timestamp(end)) if isinstance(end, str) else None for end in ends]
-    first, last = moments if len(moments) == 2 else (None, None)
-    if first and last and first[:10] > last[:10]:
-        first = last = None
+    first, last = map(iso, interval_of(collection))
     for fact, end in (("first", first), ("last", last)):
         if end is None:
             session.unknown(fact, "the collection's temporal extent does not tell it")
