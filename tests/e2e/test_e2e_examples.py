@@ -70,7 +70,10 @@ def test_the_status_holds_the_evidence(serving: JsonObject) -> None:
         "absPBIAS": "< 25",
     }
     assert {m["verdict"] for m in judged.values()} == {"Met"}
-    assert float(judged["NSE"]["value"]) > 0.5
+    assert float(judged["NSE"]["low"]) < 0.5 < float(judged["NSE"]["value"]) < float(judged["NSE"]["high"])
+    assert {run["assurance"] for run in runs.values()} == {"Sealed"}
+    (predicted,) = runs["validation"]["predictions"]
+    assert (predicted["target"], predicted["rows"]) == ("discharge", 731)
     binding = serving["status"]["bindings"][0]
     assert (binding["dataSource"], binding["verdict"]) == ("river-gauge", "Met")
 
@@ -144,9 +147,20 @@ def test_every_pod_declares_what_it_uses(flood: Twin, serving: JsonObject) -> No
     for pod in pods:
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False
-        (container,) = spec["containers"]
-        assert set(container["resources"]["limits"]) == {"cpu", "memory"}
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
+            assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_a_run_is_fetched_sealed_and_scored(flood: Twin, serving: JsonObject) -> None:
+    for phase in ("calibrate", "validate"):
+        (pod,) = flood.children(POD, phase=phase)
+        fetch, app = pod["spec"]["initContainers"]
+        (scorer,) = pod["spec"]["containers"]
+        assert [fetch["name"], app["name"], scorer["name"]] == ["fetch", phase, "score"]
+        assert app["command"][0] == "/seal/seal"
+        mounts = {m["mountPath"] for m in app["volumeMounts"]}
+        assert not mounts & {"/truth", "/bindings/discharge-series"}
 
 
 def test_the_one_that_overfits_is_refused_with_metric_and_threshold(careless: Twin) -> None:

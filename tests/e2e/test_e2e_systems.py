@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from e2e_city import City
-from e2e_kit import KINDS, Twin, condition
+from e2e_kit import KINDS, Twin, condition, evidence
 
 from ddtas_dev import deploy
 
@@ -30,6 +30,8 @@ def test_each_level_goes_live_after_the_one_below_it(city: City, space: str) -> 
     bodies = {level: twin.ready(PATIENCE_SECONDS) for level, twin in twins.items()}
     since = [condition(bodies[level], "Serving")["lastTransitionTime"] for level in LEVELS]
     assert since == sorted(since)
+    assured = {level: evidence(body)["validation"].get("assurance") for level, body in bodies.items()}
+    assert assured == {"stream": "Sealed", "district": "Sealed", "city": None}
 
     bindings = {b["requirement"]: b for b in bodies["city"]["status"]["bindings"]}
     fed = next(b for b in bindings.values() if "upstream" in b)

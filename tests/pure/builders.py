@@ -27,6 +27,7 @@ from ddtas.plan.decision.preview import preview
 from ddtas.plan.snapshot import (
     Child,
     ClaimFacts,
+    ContainerFacts,
     DeploymentFacts,
     Invalid,
     JobFacts,
@@ -38,6 +39,7 @@ from ddtas.plan.snapshot import (
 )
 from ddtas.plan.status.changes import ChangeSet, Fault
 from ddtas.plan.status.installation import installation_status
+from ddtas.scoring.report import ScoreReport
 from ddtas.settings import Runner, StorePolicy
 
 JsonObject = dict[str, Any]
@@ -49,6 +51,7 @@ UID = "5f0c1b9e-0000-4000-8000-000000000001"
 
 CALIBRATION_WINDOW = {"start": "2013-01-01", "end": "2014-12-31"}
 VALIDATION_WINDOW = {"start": "2015-01-01", "end": "2016-12-31"}
+SEED = {"name": "seed", "type": "integer", "minimum": "0", "default": "1", "description": "What it draws from."}
 PASSING = {"NSE": 0.72, "RSR": 0.53, "absPBIAS": 4.2}
 
 
@@ -64,10 +67,20 @@ def example(name: str, kind: str) -> JsonObject:
     return body
 
 
+def scored_listing_body() -> JsonObject:
+    """The example's AppListing: its app gets files, and the platform judges what it predicts."""
+    return example("listing.yaml", "AppListing")
+
+
 def listing_body(delivery: str = "Direct") -> JsonObject:
-    """The example's AppListing, whose app reads its sources itself unless something else is asked for."""
-    body = example("listing.yaml", "AppListing")
+    """The same, as an app without targets: it reports its own metrics, and has a parameter for its seed.
+
+    It reads its sources itself, unless something else is asked for.
+    """
+    body = scored_listing_body()
     for version in body["spec"]["versions"]:
+        del version["targets"], version["calibration"]["command"], version["validation"]["command"]
+        version["parameters"].insert(2, copy.deepcopy(SEED))
         for requirement in version["dataRequirements"]:
             requirement |= {"delivery": delivery} | ({"kinds": ["http-csv"]} if delivery == "Direct" else {})
     return body
@@ -133,6 +146,20 @@ def result(metrics: JsonObject | None = None, window: JsonObject | None = None, 
     """A termination message as the app contract has it."""
     body = {"metrics": PASSING if metrics is None else metrics, "windows": [window or CALIBRATION_WINDOW]} | more
     return json.dumps(body)
+
+
+def calibration_report(**parameters: float) -> str:
+    """What the container `score` says of a calibration."""
+    listed = [{"name": name, "value": repr(value)} for name, value in parameters.items()]
+    return ScoreReport.model_validate({"parameters": listed}).sealed()
+
+
+def score_report(**metrics: float) -> str:
+    """What it says of a validation of the example's target."""
+    digest = "sha256:" + "0" * 64
+    predicted = [{"target": "discharge", "rows": 731, "digest": digest, "truth": digest}]
+    scores = [{"target": "discharge", "metric": name, "value": repr(value)} for name, value in metrics.items()]
+    return ScoreReport.model_validate({"predicted": predicted, "scores": scores}).sealed()
 
 
 @dataclass
@@ -316,11 +343,13 @@ class City:
         assert len(found) == 1, f"{phase}: {[c.name for c in found]}"
         return found[0]
 
-    def finish(self, phase: str, message: str, revision: str | None = None) -> None:
-        """Let a running Job end well with a termination message."""
+    def finish(self, phase: str, message: str, revision: str | None = None, score: str | None = None) -> None:
+        """Let a running Job end well with a termination message, and that of the scorer where there is one."""
         job = self.job(phase, revision)
         self.children[job.key] = replace(job, facts=JobFacts("Complete", finished_at=self.now))
-        self.pod(job, PodFacts("Succeeded", exit_code=0, ended_reason="Completed", ended_message=message))
+        ended: dict[str, Any] = {"exit_code": 0, "ended_reason": "Completed"}
+        scorer = ContainerFacts(ended_message=score, **ended) if score is not None else None
+        self.pod(job, PodFacts("Succeeded", ended_message=message, score=scorer, **ended))
 
     def fail(self, phase: str, message: str = "", reason: str = "BackoffLimitExceeded", **pod: Any) -> None:
         """Let a running Job fail."""

@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +11,24 @@ import numpy as np
 import pytest
 import yaml
 from aiohttp.test_utils import TestClient, TestServer
-from builders import REACHABLE, UNREACHABLE, result
+from builders import EXAMPLES, REACHABLE, UNREACHABLE, calibration_report, result, score_report
+from examples_kit import Runs, example_inputs, series
 from probes_kit import LIMITS, LOOPBACK, look_at, response, serving, target
 from systems import System, Twin
 
 from ddtas.api.base import Verdict
+from ddtas.api.evidence import Outcome
 from ddtas.api.listing import AppListing
-from ddtas.api.workload import Run
+from ddtas.api.requirements import RunThreshold
 from ddtas.data.measured import MeasuredField, SourceFacts
 from ddtas.plan.matching.conformance import conformance
 from ddtas.plan.products import Ref, of_version
-from ddtas.plan.runs.evidence import RunResult, parse_result
+from ddtas.plan.runs.evidence import parse_result
 from ddtas.plan.snapshot import SourceObservation
 from flood_twin.contract import Config, Window
 from flood_twin.data import DataError, Record, load
-from nuisance_twin.levels import LEVELS, Level, observed, rows
+from nuisance_twin.levels import LEVELS, City, Level, observed, rows
 from nuisance_twin.web import Service
-
-EXAMPLES = Path(__file__).parents[3] / "examples"
-sys.path.append(str(EXAMPLES / "flood-twin" / "data-server"))
-from discharge_csv import MEMBER, convert  # type: ignore[import-not-found]  # noqa: E402
 
 CALIBRATION = Window(date(2013, 1, 1), date(2014, 12, 31))
 VALIDATION = Window(date(2015, 1, 1), date(2016, 12, 31))
@@ -44,17 +39,11 @@ NUISANCE = "date,expected,possible\n2017-01-01,1,1\n2017-01-02,0,1\n2017-01-03,0
 
 
 @pytest.fixture(scope="module")
-def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The table of the gauge, in a folder of its own."""
-    member = files("spotpy").joinpath(MEMBER.removeprefix("spotpy/"))
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """The series of the gauge."""
     table = tmp_path_factory.mktemp("series") / "data.csv"
-    table.write_text(convert(member.read_text("ascii")))
-    return table
-
-
-@pytest.fixture(scope="module")
-def record(series: Path) -> Record:
-    return load(series)
+    table.write_text(series())
+    return load(table)
 
 
 def listing(name: str) -> dict[str, Any]:
@@ -63,34 +52,56 @@ def listing(name: str) -> dict[str, Any]:
     return body
 
 
-def thresholds(name: str) -> Run:
-    return AppListing.parse(listing(name)).spec.versions[0].validation
-
-
 # ---- the apps ----
 
 
-@pytest.mark.parametrize("name", LEVELS)
-def test_each_level_may_serve_on_the_real_series(name: str, record: Record) -> None:
-    level = LEVELS[name]
-    seen, window = observed(record, CALIBRATION)
-    assert (window.start, window.end) == (CALIBRATION.start, CALIBRATION.end)
-    found, _ = level.calibrate(seen)
-    assert set(found) == set(level.parameters)
-    unseen, _ = observed(record, VALIDATION)
-    metrics = level.validate(unseen, seen, found)
-    for bound in thresholds(name).thresholds:
-        assert bound.operator.holds(metrics[bound.metric], float(bound.value)), (bound, metrics)
+async def test_the_district_serves_where_nine_days_out_of_ten_stay_below_its_limit(tmp_path: Path) -> None:
+    """Both runs as their containers make them, judged by the platform."""
+    runs = Runs(tmp_path, example_inputs("systems/district.yaml"))
+    calibration = runs.judged("calibrate", await runs.run("calibrate"))
+    found = {p.name: float(p.value) for p in calibration.parameters}
+    assert set(found) == set(LEVELS["district"].parameters)
+    evidence = runs.judged("validate", await runs.run("validate", found))
+    assert evidence.outcome is Outcome.PASSED
+    metrics = {m.name: float(m.value) for m in evidence.metrics}
+    assert metrics["coverage90"] == pytest.approx(0.896, abs=0.001)
 
 
-@pytest.mark.parametrize("name", LEVELS)
-def test_each_level_is_refused_where_its_bounds_do_not_hold(name: str, record: Record) -> None:
-    """That validation can fail: with parameters that are wrong."""
-    level = LEVELS[name]
+@pytest.mark.parametrize("limit", [0.005, 1.0], ids=["half of the days above", "none above"])
+async def test_the_district_is_refused_with_another_limit(limit: float, tmp_path: Path) -> None:
+    runs = Runs(tmp_path, example_inputs("systems/district.yaml"))
+    evidence = runs.judged("validate", await runs.run("validate", {"medianM3s": 0.001, "nuisanceM3s": limit}))
+    assert evidence.reason == "ThresholdNotMet"
+
+
+async def test_the_city_reports_its_own_metrics(tmp_path: Path) -> None:
+    runs = Runs(tmp_path, example_inputs("systems/city.yaml"))
+    assert runs.inputs.version.targets == ()
+    calibrated = parse_result((await runs.run("calibrate")).message)
+    assert set(calibrated.parameters) == set(LEVELS["city"].parameters)
+    validated = parse_result((await runs.run("validate", calibrated.parameters)).message)
+    for bound in bounds():
+        assert bound.operator.holds(validated.metrics[bound.metric], float(bound.value))
+    assert not validated.windows[0].overlaps(calibrated.windows[0])
+
+
+def bounds() -> tuple[RunThreshold, ...]:
+    """Of the city's validation."""
+    return AppListing.parse(listing("city")).spec.versions[0].validation.thresholds
+
+
+def test_the_city_is_refused_with_parameters_that_are_wrong(record: Record) -> None:
     seen, _ = observed(record, CALIBRATION)
-    metrics = level.validate(observed(record, VALIDATION)[0], seen, {"nuisanceM3s": 0.0, "stays": 0.0, "begins": 1.0})
-    bounds = thresholds(name).thresholds
-    assert not all(bound.operator.holds(metrics[bound.metric], float(bound.value)) for bound in bounds)
+    metrics = City().skill(observed(record, VALIDATION)[0], seen, {"stays": 0.0, "begins": 1.0})
+    assert not all(bound.operator.holds(metrics[bound.metric], float(bound.value)) for bound in bounds())
+
+
+@pytest.mark.parametrize("name", LEVELS)
+async def test_a_run_that_cannot_be_made_says_why_at_the_end_of_its_log(name: str, tmp_path: Path) -> None:
+    runs = Runs(tmp_path, example_inputs(f"systems/{name}.yaml"))
+    ended = await runs.run("validate", {"other": 1.0})
+    assert ended.code == 1
+    assert ended.log.startswith(f"error: calibrated.json: {LEVELS[name].parameters[0]} is missing")
 
 
 def below_is(folder: Path, content: bytes) -> Path:
@@ -130,37 +141,12 @@ def test_a_series_that_says_nothing_is_refused(values: Any) -> None:
         observed(made, CALIBRATION)
 
 
-async def phase(folder: Path, level: str, what: str) -> RunResult:
-    """Run a phase as its container does; what it left in its termination message."""
-    report = folder / "termination-log"
-    environ = {"DDTAS_CONFIG": str(folder), "DDTAS_DATA": str(folder), "DDTAS_RESULT": str(report)}
-    environ |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(EXAMPLES / "flood-twin" / "app")}
-    command = (sys.executable, "-m", "nuisance_twin", level, what)
-    process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=asyncio.subprocess.DEVNULL)
-    assert await process.wait() == 0
-    return parse_result(report.read_text())
-
-
-@pytest.mark.parametrize("name", LEVELS)
-async def test_both_runs_as_their_containers_make_them(name: str, series: Path, tmp_path: Path) -> None:
-    windows = {"calibration": CALIBRATION.as_json(), "validation": VALIDATION.as_json()}
-    (tmp_path / "run.json").write_text(json.dumps({"municipality": {}, "windows": windows, "thresholds": {}}))
-    (tmp_path / "discharge-series").symlink_to(series.parent)
-    calibrated = await phase(tmp_path, name, "calibrate")
-    (tmp_path / "calibrated.json").write_text(json.dumps(calibrated.parameters))
-    validated = await phase(tmp_path, name, "validate")
-    assert set(calibrated.parameters) == set(LEVELS[name].parameters)
-    for bound in thresholds(name).thresholds:
-        assert bound.operator.holds(validated.metrics[bound.metric], float(bound.value))
-    assert not validated.windows[0].overlaps(calibrated.windows[0])
-
-
 # ---- the service ----
 
 
 def config(folder: Path, level: Level) -> Config:
     """A configuration directory as the platform lays it."""
-    parameters = {"nuisanceM3s": 0.02, "stays": 0.8, "begins": 0.02}
+    parameters = {"medianM3s": 0.005, "nuisanceM3s": 0.02, "stays": 0.8, "begins": 0.02}
     run = {"municipality": {"name": "<b>Gouda", "code": "GM0513"}, "windows": {}, "thresholds": {}}
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "calibrated.json").write_text(json.dumps(parameters))
@@ -244,8 +230,15 @@ def test_the_manifests_make_a_system_of_three_levels() -> None:
 
     def serve(name: str, **metrics: float) -> None:
         twin = twins[name]
-        plan = twin.calibrated()
-        twin.finish("validate", result(metrics, {"start": "2015-01-01", "end": "2016-12-31"}), plan.revision)
+        targets = twin.snapshot().listing.spec.versions[0].targets  # type: ignore[union-attr]
+        if targets:
+            twin.settle()
+            twin.finish("calibrate", "", score=calibration_report(limit=0.02))
+            twin.settle()
+            twin.finish("validate", "", score=score_report(**metrics))
+        else:
+            plan = twin.calibrated()
+            twin.finish("validate", result(metrics, {"start": "2015-01-01", "end": "2016-12-31"}), plan.revision)
         twin.settle()
         twin.roll_out()
         twin.settle()
@@ -253,10 +246,13 @@ def test_the_manifests_make_a_system_of_three_levels() -> None:
     assert bound() == {"stream": "Bound", "district": "UpstreamNotServing", "city": "UpstreamNotServing"}
     serve("stream", NSE=0.539, RSR=0.679, absPBIAS=16.0)
     assert bound() == {"stream": "Bound", "district": "Bound", "city": "UpstreamNotServing"}
-    serve("district", absShareError=0.4)
+    serve("district", coverage90=0.896)
     assert bound() == dict.fromkeys(twins, "Bound")
     serve("city", brierSkill=0.73)
     assert {name: twin.condition("Ready")["reason"] for name, twin in twins.items()} == dict.fromkeys(twins, "Serving")
+    levels = {name: twin.installation["status"]["revisions"][-1]["validation"] for name, twin in twins.items()}
+    assured = {name: validation.get("assurance") for name, validation in levels.items()}
+    assert assured == {"stream": "Sealed", "district": "Sealed", "city": None}
     for name in ("district", "city"):
         checks = [c for b in twins[name].installation["status"]["bindings"] for c in b["checks"]]
         assert {c["measured"] for c in checks if c["name"].startswith("upstream ")} == {Verdict.MET}

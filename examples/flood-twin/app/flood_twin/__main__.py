@@ -17,59 +17,47 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="flood_twin", description="A rainfall-runoff twin of a city's stream.")
     parser.add_argument("phase", choices=("calibrate", "validate", "serve"))
     phase = parser.parse_args().phase
-    environ = contract.environment()
-    config = Config(environ)
-    if phase == "serve":
-        from .web import serve
-
-        try:
-            serve(config)
-        except AppError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            return 1
-        return 0
-    # As process 1 of a container Python does not die of SIGTERM: the kubelet would wait, then kill it without a word.
-    signal.signal(signal.SIGTERM, _stop)
-    result = contract.result_path(environ)
+    config = Config(contract.environment())
+    if phase != "serve":
+        # As process 1 of a container Python does not die of SIGTERM: the kubelet would wait, then kill it without a
+        # word. Where it serves, aiohttp sees to that.
+        signal.signal(signal.SIGTERM, _stop)
     try:
-        encoded = _calibrate(config) if phase == "calibrate" else _validate(config)
-        contract.write_result(encoded, result)
+        {"calibrate": _calibrate, "validate": _validate, "serve": _serve}[phase](config)
     except AppError as error:
+        # The end of the log of a container that fails is what the platform shows.
         print(f"error: {error}", file=sys.stderr, flush=True)
-        contract.write_result(contract.failure(str(error)), result)
         return 1
-    except Exception as error:
-        # Anything else is a fault of this app; the platform must still learn why, and the trace goes to the log.
-        contract.write_result(contract.failure(f"fault in the app: {type(error).__name__}: {error}"), result)
-        raise
-    _say(encoded.decode())
     return 0
 
 
-def _calibrate(config: Config) -> bytes:
+def _calibrate(config: Config) -> None:
     # Imported here because each phase needs only a part, and spotpy and matplotlib take seconds to import.
     from .calibrate import calibrate
     from .data import load
 
     settings, run = config.settings(), config.run()
-    window = run.window("calibration")
     record = load(config.table())
-    _say(f"{run.municipality}: data from {record.start} to {record.end}")
-    parameters, metrics, scored = calibrate(record, window, settings, _say)
-    message = f"{settings.objective} {metrics[settings.objective]:.3f} on {metrics['scoredDays']} days"
-    return contract.result(metrics, [scored], message, asdict(parameters))
+    _say(f"{run.municipality}: data from {record.span}")
+    parameters = asdict(calibrate(record, run, settings, _say))
+    config.leave_parameters(parameters)
+    _say(", ".join(f"{name} {value:g}" for name, value in parameters.items()))
 
 
-def _validate(config: Config) -> bytes:
+def _validate(config: Config) -> None:
     from .data import load
-    from .validate import validate
+    from .predict import predict
 
     settings, run, parameters = config.settings(), config.run(), config.calibrated()
-    record = load(config.table())
-    _say(f"{run.municipality}: data from {record.start} to {record.end}")
-    metrics, scored = validate(record, run, settings, parameters)
-    message = f"NSE {metrics['NSE']:.3f}, RSR {metrics['RSR']:.3f}, PBIAS {metrics['PBIAS']:.1f} %"
-    return contract.result(metrics, [scored], f"{message} on {metrics['scoredDays']} days", None)
+    record, days = load(config.table()), config.days_to_predict()
+    _say(f"{run.municipality}: data from {record.span}, {len(days)} days to predict")
+    config.leave_predictions(days, {"value": predict(record, days, parameters, settings)})
+
+
+def _serve(config: Config) -> None:
+    from .web import serve
+
+    serve(config)
 
 
 def _say(line: str) -> None:

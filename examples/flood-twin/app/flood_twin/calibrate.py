@@ -4,7 +4,8 @@ The search is spotpy's SCE-UA (shuffled complex evolution; Duan et al., 1994, J.
 ``STARTS`` times from different points with a share of the repetitions each; the best one wins. One start alone
 sometimes ends in a second, lower optimum (on spotpy's example data one in five does), and a search that is cut short
 ends beside the top: both would make the verdict of the validation a matter of the seed. With 7,500 repetitions, the
-default, eight of eight seeds agreed there to two digits in every metric; with 1,500 they did not.
+default, eight of eight seeds agreed there to two digits in every metric; with 1,500 they did not. The seed is the
+platform's, so that nobody can go on until a seed passes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from typing import Any
 import numpy as np
 import spotpy  # type: ignore[import-untyped,unused-ignore]
 
-from .contract import Settings, Window
+from .contract import RunInfo, Settings, Window
 from .data import DataError, Record
 from .metrics import OBJECTIVES, NotScorable
 from .model import BOUNDS, Parameters, Series, discharge, simulate
-from .validate import evaluate, modelled_discharge
 
 _spotpy: Any = spotpy
 """spotpy has no type hints; as Any, one name says so instead of an exception at each call."""
@@ -32,6 +32,8 @@ STARTS = 3
 COMPLEXES = 4
 """SCE-UA's sub-populations. More of them search wider but converge later; four converge within 2,500 model runs."""
 MIN_WARM_UP_DAYS = 180
+MIN_OBSERVED_DAYS = 30
+"""Fewer days say nothing about a model of seasons."""
 PROGRESS_SECONDS = 3.0
 
 
@@ -76,44 +78,49 @@ class _Search:
 
 def calibrate(
     record: Record,
-    window: Window,
+    run: RunInfo,
     settings: Settings,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
-) -> tuple[Parameters, dict[str, float], Window]:
-    """The best parameters found, their metrics on the calibration window, and the days really scored.
+) -> Parameters:
+    """The best parameters found on the calibration window of a run.
 
     Deterministic for a seed. Days before the window warm the model up.
 
     :param say: gets a line of progress every few seconds.
-    :raises DataError: if the data leave no warm-up or nothing to score.
+    :raises DataError: if the data leave no warm-up or nothing to fit to.
     """
+    window = run.window("calibration")
+    warm_up = _checked(record, window, settings)
+    search = _Search(record, window, settings, say, clock)
+    say(f"calibrating on {window} ({settings.objective}, seed {run.seed}), warm-up of {warm_up} days")
+    seeds = np.random.SeedSequence(run.seed).generate_state(STARTS)
+    for start, seed in enumerate(seeds, 1):
+        # spotpy prints its own progress, many lines a second.
+        with contextlib.redirect_stdout(io.StringIO()):
+            sampler = _spotpy.algorithms.sceua(search, dbformat="ram", save_sim=False, random_state=int(seed))
+            sampler.sample(settings.repetitions // STARTS, ngs=COMPLEXES)
+        say(f"start {start} of {STARTS} done, {search.runs} runs, best {settings.objective} {search.best_value:.4f}")
+    return Parameters(*(float(f"{getattr(search.best, name):.8g}") for name in BOUNDS))
+
+
+def _checked(record: Record, window: Window, settings: Settings) -> int:
+    """The days of warm-up. A window that nothing can be fitted to must fail with its reason now, not in the search."""
     warm_up = (window.start - record.start).days
     if warm_up < MIN_WARM_UP_DAYS:
         raise DataError(
             f"the data start on {record.start}, {warm_up} days before the calibration window ({window}); the model's "
             f"stores need {MIN_WARM_UP_DAYS} days of rain and evapotranspiration to fill, so start the window later"
         )
-    # A window that cannot be scored must fail with its reason now, not in the middle of the search.
-    _, scored = evaluate(record, np.zeros_like(record.observed), window)
-    search = _Search(record, window, settings, say, clock)
-    say(f"calibrating on {scored} ({settings.objective}, seed {settings.seed}), warm-up of {warm_up} days")
-    seeds = np.random.SeedSequence(settings.seed).generate_state(STARTS)
+    observed = record.observed[record.slice(window)]
+    days = int(np.count_nonzero(~np.isnan(observed)))
+    if days < MIN_OBSERVED_DAYS:
+        raise DataError(f"{days} days with a discharge in the window {window}; at least {MIN_OBSERVED_DAYS} are needed")
     try:
-        for start, seed in enumerate(seeds, 1):
-            # spotpy prints its own progress, many lines a second.
-            with contextlib.redirect_stdout(io.StringIO()):
-                sampler = _spotpy.algorithms.sceua(search, dbformat="ram", save_sim=False, random_state=int(seed))
-                sampler.sample(settings.repetitions // STARTS, ngs=COMPLEXES)
-            say(
-                f"start {start} of {STARTS} done, {search.runs} runs, best {settings.objective} {search.best_value:.4f}"
-            )
+        OBJECTIVES[settings.objective](observed, np.zeros_like(observed))
     except NotScorable as error:
-        raise DataError(f"window {scored}: {error}") from None
-    # Rounded first, scored after: the metrics belong to exactly the numbers that are handed over.
-    best = Parameters(*(float(f"{getattr(search.best, name):.8g}") for name in BOUNDS))
-    found, scored = evaluate(record, modelled_discharge(record, best, settings), window)
-    return best, found, scored
+        raise DataError(f"window {window}: {error}") from None
+    return warm_up
 
 
 def _parameters(vector: Iterable[float]) -> Parameters:

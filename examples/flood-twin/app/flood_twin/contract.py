@@ -1,14 +1,15 @@
-"""What goes in and out of this app's containers: the files and variables that the platform lays, and the result.
+"""What goes in and out of this app's containers: the files and variables that the platform lays, and what a run leaves.
 
 In: ``$DDTAS_CONFIG`` (default ``/etc/ddtas``) with ``run.json``, ``parameters.json`` and, from the phase on that needs
 them, ``calibrated.json`` and ``evidence.json``; ``$DDTAS_DATA`` (default ``/data``) with a folder for each data
-requirement, which has its table.
-Out: one compact JSON object of at most 4,096 bytes in the container's termination message. Kubernetes cuts off what is
-longer (kubernetes.io, "Determine the Reason for Pod Failure"), so longer is an error here.
+requirement, which has its table and, where the app is judged, the rows that it is to predict.
+Out: files in ``$DDTAS_OUTPUT`` (default ``/output``): ``parameters.json`` of a calibration, ``<target>.csv`` of a
+validation. How good they are is for the platform to say: it has the values that this app does not get.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -20,9 +21,10 @@ from typing import Any
 
 from .model import BOUNDS, Parameters
 
-RESULT_BYTES = 4096
 CONFIG_FILE_BYTES = 1 << 20
 REQUIREMENT = "discharge-series"
+TARGET = "discharge"
+"""What the app predicts, by its name in the listing."""
 
 
 class AppError(Exception):
@@ -52,8 +54,6 @@ class Settings:
     """What calibration maximises: ``NSE`` or ``KGE``."""
     repetitions: int
     """Model runs that calibration may spend."""
-    seed: int
-    """Same seed, same data: same result."""
     area_km2: float
     """Area of the catchment above the gauge [km2]."""
     horizon_days: int
@@ -64,7 +64,6 @@ class Settings:
         return {
             "objective": self.objective,
             "repetitions": self.repetitions,
-            "seed": self.seed,
             "areaKm2": self.area_km2,
             "horizonDays": self.horizon_days,
         }
@@ -88,6 +87,8 @@ class RunInfo:
     municipality: str
     municipality_code: str
     revision: str
+    seed: int
+    """Of all that is drawn by chance. The platform's: it is the same for each attempt of a city."""
     windows: Mapping[str, Window]
     thresholds: Mapping[str, Sequence[Threshold]]
 
@@ -114,7 +115,7 @@ class Evidence:
 
 
 class Config:
-    """Reader of the configuration directory. Each method reads its own file: a phase asks only for what it needs.
+    """The folders of this container. Each method reads or writes its own file: a phase needs only some of them.
 
     :param environ: usually ``os.environ``.
     """
@@ -122,6 +123,7 @@ class Config:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._folder = Path(environ.get("DDTAS_CONFIG") or "/etc/ddtas")
         self._data = Path(environ.get("DDTAS_DATA") or "/data")
+        self._output = Path(environ.get("DDTAS_OUTPUT") or "/output")
 
     def settings(self) -> Settings:
         """``parameters.json``. Names that this app does not know are left alone.
@@ -135,7 +137,6 @@ class Config:
         return Settings(
             objective=objective,
             repetitions=_whole(name, found, "repetitions", 300, 100_000, default=7500),
-            seed=_whole(name, found, "seed", 0, 2**31 - 1, default=1),
             area_km2=_number(name, found, "areaKm2", 0.01, 1e6),
             horizon_days=_whole(name, found, "horizonDays", 1, 60, default=14),
         )
@@ -162,6 +163,7 @@ class Config:
             municipality=str(municipality.get("name", "")),
             municipality_code=str(municipality.get("code", "")),
             revision=str(found.get("revision", "")),
+            seed=_whole(name, found, "seed", 0, 2**53 - 1, default=0),
             windows=windows,
             thresholds=thresholds,
         )
@@ -207,6 +209,51 @@ class Config:
             raise AppError(f"{table} is not there: the data of {requirement} have not come yet; see its about.json")
         return table
 
+    def days_to_predict(self, target: str = TARGET, requirement: str = REQUIREMENT) -> list[date]:
+        """The days of which the app is to say what a target is; their true values are not in the table.
+
+        :raises AppError: if the file is not there or not as agreed.
+        """
+        path = self._data / requirement / "predict" / f"{target}.csv"
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                return [date.fromisoformat(row["date"]) for row in csv.DictReader(file)]
+        except FileNotFoundError:
+            raise AppError(f"{path} is not there; the listing must declare the target {target}") from None
+        except (KeyError, ValueError) as error:
+            raise AppError(f"{path} must have a column date, as YYYY-MM-DD: {_short(error)}") from None
+
+    def leave_parameters(self, parameters: Mapping[str, float]) -> None:
+        """Leave what calibration found: ``parameters.json``, which comes back as ``calibrated.json``.
+
+        :raises AppError: if a number is not finite (JSON has no NaN), or the file cannot be written.
+        """
+        for name, value in parameters.items():
+            if not math.isfinite(value):
+                raise AppError(f"{name} came out as {value}; check the data of the calibration window")
+        self._leave("parameters.json", json.dumps(dict(parameters)))
+
+    def leave_predictions(
+        self, days: Sequence[date], columns: Mapping[str, Sequence[float]], target: str = TARGET
+    ) -> None:
+        """Leave what was predicted of a target: ``<target>.csv``, one row for each day that was to be predicted.
+
+        :param columns: ``value``, and perhaps ``lower`` and ``upper`` of a band of 90 %: one number for each day.
+        :raises AppError: if the file cannot be written.
+        """
+        rows = zip(days, *columns.values(), strict=True)
+        lines = [",".join(["date", *columns]), *(",".join(map(str, row)) for row in rows)]
+        self._leave(f"{target}.csv", "\n".join(lines) + "\n")
+
+    def _leave(self, name: str, text: str) -> None:
+        path = self._output / name
+        try:
+            path.write_text(text, "utf-8")
+        except OSError as error:
+            raise AppError(
+                f"{path} cannot be written: {error.strerror}; set DDTAS_OUTPUT to a writable folder"
+            ) from None
+
     def _object(self, name: str) -> dict[str, Any]:
         path = self._folder / name
         try:
@@ -227,58 +274,6 @@ class Config:
             return path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise AppError(f"{path} cannot be read: {_short(error)}") from None
-
-
-def result_path(environ: Mapping[str, str]) -> Path:
-    """Where the result goes: ``$DDTAS_RESULT``, else Kubernetes's default termination message path."""
-    return Path(environ.get("DDTAS_RESULT") or "/dev/termination-log")
-
-
-def result(
-    metrics: Mapping[str, float], windows: Sequence[Window], message: str, parameters: Mapping[str, float] | None = None
-) -> bytes:
-    """The result of a run that was made, whatever its metrics are.
-
-    :param windows: the days that were really scored.
-    :param parameters: calibrated ones; only calibration has them.
-    :raises AppError: if it does not fit in ``RESULT_BYTES`` or a number is not finite (JSON has no NaN).
-    """
-    found: dict[str, object] = {} if parameters is None else {"parameters": dict(parameters)}
-    for name, value in {**metrics, **(parameters or {})}.items():
-        if not math.isfinite(value):
-            raise AppError(
-                f"{name} came out as {value}, which no threshold can judge; check the data of the windows used"
-            )
-    found["metrics"] = {name: round(value, 6) for name, value in metrics.items()}
-    found["windows"] = [window.as_json() for window in windows]
-    found["message"] = " ".join(message.split())
-    encoded = json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
-    if len(encoded) > RESULT_BYTES:
-        raise AppError(f"the result has {len(encoded)} bytes; a termination message holds {RESULT_BYTES}")
-    return encoded
-
-
-def failure(message: str) -> bytes:
-    """The result of a run that could not be made; a long message is shortened to fit."""
-    text = " ".join(message.split())[:RESULT_BYTES]
-    while (
-        len(encoded := json.dumps({"error": text}, separators=(",", ":"), ensure_ascii=False).encode()) > RESULT_BYTES
-    ):
-        text = text[: len(text) * 9 // 10] + "…"
-    return encoded
-
-
-def write_result(encoded: bytes, path: Path) -> None:
-    """Write a result over what is there (the kubelet makes the file beforehand; only its content is ours).
-
-    :raises AppError: if it cannot be written.
-    """
-    try:
-        path.write_bytes(encoded)
-    except OSError as error:
-        raise AppError(
-            f"the result cannot be written to {path}: {error.strerror}; set DDTAS_RESULT to a writable path"
-        ) from None
 
 
 def environment() -> Mapping[str, str]:

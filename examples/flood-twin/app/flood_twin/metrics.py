@@ -1,7 +1,7 @@
-"""How well a modelled discharge fits the observed one.
+"""What calibration may maximise: how well a modelled discharge fits the observed one.
 
-All functions take two series of the same shape (days,) and unit, observed first, and look only at the days on which
-there is an observation (NaN: not observed). The results are numbers; a verdict is not this app's part.
+Both functions take two series of the same shape (days,) and unit, observed first, and look only at the days on which
+there is an observation (NaN: not observed). What the model is judged by is the platform's.
 """
 
 from __future__ import annotations
@@ -43,30 +43,6 @@ def nse(observed: Series, modelled: Series) -> float:
     return float(1.0 - np.sum((obs - mod) ** 2) / np.sum((obs - obs.mean()) ** 2))
 
 
-def rsr(observed: Series, modelled: Series) -> float:
-    """Root mean square error divided by the standard deviation of the observations [-], 0 is perfect.
-
-    sqrt(sum((obs - mod)^2)) / sqrt(sum((obs - mean(obs))^2)); Moriasi et al., 2007, Trans. ASABE 50, 885-900.
-    By this definition RSR = sqrt(1 - NSE): RSR < 0.70 asks a little more than NSE > 0.50 does (0.51).
-
-    :raises NotScorable: with fewer than 2 observations, or constant ones.
-    """
-    obs, mod = _pairs(observed, modelled)
-    return float(math.sqrt(np.sum((obs - mod) ** 2)) / math.sqrt(np.sum((obs - obs.mean()) ** 2)))
-
-
-def pbias(observed: Series, modelled: Series) -> float:
-    """Percent bias [%], 0 is perfect, with the sign of Moriasi et al., 2007, Trans. ASABE 50, 885-900.
-
-    100 * sum(obs - mod) / sum(obs): **positive when the model gives too little water**, negative when too much.
-    (Some libraries, spotpy among them, use the opposite sign.)
-
-    :raises NotScorable: with fewer than 2 observations, or constant ones.
-    """
-    obs, mod = _pairs(observed, modelled)
-    return float(100.0 * np.sum(obs - mod) / np.sum(obs))
-
-
 def kge(observed: Series, modelled: Series) -> float:
     """Kling-Gupta efficiency [-], 1 is perfect.
 
@@ -84,24 +60,3 @@ def kge(observed: Series, modelled: Series) -> float:
 
 OBJECTIVES: dict[str, Callable[[Series, Series], float]] = {"NSE": nse, "KGE": kge}
 """What calibration may maximise."""
-
-
-def score(observed: Series, modelled: Series) -> dict[str, float]:
-    """All metrics by the names that thresholds use.
-
-    ``PBIAS`` is signed; ``absPBIAS`` is its absolute value, so that a one-sided threshold can bound it on both sides.
-    ``scoredDays`` is the number of days with an observation, ``missingDays`` that of the others.
-
-    :raises NotScorable: with fewer than 2 observations, or constant ones.
-    """
-    bias = pbias(observed, modelled)
-    missing = int(np.count_nonzero(np.isnan(observed)))
-    return {
-        "NSE": nse(observed, modelled),
-        "KGE": kge(observed, modelled),
-        "RSR": rsr(observed, modelled),
-        "PBIAS": bias,
-        "absPBIAS": abs(bias),
-        "scoredDays": observed.size - missing,
-        "missingDays": missing,
-    }

@@ -86,7 +86,7 @@ alt="Observed and modelled discharge over the whole record, with the rain above"
 {_evidence_table(run, evidence)}
 <h2>Calibrated on this city's own data</h2>
 {_parameter_table(parameters)}
-<p class="soft">Objective {_t(settings.objective)}, {_t(settings.repetitions)} repetitions, seed {_t(settings.seed)},
+<p class="soft">Objective {_t(settings.objective)}, {_t(settings.repetitions)} repetitions, seed {_t(run.seed)},
 catchment of {_t(f"{settings.area_km2:g}")} km². The same as data: <a href="forecast">forecast</a> (JSON).</p>
 </body></html>
 """

@@ -16,7 +16,7 @@ from . import page, plot
 from .contract import AppError, Config, Window
 from .data import load
 from .forecast import Forecast, forecast
-from .validate import modelled_discharge
+from .predict import modelled_discharge
 
 PORT = 8080
 REFRESH_SECONDS = 600.0

@@ -9,7 +9,8 @@ from flood_twin import contract
 from flood_twin.contract import AppError, Config
 from flood_twin.data import load
 
-from .levels import LEVELS, Level, observed
+from . import report
+from .levels import LEVELS, City, District, observed
 from .web import serve
 
 
@@ -19,38 +20,43 @@ def main() -> int:
     parser.add_argument("level", choices=sorted(LEVELS))
     parser.add_argument("phase", choices=("calibrate", "validate", "serve"))
     arguments = parser.parse_args()
-    environ = contract.environment()
-    config, level = Config(environ), LEVELS[arguments.level]
-    result = contract.result_path(environ)
+    level = LEVELS[arguments.level]
+    config = Config(contract.environment())
     try:
         if arguments.phase == "serve":
             serve(config, level)
-            return 0
-        encoded = run(config, level, arguments.phase)
-        contract.write_result(encoded, result)
+        elif isinstance(level, District):
+            _district(config, level, arguments.phase)
+        else:
+            _city(config, level, arguments.phase)
     except AppError as error:
+        # The end of the log of a container that fails is what the platform shows.
         print(f"error: {error}", file=sys.stderr, flush=True)
-        if arguments.phase != "serve":
-            contract.write_result(contract.failure(str(error)), result)
         return 1
-    print(encoded.decode(), flush=True)
     return 0
 
 
-def run(config: Config, level: Level, phase: str) -> bytes:
-    """Calibrate or validate on the city's own series; the result for the termination message.
-
-    :raises AppError: if the run cannot be made.
-    """
-    info = config.run()
-    record = load(config.table())
-    seen, window = observed(record, info.window("calibration"))
+def _district(config: Config, level: District, phase: str) -> None:
+    """A run that the platform judges: it leaves files."""
     if phase == "calibrate":
-        found, metrics = level.calibrate(seen)
-        return contract.result(metrics, [window], f"{len(seen)} days", found)
-    unseen, window = observed(record, info.window("validation"))
-    metrics = level.validate(unseen, seen, config.values(level.parameters))
-    return contract.result(metrics, [window], f"{len(unseen)} days", None)
+        seen, _ = observed(load(config.table()), config.run().window("calibration"))
+        config.leave_parameters(level.calibrate(seen))
+    else:
+        days = config.days_to_predict()
+        band = level.band(config.values(level.parameters))
+        config.leave_predictions(days, {column: [value] * len(days) for column, value in band.items()})
+
+
+def _city(config: Config, level: City, phase: str) -> None:
+    """A run that the platform cannot judge: it reports metrics of its own."""
+    record, run = load(config.table()), config.run()
+    seen, window = observed(record, run.window("calibration"))
+    if phase == "calibrate":
+        found = level.calibrate(seen)
+        report.write(level.skill(seen, seen, found), window, found)
+    else:
+        unseen, window = observed(record, run.window("validation"))
+        report.write(level.skill(unseen, seen, config.values(level.parameters)), window)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What each level learns from the city's own series, how that is judged, and what it makes of the level below it."""
+"""What each level learns from the city's own series, and what it makes of the level below it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rows = list[dict[str, str]]
 
 
 class Level(Protocol):
-    """One level of the system."""
+    """One level of the system, as it serves."""
 
     upstream: str
     """The data requirement that the level below meets."""
@@ -32,31 +32,29 @@ class Level(Protocol):
     parameters: Sequence[str]
     """What calibration finds."""
 
-    def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
-        """Parameters and metrics from the discharge [m3/s] of a window, shape (days,)."""
-
-    def validate(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
-        """Metrics of parameters on a window, given also the one that they were found on."""
-
     def product(self, below: Rows, found: Numbers) -> tuple[Sequence[str], list[list[str]]]:
         """Header and rows of what it offers, from what the level below offers."""
 
 
 class District:
-    """On which days will there be nuisance? Learns from which discharge on there is; judged by how often that comes."""
+    """On which days will there be nuisance? Learns from which discharge on there is.
+
+    Nine days out of ten are to stay below that limit, and so its band of 90 %, of each day, goes from nothing up to it:
+    the platform counts how many of the days that the app does not get to see lie within.
+    """
 
     upstream = "stream-forecast"
     path = "/nuisance.csv"
-    parameters: Sequence[str] = ("nuisanceM3s",)
+    parameters: Sequence[str] = ("medianM3s", "nuisanceM3s")
 
-    def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
-        """See Level: the limit [m3/s] above which a day is one of nuisance."""
-        limit = float(np.quantile(observed, NUISANCE_QUANTILE))
-        return {"nuisanceM3s": limit}, {"sharePercent": 100 * float(np.mean(observed > limit))}
+    def calibrate(self, observed: Series) -> dict[str, float]:
+        """The median and the limit [m3/s] of the discharge of a window, shape (days,)."""
+        median, limit = np.quantile(observed, (0.5, NUISANCE_QUANTILE))
+        return {"medianM3s": float(median), "nuisanceM3s": float(limit)}
 
-    def validate(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
-        share = 100 * float(np.mean(observed > found["nuisanceM3s"]))
-        return {"sharePercent": share, "absShareError": abs(share - 100 * (1 - NUISANCE_QUANTILE))}
+    def band(self, found: Numbers) -> dict[str, float]:
+        """What it predicts of the discharge [m3/s] of any day."""
+        return {"value": found["medianM3s"], "lower": 0.0, "upper": found["nuisanceM3s"]}
 
     def product(self, below: Rows, found: Numbers) -> tuple[Sequence[str], list[list[str]]]:
         limit = found["nuisanceM3s"]
@@ -68,27 +66,27 @@ class District:
 
 
 class City:
-    """Will crews be needed? Learns how nuisance lasts from day to day; judged by the Brier skill of the next day.
+    """Will crews be needed? Learns how nuisance lasts from day to day.
 
-    A chain with two states, wet and dry. Skill (Brier, 1950, Mon. Weather Rev. 78) is against the share of wet days.
+    A chain with two states, wet and dry. It says of a day how likely nuisance is, given the day before: where the
+    discharge of all days is kept from it, it has nothing to go by. So no platform can judge it yet, and its Brier skill
+    (Brier, 1950, Mon. Weather Rev. 78), against the share of wet days, is its own word.
     """
 
     upstream = "district-nuisance"
     path = "/crews.csv"
     parameters: Sequence[str] = ("stays", "begins")
 
-    def calibrate(self, observed: Series) -> tuple[dict[str, float], dict[str, float]]:
+    def calibrate(self, observed: Series) -> dict[str, float]:
+        """How likely nuisance is to stay, and to begin, from the discharge [m3/s] of a window, shape (days,)."""
         wet = observed > np.quantile(observed, NUISANCE_QUANTILE)
         today, tomorrow = wet[:-1], wet[1:]
-        found = {"stays": float(np.mean(tomorrow[today])), "begins": float(np.mean(tomorrow[~today]))}
-        return found, self._skill(wet, float(np.mean(wet)), found)
+        return {"stays": float(np.mean(tomorrow[today])), "begins": float(np.mean(tomorrow[~today]))}
 
-    def validate(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
+    def skill(self, observed: Series, seen: Series, found: Numbers) -> dict[str, float]:
+        """Metrics of parameters on a window, given also the one that they were found on."""
         limit = np.quantile(seen, NUISANCE_QUANTILE)
-        return self._skill(observed > limit, float(np.mean(seen > limit)), found)
-
-    @staticmethod
-    def _skill(wet: np.ndarray[tuple[int], np.dtype[np.bool_]], share: float, found: Numbers) -> dict[str, float]:
+        wet, share = observed > limit, float(np.mean(seen > limit))
         said = np.where(wet[:-1], found["stays"], found["begins"])
         brier, plain = (float(np.mean((guess - wet[1:]) ** 2)) for guess in (said, np.full(len(said), share)))
         return {"brier": brier, "brierSkill": 1 - brier / plain}
@@ -105,7 +103,7 @@ class City:
         return ("date", "chance"), rows
 
 
-LEVELS: Mapping[str, Level] = {"district": District(), "city": City()}
+LEVELS: Mapping[str, District | City] = {"district": District(), "city": City()}
 
 
 def observed(record: Record, window: Window) -> tuple[Series, Window]:

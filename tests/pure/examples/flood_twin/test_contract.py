@@ -1,9 +1,8 @@
-"""The flood twin's side of the contract: what it reads, what it writes, and the 4,096 bytes it has for that."""
+"""The flood twin's side of the contract: what it reads, and what it leaves."""
 
 import json
 import math
 import os
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ from flood_twin import contract
 from flood_twin.contract import AppError, Config, Window
 from flood_twin.model import Parameters
 
-PARAMETERS = {"objective": "NSE", "repetitions": 1500, "seed": 1, "areaKm2": 1.783, "horizonDays": 14}
+PARAMETERS = {"objective": "NSE", "repetitions": 1500, "areaKm2": 1.783, "horizonDays": 14}
 RUN = {
     "phase": "validate",
     "installation": "flood-twin",
     "namespace": "gouda",
     "municipality": {"name": "Gouda", "code": "GM0513"},
     "revision": "3f2a91",
+    "seed": 1234567890,
     "windows": {
         "calibration": {"start": "2013-01-01", "end": "2014-12-31"},
         "validation": {"start": "2015-01-01", "end": "2016-12-31"},
@@ -41,7 +41,8 @@ def config(folder: Path, **files: Any) -> Config:
     for name, content in files.items():
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         (folder / f"{name}.json").write_bytes(data)
-    return Config({"DDTAS_CONFIG": str(folder), "DDTAS_DATA": str(folder / "data")})
+    places = {"DDTAS_CONFIG": folder, "DDTAS_DATA": folder / "data", "DDTAS_OUTPUT": folder / "output"}
+    return Config({name: str(place) for name, place in places.items()})
 
 
 def test_the_contract_s_own_example_is_read(tmp_path: Path) -> None:
@@ -50,6 +51,7 @@ def test_the_contract_s_own_example_is_read(tmp_path: Path) -> None:
     assert settings.as_json() == PARAMETERS
     assert (run.municipality, run.municipality_code, run.namespace) == ("Gouda", "GM0513", "gouda")
     assert run.window("validation") == WINDOW
+    assert run.seed == 1234567890
     assert [t.value for t in run.thresholds["validation"]] == ["0.50", "-25 and 25"]
     assert found.calibrated() == Parameters(**CALIBRATED)
 
@@ -65,7 +67,7 @@ def test_only_the_area_has_no_default(tmp_path: Path) -> None:
         ({"objective": "RMSE"}, "objective is 'RMSE'; it must be NSE or KGE"),
         ({"repetitions": 0}, "repetitions is '0'; it must be a number from 300"),
         ({"repetitions": 400.5}, "repetitions is 400.5; it must be a whole number"),
-        ({"seed": True}, "seed is 'True'"),
+        ({"repetitions": True}, "repetitions is 'True'"),
         ({"areaKm2": None}, "areaKm2 is missing"),
         ({"areaKm2": "NaN"}, "areaKm2 is 'NaN'"),
         ({"areaKm2": [1]}, "areaKm2 is"),
@@ -128,44 +130,42 @@ def test_a_table_that_is_not_there_yet_is_named(tmp_path: Path) -> None:
     assert found.table() == folder / "data.csv"
 
 
-def test_the_result_is_what_the_contract_says() -> None:
-    encoded = contract.result({"NSE": 0.54123456789}, [WINDOW], "two\nlines", CALIBRATED)
-    assert json.loads(encoded) == {
-        "parameters": CALIBRATED,
-        "metrics": {"NSE": 0.541235},
-        "windows": [{"start": "2015-01-01", "end": "2016-12-31"}],
-        "message": "two lines",
-    }
-    assert b"parameters" not in contract.result({"NSE": 0.5}, [WINDOW], "validation returns none")
+def test_the_days_to_predict_are_those_of_the_platform(tmp_path: Path) -> None:
+    found = config(tmp_path)
+    with pytest.raises(AppError, match=r"discharge.csv is not there; the listing must declare the target discharge"):
+        found.days_to_predict()
+    folder = tmp_path / "data" / "discharge-series" / "predict"
+    folder.mkdir(parents=True)
+    (folder / "discharge.csv").write_text("date\n2015-01-01\n2015-01-03\n")
+    assert found.days_to_predict() == [date(2015, 1, 1), date(2015, 1, 3)]
 
 
-def test_the_largest_real_result_is_far_from_the_limit() -> None:
-    names = ("NSE", "KGE", "RSR", "PBIAS", "absPBIAS", "scoredDays", "missingDays")
-    parameters = dict.fromkeys(asdict(Parameters(1, 1, 1, 1, 1)), -1 / 3)
-    assert len(contract.result(dict.fromkeys(names, -123456.654321), [WINDOW], "x" * 200, parameters)) < 1024
+@pytest.mark.parametrize("text", ["day\n2015-01-01\n", "date\n01-01-2015\n"])
+def test_days_that_cannot_be_read_are_named(text: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "discharge-series" / "predict"
+    folder.mkdir(parents=True)
+    (folder / "discharge.csv").write_text(text)
+    with pytest.raises(AppError, match="must have a column date, as YYYY-MM-DD"):
+        config(tmp_path).days_to_predict()
+
+
+def test_what_a_run_leaves_is_as_the_contract_says(tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    found = config(tmp_path)
+    found.leave_parameters(CALIBRATED)
+    found.leave_predictions([date(2015, 1, 1), date(2015, 1, 3)], {"value": [0.1, 2e-9], "upper": [1.0, 2.0]})
+    assert json.loads((tmp_path / "output" / "parameters.json").read_text()) == CALIBRATED
+    text = (tmp_path / "output" / "discharge.csv").read_text()
+    assert text == "date,value,upper\n2015-01-01,0.1,1.0\n2015-01-03,2e-09,2.0\n"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_number_that_no_threshold_can_judge_is_a_failure_and_not_a_result(value: float) -> None:
-    with pytest.raises(AppError, match="NSE came out as"):
-        contract.result({"NSE": value}, [WINDOW], "")
+def test_a_parameter_that_is_no_number_is_a_failure(value: float, tmp_path: Path) -> None:
+    with pytest.raises(AppError, match="cmax came out as"):
+        config(tmp_path).leave_parameters({"cmax": value})
 
 
-def test_a_result_that_kubernetes_would_cut_off_is_a_failure() -> None:
-    with pytest.raises(AppError, match="a termination message holds 4096"):
-        contract.result({"NSE": 1.0}, [WINDOW], "é" * 3000)
-
-
-@pytest.mark.parametrize("message", ["short", "é" * 10_000, '"' * 10_000, "\x00" * 5000, "💧" * 4096])
-def test_a_failure_always_fits_and_is_always_json(message: str) -> None:
-    encoded = contract.failure(message)
-    assert len(encoded) <= contract.RESULT_BYTES
-    assert json.loads(encoded)["error"]
-
-
-def test_the_result_goes_where_the_platform_says(tmp_path: Path) -> None:
-    assert contract.result_path({}) == Path("/dev/termination-log")
-    assert contract.result_path({"DDTAS_RESULT": "/x"}) == Path("/x")
-    with pytest.raises(AppError, match="set DDTAS_RESULT to a writable path"):
-        contract.write_result(b"{}", tmp_path / "no" / "such" / "folder")
+def test_what_cannot_be_left_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(AppError, match="set DDTAS_OUTPUT to a writable folder"):
+        config(tmp_path).leave_parameters(CALIBRATED)
     assert contract.environment() is os.environ

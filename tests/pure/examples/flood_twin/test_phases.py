@@ -1,28 +1,24 @@
-"""Calibrate, validate and forecast on small made-up records whose right answer is known."""
+"""Calibrate, predict and forecast: on small made-up records whose right answer is known, and on the real one."""
 
-import json
 import math
-import subprocess
-import sys
-from dataclasses import astuple
-from datetime import date, timedelta
-from importlib.resources import files
+from dataclasses import asdict, astuple, replace
+from datetime import date
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+from examples_kit import Runs, example_inputs, series
 
+from ddtas.api.evidence import Evidence, Outcome
+from ddtas.plan.runs.evidence import VALIDATE
 from flood_twin.calibrate import calibrate
-from flood_twin.contract import AppError, RunInfo, Settings, Window
+from flood_twin.contract import RunInfo, Settings, Window
 from flood_twin.data import DataError, Record, load
 from flood_twin.forecast import forecast
+from flood_twin.metrics import nse
 from flood_twin.model import BOUNDS, Parameters, discharge, simulate
-from flood_twin.validate import evaluate, modelled_discharge, validate
-
-APP = Path(__file__).parents[4] / "examples" / "flood-twin"
-sys.path.append(str(APP / "data-server"))
-from discharge_csv import MEMBER, convert  # type: ignore[import-not-found]  # noqa: E402
+from flood_twin.predict import modelled_discharge, predict
 
 TRUE = Parameters(cmax=150.0, bexp=0.4, alpha=0.6, Ks=0.03, Kq=0.4)
 START = date(2019, 1, 1)
@@ -30,7 +26,7 @@ START = date(2019, 1, 1)
 
 def settings(**changes: object) -> Settings:
     values: dict[str, object] = {
-        "objective": "NSE", "repetitions": 900, "seed": 1, "area_km2": 2.0, "horizon_days": 5,
+        "objective": "NSE", "repetitions": 900, "area_km2": 2.0, "horizon_days": 5,
     }  # fmt: skip
     return Settings(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -44,10 +40,11 @@ def record(days: int, start: date = START) -> Record:
     return Record(start, rain.tolist(), demand.tolist(), discharge(run.runoff, 2.0))
 
 
-def run_info(calibration: tuple[date, date], validation: tuple[date, date]) -> RunInfo:
-    return RunInfo(
-        "i", "n", "m", "GM", "r", {"calibration": Window(*calibration), "validation": Window(*validation)}, {}
-    )
+def run_info(start: date, end: date, seed: int = 1) -> RunInfo:
+    return RunInfo("i", "n", "m", "GM", "r", seed, {"calibration": Window(start, end)}, {})
+
+
+SOME = run_info(date(2019, 9, 1), date(2020, 4, 30))
 
 
 def quiet(_: str) -> None: ...
@@ -55,36 +52,34 @@ def quiet(_: str) -> None: ...
 
 def test_calibration_finds_the_parameters_that_made_the_data() -> None:
     made = record(700)
-    window = Window(date(2019, 9, 1), date(2020, 9, 30))
-    found, metrics, scored = calibrate(made, window, settings(), quiet)
-    assert metrics["NSE"] > 0.97
+    run = run_info(date(2019, 9, 1), date(2020, 9, 30))
+    found = calibrate(made, run, settings(), quiet)
+    days = made.slice(run.window("calibration"))
+    assert nse(made.observed[days], modelled_discharge(made, found, settings())[days]) > 0.97
     assert found.cmax == pytest.approx(TRUE.cmax, rel=0.35)
-    assert scored == window
-    assert metrics["scoredDays"] == 396
     assert all(low <= value <= high for value, (low, high) in zip(astuple(found), BOUNDS.values(), strict=True))
 
 
 def test_calibration_is_the_same_for_a_seed_and_looks_elsewhere_for_another() -> None:
-    made, window = record(500), Window(date(2019, 9, 1), date(2020, 4, 30))
-    first, again, other = (calibrate(made, window, settings(seed=s, repetitions=300), quiet) for s in (1, 1, 2))
+    made, runs = record(500), (replace(SOME, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (calibrate(made, run, settings(repetitions=300), quiet) for run in runs)
     assert first == again
-    assert first[0] != other[0]
+    assert first != other
 
 
 def test_calibration_sees_nothing_after_its_window() -> None:
     """Validation would be worth nothing otherwise."""
-    made, window = record(600), Window(date(2019, 9, 1), date(2020, 4, 30))
-    cut = (window.end - made.start).days + 1
+    made = record(600)
+    cut = (SOME.window("calibration").end - made.start).days + 1
     blind = Record(made.start, made.precipitation, made.evapotranspiration, made.observed.copy())
     blind.observed[cut:] = 999.0
     fast = settings(repetitions=300)
-    assert calibrate(made, window, fast, quiet) == calibrate(blind, window, fast, quiet)
+    assert calibrate(made, SOME, fast, quiet) == calibrate(blind, SOME, fast, quiet)
 
 
 def test_progress_is_said_every_few_seconds_and_spotpy_stays_silent(capsys: pytest.CaptureFixture[str]) -> None:
     seconds, lines = count(), list[str]()
-    calibrate(record(500), Window(date(2019, 9, 1), date(2020, 4, 30)), settings(repetitions=300), lines.append,
-              lambda: float(next(seconds)))  # fmt: skip
+    calibrate(record(500), SOME, settings(repetitions=300), lines.append, lambda: float(next(seconds)))
     assert lines[0].startswith("calibrating on 2019-09-01 to 2020-04-30 (NSE, seed 1), warm-up of 243 days")
     assert any("model runs of about 300, best NSE" in line for line in lines)
     assert capsys.readouterr().out == ""
@@ -92,39 +87,36 @@ def test_progress_is_said_every_few_seconds_and_spotpy_stays_silent(capsys: pyte
 
 def test_a_window_without_warm_up_is_refused_with_the_way_out() -> None:
     with pytest.raises(DataError, match=r"31 days before the calibration window .* start the window later"):
-        calibrate(record(500), Window(date(2019, 2, 1), date(2020, 4, 30)), settings(), quiet)
-
-
-def test_the_window_reported_is_the_one_that_was_scored_and_not_the_one_asked_for() -> None:
-    made = record(400)
-    made.observed[:210] = math.nan
-    made.observed[300:303] = math.nan
-    metrics, scored = evaluate(made, made.observed.copy(), Window(date(2019, 7, 1), date(2025, 1, 1)))
-    assert scored == Window(START + timedelta(days=210), made.end)
-    assert (metrics["scoredDays"], metrics["missingDays"]) == (187, 3)
+        calibrate(record(500), run_info(date(2019, 2, 1), date(2020, 4, 30)), settings(), quiet)
 
 
 @pytest.mark.parametrize("reason", ["29 days with a discharge", "is 1 on all"])
-def test_observations_that_allow_no_score_are_refused(reason: str) -> None:
-    made = record(400)
+def test_observations_that_nothing_can_be_fitted_to_are_refused(reason: str) -> None:
+    made = record(500)
     made.observed[:] = 1.0 if "all" in reason else math.nan
-    made.observed[:29] = 1.0
+    made.observed[243 : 243 + 29] = 1.0
     with pytest.raises(DataError, match=reason):
-        evaluate(made, np.ones(400), Window(START, made.end))
+        calibrate(made, SOME, settings(), quiet)
 
 
-def test_validation_scores_the_given_parameters_on_its_own_window() -> None:
-    run = run_info((date(2019, 9, 1), date(2019, 12, 31)), (date(2020, 1, 1), date(2020, 6, 30)))
-    metrics, scored = validate(record(600), run, settings(), TRUE)
-    assert metrics["NSE"] == pytest.approx(1.0)
-    assert scored == run.window("validation")
+def test_each_day_that_is_to_be_predicted_is_in_its_order() -> None:
+    made = record(600)
+    days = [date(2020, 5, 2), date(2020, 1, 1)]
+    places = [(day - START).days for day in days]
+    assert predict(made, days, TRUE, settings()) == pytest.approx(made.observed[places].tolist())
 
 
-@pytest.mark.parametrize("start", [date(2019, 9, 1), date(2019, 12, 31)])
-def test_validation_on_days_that_calibration_saw_is_refused(start: date) -> None:
-    run = run_info((date(2019, 9, 1), date(2019, 12, 31)), (start, date(2020, 6, 30)))
-    with pytest.raises(AppError, match="overlaps calibration"):
-        validate(record(600), run, settings(), TRUE)
+def test_a_prediction_needs_no_discharge() -> None:
+    made = record(600)
+    blind = Record(made.start, made.precipitation, made.evapotranspiration, np.full(600, math.nan))
+    days = [date(2020, 5, 2)]
+    assert predict(blind, days, TRUE, settings()) == predict(made, days, TRUE, settings())
+
+
+@pytest.mark.parametrize("day", [date(2018, 12, 31), date(2020, 8, 23)])
+def test_a_day_without_weather_cannot_be_predicted(day: date) -> None:
+    with pytest.raises(DataError, match=f"{day} is to be predicted, and the data go from 2019-01-01 to 2020-08-22"):
+        predict(record(600), [day], TRUE, settings())
 
 
 def test_the_forecast_has_one_member_for_each_year_with_that_weather() -> None:
@@ -161,28 +153,63 @@ def test_a_record_of_less_than_a_year_has_no_forecast() -> None:
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """The series that the data server of this example serves."""
-    wheel = files("spotpy").joinpath(*MEMBER.split("/")[1:])
     table = tmp_path_factory.mktemp("real") / "data.csv"
-    table.write_text(convert(wheel.read_text("ascii")))
+    table.write_text(series())
     return load(table)
 
 
+# Of a full calibration with the seed of the example's city, which takes too long here.
+CALIBRATED = {
+    "NSE": Parameters(136.4, 0.0636, 0.5398, 0.0199, 0.5287),
+    "KGE": Parameters(124.48, 0.0949, 0.703, 0.0281, 0.5275),
+}
+
+
+async def validated(folder: Path, objective: str, confidence: int | None = None) -> Evidence:
+    """What the operator makes of a validation of the example."""
+    of = example_inputs("listing.yaml", objective=objective)
+    bounds = tuple(t.model_copy(update={"confidence_percent": confidence}) for t in of.version.validation.thresholds)
+    validation = of.version.validation.model_copy(update={"thresholds": bounds})
+    version = of.version.model_copy(update={"validation": validation})
+    runs = Runs(folder, of.model_copy(update={"version": version}))
+    return runs.judged(VALIDATE, await runs.run(VALIDATE, asdict(CALIBRATED[objective])))
+
+
 @pytest.mark.parametrize(
-    ("objective", "calibrated", "nse", "rsr", "bias", "may_serve"),
-    [
-        ("NSE", Parameters(136.4, 0.0636, 0.5398, 0.0199, 0.5287), 0.539, 0.679, -16.0, True),
-        ("KGE", Parameters(124.48, 0.0949, 0.703, 0.0281, 0.5275), 0.284, 0.846, -20.9, False),
-    ],
+    ("objective", "nse", "rsr", "bias", "outcome"),
+    [("NSE", 0.539, 0.679, -16.0, Outcome.PASSED), ("KGE", 0.284, 0.846, -20.9, Outcome.FAILED)],
 )
-def test_on_real_data_one_objective_passes_and_the_other_must_be_refused(
-    real: Record, objective: str, calibrated: Parameters, nse: float, rsr: float, bias: float, may_serve: bool
+async def test_on_real_data_one_objective_passes_and_the_other_must_be_refused(
+    objective: str, nse: float, rsr: float, bias: float, outcome: Outcome, tmp_path: Path
 ) -> None:
-    """The parameters are those of a full calibration, which takes too long here (every seed ends in them)."""
-    run = run_info((date(2013, 1, 1), date(2014, 12, 31)), (date(2015, 1, 1), date(2016, 12, 31)))
-    metrics, _ = validate(real, run, settings(objective=objective, area_km2=1.783), calibrated)
+    """Fetched without what it is judged by, run as its container is, and scored by the platform."""
+    evidence = await validated(tmp_path, objective)
+    metrics = {m.name: float(m.value) for m in evidence.metrics}
     assert (metrics["NSE"], metrics["RSR"]) == pytest.approx((nse, rsr), abs=0.002)
     assert metrics["PBIAS"] == pytest.approx(bias, abs=0.2)
-    assert (metrics["NSE"] > 0.50 and metrics["RSR"] < 0.70 and metrics["absPBIAS"] < 25) is may_serve
+    assert evidence.outcome is outcome
+    (predicted,) = evidence.predictions
+    assert (predicted.rows, predicted.start, predicted.end) == (731, "2015-01-01", "2016-12-31")
+
+
+async def test_two_years_are_too_few_to_be_sure(tmp_path: Path) -> None:
+    """As the README says: the example passes by the value alone."""
+    evidence = await validated(tmp_path, "NSE", confidence=80)
+    assert evidence.reason == "TooUncertain"
+    assert "NSE" in evidence.message
+
+
+async def test_what_it_is_judged_by_is_not_in_what_it_gets(tmp_path: Path) -> None:
+    runs = Runs(tmp_path, example_inputs("listing.yaml", repetitions=300))
+    calibration = await runs.run("calibrate")
+    assert calibration.code == 0, calibration.log
+    seen = load(runs.folder("calibrate", "data") / "discharge-series" / "data.csv")
+    assert (seen.start, seen.end) == (date(2012, 1, 2), date(2014, 12, 31))
+    await runs.run(VALIDATE, {p.name: float(p.value) for p in runs.judged("calibrate", calibration).parameters})
+    seen = load(runs.folder(VALIDATE, "data") / "discharge-series" / "data.csv")
+    window = seen.slice(Window(date(2015, 1, 1), date(2016, 12, 31)))
+    assert np.isnan(seen.observed[window]).all()
+    assert not np.isnan(seen.observed[365 : window.start]).any()
 
 
 def test_the_real_series_is_what_the_listing_says(real: Record) -> None:
@@ -192,28 +219,12 @@ def test_the_real_series_is_what_the_listing_says(real: Record) -> None:
     assert real.observed[366] == 0.024418331, "24.418331 l/s in the wheel"
 
 
-def test_the_conversion_refuses_other_units() -> None:
-    with pytest.raises(ValueError, match="check the units again"):
-        convert("Date;rainfall[mm];TURC [mm d-1];Discharge[m3s-1]\n")
-    with pytest.raises(ValueError, match="line 2"):
-        convert("Date;rainfall[mm];TURC [mm d-1];Discharge[ls-1]\n2012-01-01;1;1;1\n")
-
-
-def flood_twin(phase: str, folder: Path) -> tuple[int, dict[str, object], str]:
-    """Run the app as its container does. Returns exit code, result and standard error."""
-    out = folder / "result"
-    environ = {"PYTHONPATH": str(APP / "app"), "DDTAS_CONFIG": str(folder), "DDTAS_RESULT": str(out)}
-    done = subprocess.run([sys.executable, "-m", "flood_twin", phase], env=environ, capture_output=True, text=True)
-    return done.returncode, json.loads(out.read_bytes()), done.stderr
-
-
 @pytest.mark.parametrize("phase", ["calibrate", "validate"])
-def test_a_run_that_cannot_be_made_says_why_in_its_result_and_ends_with_an_error(phase: str, tmp_path: Path) -> None:
-    (tmp_path / "parameters.json").write_text('{"objective":"NSE"}')
-    code, result, stderr = flood_twin(phase, tmp_path)
-    assert code == 1
-    assert result == {"error": "parameters.json: areaKm2 is missing; it must be a number from 0.01 to 1e+06"}
-    assert stderr == f"error: {result['error']}\n"
+async def test_a_run_that_cannot_be_made_says_why_at_the_end_of_its_log(phase: str, tmp_path: Path) -> None:
+    ended = await Runs(tmp_path, example_inputs("listing.yaml", areaKm2=0)).run(phase)
+    assert ended.code == 1
+    assert ended.log == "error: parameters.json: areaKm2 is '0'; it must be a number from 0.01 to 1e+06\n"
+    assert not list((tmp_path / phase / "output").iterdir())
 
 
 def test_modelled_discharge_covers_the_whole_record() -> None:

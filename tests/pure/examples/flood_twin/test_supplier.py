@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[4] / "examples" / "flood-twin" / "data-server"))
+from discharge_csv import convert  # type: ignore[import-not-found]
 from discharge_server import allowed, halves, make_server, until  # type: ignore[import-not-found]
 
 CONTENT = b"date,discharge_m3s\n2020-01-01,0.1\n"
@@ -135,3 +136,10 @@ def test_without_credentials_the_series_is_open_and_with_half_of_them_closed(cre
     assert allowed(None, credentials)
     (credentials / "password").write_text("x")
     assert not allowed(basic(":x"), credentials)
+
+
+def test_the_conversion_refuses_other_units() -> None:
+    with pytest.raises(ValueError, match="check the units again"):
+        convert("Date;rainfall[mm];TURC [mm d-1];Discharge[m3s-1]\n")
+    with pytest.raises(ValueError, match="line 2"):
+        convert("Date;rainfall[mm];TURC [mm d-1];Discharge[ls-1]\n2012-01-01;1;1;1\n")

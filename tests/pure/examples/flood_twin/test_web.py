@@ -20,10 +20,10 @@ from flood_twin.web import Twin, application
 EVIL = "<script>alert(1)</script>\"'&"
 WINDOW = Window(date(2015, 1, 1), date(2016, 12, 31))
 RUN = RunInfo(
-    "flood-twin", "gouda", "Gouda", "GM0513", "3f2a91", {"validation": WINDOW},
+    "flood-twin", "gouda", "Gouda", "GM0513", "3f2a91", 1, {"validation": WINDOW},
     {"validation": [Threshold("NSE", "mustBeGreaterThan", "0.50"), Threshold("KGE", "mustBeLessThan", "9")]},
 )  # fmt: skip
-SETTINGS = Settings("NSE", 7500, 1, 1.783, 3)
+SETTINGS = Settings("NSE", 7500, 1.783, 3)
 EVIDENCE = {"validation": Evidence({"NSE": 0.54}, [WINDOW])}
 FORECAST = Forecast(
     date(2017, 1, 1), [2015, 2016], np.zeros(3), np.array([0.001, 0.02, 0.3]), np.array([1.0, 2.0, 37.5])

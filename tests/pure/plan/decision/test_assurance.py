@@ -1,54 +1,30 @@
 """An app that is judged by the platform, and what store and platform ask of evidence."""
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import VALIDATION_WINDOW, City, listing_body, result
+from builders import (
+    VALIDATION_WINDOW,
+    City,
+    calibration_report,
+    listing_body,
+    result,
+    score_report,
+    scored_listing_body,
+)
 
-from ddtas.plan.snapshot import ContainerFacts, JobFacts, PodFacts
-from ddtas.scoring.report import ScoreReport
 from ddtas.settings import StorePolicy
 
-TARGET = {"name": "discharge", "requirement": "discharge-series", "field": "discharge_m3s", "kind": "Continuous"}
-DIGEST = "sha256:" + "0" * 64
-FOUND = ScoreReport.model_validate({"parameters": [{"name": "cmax", "value": "412.5"}]}).sealed()
-
-
-def scored_body() -> Any:
-    """The example's listing, as an app that the platform judges."""
-    body: Any = listing_body("Files")
-    (version,) = body["spec"]["versions"]
-    version["targets"] = [TARGET]
-    for run in ("calibration", "validation"):
-        version[run]["command"] = ["python", "-m", "flood_twin"]
-    return body
-
-
-def passing(nse: str = "0.72") -> str:
-    scores = [
-        {"target": "discharge", "metric": metric, "value": value}
-        for metric, value in (("NSE", nse), ("RSR", "0.53"), ("absPBIAS", "4.2"))
-    ]
-    predicted = [{"target": "discharge", "rows": 731, "digest": DIGEST, "truth": DIGEST}]
-    return ScoreReport.model_validate({"predicted": predicted, "scores": scores}).sealed()
-
-
-def finish(city: City, phase: str, message: str, app: str = "") -> None:
-    """Let a run end as a scored one does."""
-    job = city.job(phase)
-    city.children[job.key] = replace(job, facts=JobFacts("Complete", finished_at=city.now))
-    scorer = ContainerFacts(exit_code=0, ended_reason="Completed", ended_message=message)
-    city.pod(job, PodFacts("Succeeded", exit_code=0, ended_reason="Completed", ended_message=app, score=scorer))
+PASSING = {"NSE": 0.72, "RSR": 0.53, "absPBIAS": 4.2}
 
 
 def test_what_the_platform_scored_serves() -> None:
-    city = City(listing=scored_body(), policy=StorePolicy(minimum_assurance="Sealed"))
+    city = City(listing=scored_listing_body(), policy=StorePolicy(minimum_assurance="Sealed"))
     city.settle()
-    finish(city, "calibrate", FOUND)
+    city.finish("calibrate", "", score=calibration_report(cmax=412.5))
     city.settle()
-    finish(city, "validate", passing())
+    city.finish("validate", "", score=score_report(**PASSING))
     city.settle()
     city.roll_out()
     city.settle()
@@ -60,7 +36,7 @@ def test_what_the_platform_scored_serves() -> None:
 
 
 def test_a_run_is_made_for_the_order_that_is_there() -> None:
-    city = City(listing=scored_body())
+    city = City(listing=scored_listing_body())
     city.settle()
     job = city.sent[city.job("calibrate").uid]
     (order,) = (m for m in city.sent.values() if m["metadata"]["name"].endswith("-order"))
@@ -69,11 +45,11 @@ def test_a_run_is_made_for_the_order_that_is_there() -> None:
 
 
 def test_what_the_app_says_of_itself_counts_for_nothing() -> None:
-    city = City(listing=scored_body())
+    city = City(listing=scored_listing_body())
     city.settle()
-    finish(city, "calibrate", FOUND)
+    city.finish("calibrate", "", score=calibration_report(cmax=412.5))
     city.settle()
-    finish(city, "validate", passing("0.12"), app=result({"NSE": 0.99}, VALIDATION_WINDOW))
+    city.finish("validate", result({"NSE": 0.99}, VALIDATION_WINDOW), score=score_report(**PASSING | {"NSE": 0.12}))
     city.settle()
     assert city.condition("Validated")["reason"] == "ThresholdNotMet"
     assert "NSE is 0.12, must be > 0.50" in city.condition("Validated")["message"]
@@ -99,7 +75,9 @@ def test_what_the_app_says_of_itself_counts_for_nothing() -> None:
     ],
 )
 def test_who_asks_for_more_gets_it(scored: bool, opened: bool, store: Any, platform: str | None, refused: str) -> None:
-    city = City(listing=scored_body() if scored else listing_body("Files"), policy=StorePolicy(minimum_assurance=store))
+    city = City(
+        listing=scored_listing_body() if scored else listing_body("Files"), policy=StorePolicy(minimum_assurance=store)
+    )
     assert isinstance(city.platform, dict)
     city.platform["spec"] |= {"openRuns": opened} | ({"minimumAssurance": platform} if platform else {})
     city.settle()
@@ -113,7 +91,7 @@ def test_who_asks_for_more_gets_it(scored: bool, opened: bool, store: Any, platf
 
 
 def test_a_target_that_cannot_be_judged_is_refused_before_anything_runs() -> None:
-    body = scored_body()
+    body = scored_listing_body()
     body["spec"]["versions"][0]["targets"][0] |= {"kind": "Classes"}
     city = City(listing=body)
     city.settle()
