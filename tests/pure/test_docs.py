@@ -1,11 +1,10 @@
 """The documentation says what the code does: generated parts are fresh, tables are complete, examples work."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,10 +12,14 @@ import faults_courses
 import faults_table
 import pytest
 import yaml
+from builders import City, scored_listing_body
+from examples_kit import Runs, Supply, inputs
 
 from ddtas import __main__ as command
 from ddtas import metrics
+from ddtas.api.evidence import Outcome
 from ddtas.api.listing import AppListing
+from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Credentials, DataKind, Scheme
 from ddtas.data.session import SourceReason
@@ -171,27 +174,53 @@ def test_every_value_of_the_chart_is_explained() -> None:
 # ---- examples ----
 
 
+RAIN = [
+    {"name": "date", "type": "date", "concept": "time"},
+    {"name": "rain_mm", "type": "number", "unit": "mm"},
+    {"name": "runoff_mm", "type": "number", "unit": "mm"},
+]
+
+
 def test_the_listing_in_the_app_contract_is_valid() -> None:
     body = yaml.safe_load(block("app-contract.md", "# listing.yaml\n"))
     listing = AppListing.parse(body)
     assert listing.spec.versions[0].components[0].name == "web"
 
 
-def test_the_calibration_in_the_app_contract_reports_a_result(tmp_path: Path) -> None:
-    data = "date,rain_mm,runoff_mm\n" + "".join(
-        f"{year}-{month:02}-15,{month},{0.4 * month:.2f}\n" for year in (2012, 2013, 2014) for month in range(1, 13)
+async def test_the_app_in_the_app_contract_is_judged_by_the_platform(tmp_path: Path) -> None:
+    """Both scripts as their runs, on data that they fit but for a day."""
+    days = [date(2013, 1, 1) + timedelta(days=n) for n in range(4 * 365 + 1)]
+    rows = [f"{day},{n % 7},{0.4 * (n % 7):.2f}\n" for n, day in enumerate(days[:-1])]
+    source = DataSource.model_validate(
+        {"name": "gauge", "title": "Rain", "kind": "http-csv", "endpoint": "http://gauge.example/rain.csv"}
+        | {"contract": {"version": "1.0.0", "fields": RAIN}, "accessRights": "public", "licence": "CC0-1.0"}
+        | {"purposes": ["water"]}
     )
-    (tmp_path / "data.csv").write_text(data)
-    (tmp_path / "rain-series").mkdir()
-    (tmp_path / "rain-series" / "uri").write_text((tmp_path / "data.csv").as_uri())
-    (tmp_path / "run.json").write_text(block("app-contract.md", '{\n  "phase"'))
-    report = tmp_path / "termination-log"
-    script = block("app-contract.md", "# calibrate.py\n").replace("/dev/termination-log", str(report))
-    environment = {**os.environ, "DDTAS_CONFIG": str(tmp_path), "SERVICE_BINDING_ROOT": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
-    result = parse_result(report.read_text())
-    assert result.parameters["coefficient"] == pytest.approx(0.4)
-    assert str(result.windows[0]) == "2013-01-15…2014-12-15"
+    supply = Supply(source, "date,rain_mm,runoff_mm\n" + "".join(rows) + f"{days[-1]},1,5.00\n")
+    runs = Runs(tmp_path, inputs(yaml.safe_load(block("app-contract.md", "# listing.yaml\n")), supply), supply)
+    for script in ("calibrate.py", "validate.py"):
+        (tmp_path / script).write_text(block("app-contract.md", f"# {script}\n"))
+    calibration = runs.judged("calibrate", await runs.run("calibrate"))
+    found = {p.name: float(p.value) for p in calibration.parameters}
+    assert found == {"coefficient": pytest.approx(0.4)}
+    validation = runs.judged("validate", await runs.run("validate", found))
+    assert validation.outcome is Outcome.PASSED
+    assert 0.9 < next(float(m.value) for m in validation.metrics if m.name == "NSE") < 1.0
+
+
+def test_what_the_app_contract_says_of_run_json_is_what_is_written() -> None:
+    shown = json.loads(block("app-contract.md", '{\n  "phase"'))
+    (config,) = (m for m in made().sent.values() if m["metadata"]["name"].endswith("-config"))
+    written = json.loads(config["data"]["calibrate.json"])
+    assert set(shown) == set(written)
+    assert set(shown["targets"][0]) == set(written["targets"][0])
+
+
+def made() -> City:
+    """The example, with its first run."""
+    city = City(listing=scored_listing_body())
+    city.settle()
+    return city
 
 
 def test_the_result_in_the_app_contract_is_one() -> None:
