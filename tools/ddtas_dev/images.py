@@ -6,6 +6,7 @@ changed one never hides behind a tag that a node already has.
 
 import hashlib
 import os
+import platform
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ddtas_dev import base_image, binaries, pip_settings
+from ddtas_dev import base_image, binaries, launcher, pip_settings
 from ddtas_dev.buildah import buildah
 from ddtas_dev.console import DevError, Progress
 from ddtas_dev.engine import docker_answers
@@ -24,8 +25,6 @@ from ddtas_dev.shell import Words, locked, run
 # Never part of an image, whatever .dockerignore says, and too large to hash.
 ALWAYS_IGNORED = (".git", ".venv", "__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 KEPT_BUILDS = 3
-# buildah's own limit is 1024, and the compiler of seal opens more at once. Docker's is higher.
-OPEN_FILES = "--ulimit=nofile=16384:16384"
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,14 @@ def build(context: Path, dockerfile: Path, name: str, target: str = "") -> Image
         return _build_with_docker(context, dockerfile, name, target)
     base = base_image.ensure()
     reference = f"{name}:{content_key(context, dockerfile, base)}"
-    arguments = ("--build-arg", f"BASE={base}", *(("--target", target) if target else ()))
+    arguments = ("--build-arg", f"BASE={base}", *(_stage(target) if target else ()))
     return Image(reference, _archive(reference, context, dockerfile, arguments))
+
+
+def _stage(target: str) -> tuple[str, ...]:
+    """The options for one stage. That of the compiler takes longer than all else: what it makes is there already."""
+    made = ("--build-context", f"build-seal={launcher.stage(platform.machine())}") if target == "runner" else ()
+    return ("--target", target, *made)
 
 
 def build_pause(binary: Path) -> Path:
@@ -183,16 +188,7 @@ def _build(reference: str, context: Path, dockerfile: Path, arguments: tuple[str
     with tempfile.TemporaryDirectory(prefix=".building-", dir=archive.parent) as folder:
         mounts = pip_settings.mounts(Path(folder))
         buildah(
-            "build",
-            "--pull-never",
-            OPEN_FILES,
-            *mounts,
-            *arguments,
-            "--tag",
-            reference,
-            "--file",
-            str(dockerfile),
-            str(context),
+            "build", "--pull-never", *mounts, *arguments, "--tag", reference, "--file", str(dockerfile), str(context)
         )
         made = Path(folder) / "image.tar"
         buildah("push", reference, f"oci-archive:{made}:{reference}")

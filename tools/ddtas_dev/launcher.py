@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from ddtas_dev import environments, paths
@@ -21,18 +22,24 @@ def ensure() -> None:
 
 def seal(architecture: str) -> Path:
     """The binary for an architecture, compiled first where the cache lacks it; raises DevError when that fails."""
+    return stage(architecture) / "opt" / "seal"
+
+
+def stage(architecture: str) -> Path:
+    """What the stage `build-seal` of the Dockerfile makes, as a folder."""
     key = hashlib.sha256(b"\0".join((SOURCE / file).read_bytes() for file in FILES)).hexdigest()[:12]
-    binary = paths.cache() / "seal" / f"{key}-{architecture}"
-    if not binary.exists():
-        with locked(binary.parent / ".lock", "it is compiling seal"):
-            if not binary.exists():
-                _compile(architecture, binary)
-    return binary
+    folder = paths.cache() / "seal" / f"{architecture}-{key}"
+    if not folder.exists():
+        with locked(folder.parent / ".lock", "it is compiling seal"):
+            if not folder.exists():
+                _compile(architecture, folder)
+    return folder
 
 
-def _compile(architecture: str, binary: Path) -> None:
+def _compile(architecture: str, folder: Path) -> None:
     python = environments.ensure("ziglang", SOURCE / "requirements.lock", "440 MB")
-    with Progress(f"compiling seal for {architecture}"):
-        new = binary.with_suffix(".new")
-        run([SOURCE / "build", architecture, new], env={"PYTHON": str(python)})
-        os.replace(new, binary)
+    with Progress(f"compiling seal for {architecture}"), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        new = Path(scratch, "new")
+        (new / "opt").mkdir(parents=True)
+        run([SOURCE / "build", architecture, new / "opt" / "seal"], env={"PYTHON": str(python)})
+        os.replace(new, folder)

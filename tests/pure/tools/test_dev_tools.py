@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddtas_dev import binaries, control_plane, images, kind, node_config, paths
+from ddtas_dev import binaries, control_plane, images, kind, launcher, node_config, paths
 from ddtas_dev.layout import Layout
 
 
@@ -49,6 +49,15 @@ def test_an_image_is_rebuilt_only_when_a_file_changed_that_its_build_sees(tmp_pa
     assert images.content_key(tmp_path, dockerfile, "base:2") != before
     app.write_text("2")
     assert images.content_key(tmp_path, dockerfile, "base:1") != before
+
+
+def test_what_the_cache_has_of_seal_is_what_its_stage_makes() -> None:
+    """Without Docker the stage is not built, but replaced by what was compiled before: from the same files."""
+    text = (paths.REPO / "Dockerfile").read_text()
+    stage = text.partition("AS build-seal\n")[2].partition("\nFROM ")[0]
+    assert all(f"seal/{file}" in stage for file in launcher.FILES)
+    assert './build "$(uname -m)" /opt/seal' in stage
+    assert "COPY --from=build-seal /opt/seal /opt/runner/seal" in text
 
 
 def test_kwok_leaves_the_real_node_alone() -> None:
