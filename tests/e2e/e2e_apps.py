@@ -131,6 +131,35 @@ def version(
     }
 
 
+# Of an app with targets: what it finds, and what it predicts of each row that it is asked for, the mean of what it saw.
+FIND = "import json; json.dump({'depth': 1.5}, open('/output/parameters.json', 'w'))"
+READ = """
+import csv, json, os
+asked = list(csv.DictReader(open('/data/series/predict/discharge.csv')))
+seen = [float(r['discharge_m3s']) for r in csv.DictReader(open('/data/series/data.csv')) if r['discharge_m3s']]
+mean = sum(seen) / len(seen)
+assert json.load(open('/etc/ddtas/calibrated.json')) == {'depth': 1.5}
+def leave(rows, name='/output/discharge.csv'):
+    with open(name, 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow([*asked[0], 'value'])
+        writer.writerows(rows)
+honest = [[*row.values(), mean] for row in asked]
+"""
+PREDICT = READ + "leave(honest)"
+
+
+def scored(image: str, *, find: str = FIND, predict: str = PREDICT, least: str = "0.5", **more: Any) -> JsonObject:
+    """One version of an app that the platform judges: it must predict the discharge better than `least` (NSE)."""
+    made = version(image, calibrate=find, validate=predict, **more)
+    (requirement,) = made["dataRequirements"]
+    requirement |= {"delivery": "Files"}
+    del requirement["kinds"]
+    made["targets"] = [{"name": "discharge", "requirement": "series", "field": "discharge_m3s", "kind": "Continuous"}]
+    made["validation"]["thresholds"][0]["value"] = least
+    return made
+
+
 def listing(name: str, *versions: JsonObject) -> JsonObject:
     """An app in the store."""
     criteria = ("Ethical", "Legal", "Social", "Economic", "Technical", "Management")

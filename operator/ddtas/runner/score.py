@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ddtas.names import CONFIG_ROOT
+from ddtas.runner import ordered
 from ddtas.scoring import run
 from ddtas.scoring.faults import ScoreReason
 from ddtas.scoring.order import FILE, ScoreOrder
@@ -61,7 +62,9 @@ def score_run(places: ScorePlaces) -> bool:
 
 def _scored(places: ScorePlaces) -> ScoreReport:
     try:
-        order = ScoreOrder.model_validate_json(places.order.read_bytes())
+        order = ScoreOrder.model_validate_json(ordered.read(places.order))
+    except ordered.AlteredError as error:
+        return run.fault(ScoreReason.ORDER_ALTERED, str(error))
     except (OSError, ValidationError) as error:
         _LOG.error("the order cannot be read: %s", type(error).__name__)
         text = "what is to be scored cannot be read: the versions of operator and runner do not fit each other"

@@ -35,6 +35,9 @@ class ScoreReason(StrEnum):
     METRIC_UNDEFINED = "MetricUndefined"
     """A metric that is bounded cannot be computed from this data, such as NSE of constant values."""
 
+    ORDER_ALTERED = "OrderAltered"
+    """What is to be scored is not what the run was made for."""
+
     INTERNAL_ERROR = "InternalError"
     """A fault of the scorer itself."""
 
