@@ -1,7 +1,7 @@
 """Which objects each piece of news concerns: from a watch, a probe, a survey or a status to keys in the work queue."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ddtas.cluster.memory.children import Children
@@ -121,6 +121,15 @@ class Router:
     def on_served(self, platform: NamespacedName) -> None:
         """Another version serves on a platform: its catalogue says so."""
         self._add(ObjectKey("MunicipalityPlatform", *platform), urgent=False)
+
+    def on_exam(self, platform: NamespacedName) -> None:
+        """An Installation waits for an exam, or has taken it: its platform writes that down."""
+        self._add(ObjectKey("MunicipalityPlatform", *platform))
+
+    def on_attempts(self, installations: Sequence[NamespacedName]) -> None:
+        """Attempts of some Installations were written down: their runs may begin."""
+        for installation in installations:
+            self._add(ObjectKey("Installation", *installation))
 
     # ---- news of children, credentials and data sources ----
 

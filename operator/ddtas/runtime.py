@@ -115,6 +115,8 @@ class Operator:
             on_published=self._router.pass_on,
             surroundings=lambda: self._scout.surroundings,
             on_served=self._router.on_served,
+            on_exam=self._router.on_exam,
+            on_attempts=self._router.on_attempts,
         )
         return WorkQueue(
             Reconciler(context),

@@ -26,6 +26,7 @@ class StorePolicy(BaseModel):
     minimum_review_score: int = 6
     require_image_digests: bool = False
     minimum_assurance: Assurance = "None"
+    maximum_attempts: int = 5
 
 
 class Runner(BaseModel):
@@ -81,6 +82,9 @@ class Settings(BaseSettings):
 
     minimum_assurance: Annotated[Assurance, _chart("minimumAssurance")] = "None"
     """The least that the evidence of an app must be to serve: `Sealed`, `Scored` or `None` (docs/evidence.md)."""
+
+    maximum_attempts: Annotated[int, Field(ge=1, le=100), _chart("maximumAttempts")] = 5
+    """How many attempts at one exam may fail on a platform, before only newer data opens another one."""
 
     runner_image: Annotated[str, _chart("runner.image")] = ""
     """The image of the containers that fetch the data of apps; none means that no app gets its data as files."""
@@ -143,4 +147,5 @@ class Settings(BaseSettings):
             minimum_review_score=self.minimum_review_score,
             require_image_digests=self.require_image_digests,
             minimum_assurance=self.minimum_assurance,
+            maximum_attempts=self.maximum_attempts,
         )

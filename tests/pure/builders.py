@@ -22,8 +22,9 @@ from ddtas.plan.children.desired import Desired
 from ddtas.plan.children.diff import desired_digest, diff
 from ddtas.plan.children.volumes import CLAIM, imagined
 from ddtas.plan.decision.decide import decide
-from ddtas.plan.decision.plan import Plan
+from ddtas.plan.decision.plan import Plan, frozen
 from ddtas.plan.decision.preview import preview
+from ddtas.plan.runs.attempts import Ledger
 from ddtas.plan.snapshot import (
     Child,
     ClaimFacts,
@@ -223,6 +224,21 @@ class City:
         status = installation_status(snapshot, plan, changes, shown)
         self.installation["status"] = json.loads(json.dumps(status.dump()))  # as the API server stores it
         return plan
+
+    def examine(self, *others: JsonObject) -> None:
+        """One pass of the platform, as far as it writes attempts down.
+
+        Args:
+            others: Installations that are there, besides this one.
+        """
+        assert isinstance(self.platform, dict)
+        platform = parsed(MunicipalityPlatform, self.platform)
+        there = [parsed(Installation, body) for body in (self.installation, *others)]
+        ledger = Ledger.of(platform.status).closed({i.metadata.uid: i.status for i in there})
+        applicants = [i for i in there if frozen(i, platform) is None]
+        ledger = ledger.opened(applicants, self.policy.maximum_attempts, self.now)
+        self.platform.setdefault("status", {})["attempts"] = [a.dump() for a in ledger.attempts]
+        self.platform["status"]["earlierFailures"] = [e.dump() for e in ledger.earlier]
 
     def settle(self) -> Plan:
         """Reconcile until nothing changes any more; fails where it does not come to rest."""

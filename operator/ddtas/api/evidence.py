@@ -2,7 +2,7 @@
 
 import math
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -99,6 +99,24 @@ class Prediction(Model):
     """SHA-256 of the rows and their true values: the same exam has the same one."""
 
 
+class HeldOut(Model):
+    """What one target is judged on: two exams that share it, and a day of it, are the same exam."""
+
+    holdout: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$", max_length=16)]
+    """Digest of the listing, the address and name of the data, and the field that is kept from the app."""
+    window: Window | None = None
+    """The days that are kept from it. Absent: all; rows are drawn by a key."""
+
+    def meets(self, other: Self) -> bool:
+        """Whether both keep the same values from the app, or some of them."""
+        if self.holdout != other.holdout:
+            return False
+        return self.window is None or other.window is None or self.window.overlaps(other.window)
+
+
+ExamContent = Annotated[tuple[HeldOut, ...], Field(max_length=8)]
+
+
 class Evidence(Model):
     """What a run of one revision showed. It belongs to that revision alone."""
 
@@ -125,6 +143,8 @@ class Evidence(Model):
     Absent: not known."""
     tables: Annotated[tuple[FetchedTable, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     """The data that was fetched for the run. Absent: none was."""
+    attempt: Annotated[int, Field(ge=1)] | None = None
+    """Which attempt at its exam it was on this platform, whoever made those before. Absent: it is no exam."""
     completed_at: Timestamp | None = None
     """When the run ended. Absent: not known."""
 
@@ -171,6 +191,9 @@ class RevisionStatus(Model):
     """What validation showed. Absent: it has not ended."""
     monitoring: Evidence | None = None
     """What the newest monitoring run showed. Absent: none has ended."""
+    exam: ExamContent = ()
+    """What its validation is judged on, for each target: it is started once the platform's status.attempts has it.
+    Absent: not calibrated yet, or its runs report their own metrics."""
     measured: Annotated[str, StringConstraints(max_length=16)] | None = None
     """Digest of the fields that were measured in the data it was calibrated on. Absent: not measured then."""
     upstreams: Annotated[tuple[UsedProduct, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from ddtas.api.attempts import MAX_ATTEMPTS, MAX_HOLDOUTS, EarlierFailures, ExamAttempt
 from ddtas.api.base import Conditions, Resource, Verdict
 from ddtas.api.capabilities import Capabilities, ClassName, MeasuredCapabilities
 from ddtas.api.evidence import Assurance
@@ -303,6 +304,12 @@ class MunicipalityPlatformStatus(Model):
     """Which apps of the store could run here. Absent: none is known."""
     apps: Annotated[str, StringConstraints(max_length=20)] | None = None
     """How many apps of the store could run here, of how many. Absent: not counted yet."""
+    attempts: Annotated[tuple[ExamAttempt, ...], Field(max_length=MAX_ATTEMPTS)] = ()
+    """The exams that apps took here, the oldest first. Deleting an Installation forgets none. Absent: none."""
+    earlier_failures: Annotated[
+        tuple[EarlierFailures, ...], Field(max_length=MAX_HOLDOUTS, json_schema_extra=list_map("holdout"))
+    ] = ()
+    """Attempts that failed, and are not listed any more. Absent: none."""
 
 
 class MunicipalityPlatform(Resource):

@@ -241,6 +241,12 @@ class Reason(StrEnum):
         "Predictions are missing, or there are more than were asked for; the message counts them.",
     )
     PREDICTIONS_NOT_FINITE = "PredictionsNotFinite", Course.STALLED, "A prediction is no finite number."
+    HOLDOUT_EXHAUSTED = (
+        "HoldoutExhausted",
+        Course.STALLED,
+        "Too many attempts at this exam have failed on the platform: only data that none of them was judged on opens"
+        " another one.",
+    )
     HOLDOUT_EMPTY = "HoldoutEmpty", Course.STALLED, "There is nothing in the data that the app could be judged on."
     METRIC_UNDEFINED = (
         "MetricUndefined",

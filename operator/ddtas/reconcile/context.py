@@ -1,6 +1,6 @@
 """What reconciling needs: the parts of the running operator, and the names of objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -55,6 +55,8 @@ class Context:
         on_published: called after a status was written: its own watch event will bring nothing new.
         surroundings: the network of the operator's own cluster.
         on_served: called with the platform of an Installation when another version serves than before.
+        on_exam: called with the platform of an Installation that waits for an exam, or has taken it.
+        on_attempts: called with the Installations of which attempts were written down.
     """
 
     client: Client
@@ -69,6 +71,8 @@ class Context:
     on_published: Callable[[], None] = lambda: None
     surroundings: Callable[[], Surroundings] = Surroundings
     on_served: Callable[[NamespacedName], None] = lambda platform: None
+    on_exam: Callable[[NamespacedName], None] = lambda platform: None
+    on_attempts: Callable[[Sequence[NamespacedName]], None] = lambda installations: None
 
     @property
     def home(self) -> Place:

@@ -19,6 +19,7 @@ from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.plan import Plan
 from ddtas.plan.decision.preview import Preview, preview
 from ddtas.plan.reasons import Reason
+from ddtas.plan.runs.evidence import is_final
 from ddtas.plan.snapshot import Snapshot
 from ddtas.plan.status.changes import ChangeSet
 from ddtas.plan.status.installation import installation_status
@@ -105,6 +106,8 @@ class Installations:
             metrics.RECALIBRATIONS.labels(trigger).inc()
         if status.serving_version != installation.status.serving_version:
             self._context.on_served((key[0], installation.spec.platform))
+        if _exam(status) != _exam(installation.status):
+            self._context.on_exam((key[0], installation.spec.platform))
         failed = [fault for fault in changes.faults if fault.reason is Reason.APPLY_FAILED]
         if failed:
             raise ClusterError(0, failed[0].message, max(fault.retry_after for fault in failed))
@@ -144,6 +147,14 @@ class Installations:
             except NotFound:
                 return  # the first one that is missing is what is said
             raise report.Outdated(_UNHEARD_SECONDS)
+
+
+def _exam(status: InstallationStatus) -> object:
+    """What the platform writes down of it: the exam that is awaited, or how the one ended that was taken."""
+    revision = status.evidence(status.revision or "")
+    if revision is None or not revision.exam:
+        return None
+    return revision.id, revision.exam, is_final(revision.validation)
 
 
 def _goes_on(plan: Plan, changes: ChangeSet) -> bool:

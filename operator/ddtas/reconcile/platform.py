@@ -2,11 +2,14 @@
 
 import asyncio
 
+from ddtas.api.installation import Installation
 from ddtas.api.platform import MunicipalityPlatform, MunicipalityPlatformStatus
 from ddtas.cluster.memory.world import Unreadable
 from ddtas.cluster.rest.resources import PLATFORM
 from ddtas.names import NamespacedName
+from ddtas.plan.decision.plan import frozen
 from ddtas.plan.remote.identity import judge
+from ddtas.plan.runs.attempts import Ledger
 from ddtas.plan.status.platform import platform_status
 from ddtas.reconcile.catalogue import REFRESH_SECONDS, Catalogues, Surroundings
 from ddtas.reconcile.context import Context
@@ -56,16 +59,29 @@ class Platforms:
 
         async def status() -> MunicipalityPlatformStatus:
             found = there.observations
-            about = (found, digests, catalogue.fits, now, cluster, products, capabilities)
+            about = (found, digests, catalogue.fits, now, cluster, products, capabilities, ledger)
             return await by_turns(platform_status.turns(platform, *about))
 
         if _only_probing(there) and cluster is None and (seconds := self._grace.left(key)):
             return seconds
         self._grace.end(key)
+        ledger = self._ledger(platform)
         await self._publisher.publish(PLATFORM.kind, platform, await settled(key[0], status))
+        known = set(platform.status.attempts)
+        self._context.on_attempts([(key[0], a.installation) for a in ledger.attempts if a not in known])
         if cluster is not None and cluster[0].status == "True":
             self._approve(key)
         return REFRESH_SECONDS
+
+    def _ledger(self, platform: MunicipalityPlatform) -> Ledger:
+        """The attempts at exams, with what the Installations say of theirs. Whoever is held asks for none."""
+        world, namespace = self._context.world, platform.metadata.namespace
+        there = [world.installations.get(user) for user in world.installations.names() if user[0] == namespace]
+        statuses = {i.metadata.uid: i.status if isinstance(i, Installation) else None for i in there if i is not None}
+        users = [i for i in there if isinstance(i, Installation) and i.spec.platform == platform.metadata.name]
+        applicants = [i for i in users if not i.metadata.deletion_timestamp and frozen(i, platform) is None]
+        most = self._context.settings.policy.maximum_attempts
+        return Ledger.of(platform.status).closed(statuses).opened(applicants, most, self._context.now())
 
     def _forget(self, key: NamespacedName) -> float | None:
         self._grace.end(key)

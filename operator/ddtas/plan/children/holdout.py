@@ -4,15 +4,17 @@ Calibration never gets what validation judges by, and validation gets everything
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
+from ddtas.api.evidence import HeldOut
+from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement, RunThreshold
 from ddtas.api.targets import Target
 from ddtas.data.delivery.order import Withheld
 from ddtas.data.delivery.table import Table
 from ddtas.data.delivery.withholding import row_keys
-from ddtas.plan.revision import RevisionInputs
+from ddtas.plan.revision import RevisionInputs, digest
 from ddtas.plan.runs import schedule
 from ddtas.plan.runs.evidence import CALIBRATE, MONITOR, VALIDATE
 from ddtas.schema.types import Window
@@ -135,6 +137,32 @@ def _scored(target: Target, table: Table, part: Withheld) -> ScoredTarget:
         share_percent=part.share_percent,
         seed=part.seed,
     )
+
+
+def exam(inputs: RevisionInputs, sources: Mapping[str, DataSource]) -> tuple[HeldOut, ...]:
+    """What validation is judged on; nothing where the app reports its own metrics.
+
+    Not by the names that a person gives: the same data under another name is the same exam, and so is another share of
+    the same key, because what is drawn for the smaller share is drawn for the larger one, too.
+
+    Args:
+        inputs: of the revision.
+        sources: what its requirements are bound to, as it is now.
+    """
+    tables = {b.requirement: b.table for b in inputs.bindings if b.table is not None}
+    held = {
+        _held_out(inputs, target, tables[target.requirement], sources[target.requirement])
+        for target in inputs.version.targets
+        if target.requirement in tables and target.requirement in sources
+    }
+    return tuple(sorted(held, key=lambda h: h.holdout))
+
+
+def _held_out(inputs: RevisionInputs, target: Target, table: Table, source: DataSource) -> HeldOut:
+    fields = {c.name: c.source for c in table.columns}
+    key = fields.get(target.holdout.key, "") if target.holdout is not None else ""
+    parts = [inputs.listing, source.kind, source.endpoint, source.physical_name, fields.get(target.field), key]
+    return HeldOut(holdout=digest(parts)[:16], window=None if target.holdout is not None else inputs.windows.validation)
 
 
 def split(metric: str, targets: Iterable[Target]) -> tuple[str, str]:

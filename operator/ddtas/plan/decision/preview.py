@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ddtas import names
 from ddtas.api.evidence import Evidence, Outcome, RevisionStatus
+from ddtas.api.installation import Installation
 from ddtas.api.installation_status import PlannedItem, PlanStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.plan.children.desired import Desired
@@ -20,8 +21,9 @@ from ddtas.plan.decision.decide import decide
 from ddtas.plan.decision.plan import Plan, RenderRequest
 from ddtas.plan.findings import Finding, Stage
 from ddtas.plan.reasons import Reason
+from ddtas.plan.runs.attempts import Ledger
 from ddtas.plan.runs.evidence import CALIBRATE, VALIDATE, is_final
-from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, Key, Snapshot
+from ddtas.plan.snapshot import Child, ClaimFacts, DeploymentFacts, Invalid, Key, Snapshot
 from ddtas.plan.turns import Turns, in_turns
 from ddtas.schema.model import Model
 
@@ -127,7 +129,18 @@ def _carried_out(world: Snapshot, plan: Plan, difference: Diff) -> Snapshot:
         recalibration=plan.recalibration,
         revisions=tuple(_passed(r, running, world) for r in plan.revisions),
     )
-    return replace(world, children=children, installation=_with(world.installation, status=status))
+    installation = _with(world.installation, status=status)
+    return replace(world, children=children, installation=installation, platform=_examined(world, installation))
+
+
+def _examined(world: Snapshot, installation: Installation) -> MunicipalityPlatform | Invalid | None:
+    """The platform, with the attempt that the Installation waits for."""
+    platform = world.platform
+    if not isinstance(platform, MunicipalityPlatform):
+        return platform
+    ledger = Ledger.of(platform.status).opened([installation], world.policy.maximum_attempts, world.now)
+    status = _with(platform.status, attempts=ledger.attempts, earlier_failures=ledger.earlier)
+    return _with(platform, status=status)
 
 
 def _is_run(desired: Desired) -> bool:

@@ -100,6 +100,11 @@ def assess_run(view: RevisionView, run: RunStage, known: Evidence | None) -> tup
     return assessment, _finding(view, run, assessment.evidence, job, pods)
 
 
+def ended(view: RevisionView, run: RunStage, result: Evidence) -> Finding:
+    """What is said of a run that has ended, or that may not begin."""
+    return _finding(view, run, result, None, [])
+
+
 def _finding(
     view: RevisionView, run: RunStage, result: Evidence | None, child: Child | None, pods: list[PodFacts]
 ) -> Finding:
@@ -110,7 +115,7 @@ def _finding(
         text = f"{word} of revision {view.id}: {result.message}"
         if result.outcome is Outcome.PASSED:
             return true(stage, reason, text)
-        if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED):
+        if reason not in (Reason.THRESHOLD_NOT_MET, Reason.IMAGE_PULL_FAILED, Reason.HOLDOUT_EXHAUSTED):
             own = f" -c {run.phase}" if view.exam(run.phase) is not None else ""
             container = _LOGS.get(reason, own)
             text += f"; see `kubectl logs job/{job}{container}`"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ddtas.api.evidence import RevisionStatus
 from ddtas.errors import TemplateError
-from ddtas.plan.decision import rollout, runs
+from ddtas.plan.decision import exams, rollout, runs
 from ddtas.plan.decision.step import Progress, Step
 from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet, true
@@ -70,6 +70,10 @@ def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
     """Fit the model to the city's data: a Job, and what it showed."""
     inputs = view.revision.inputs
     run = runs.RunStage(Stage.CALIBRATED, CALIBRATE, inputs.version.calibration, (inputs.windows.validation,))
+    if status.calibration is None and view.job(CALIBRATE) is None:
+        exhausted = exams.refused(view, CALIBRATE)
+        if exhausted is not None:  # to calibrate would lead nowhere
+            return Step(status.model_copy(update={"calibration": exhausted}), (runs.ended(view, run, exhausted),))
     assessment, finding = runs.assess_run(view, run, status.calibration)
     final = evidence.is_final(assessment.evidence)
     return Step(
@@ -86,10 +90,16 @@ def validate(view: RevisionView, status: RevisionStatus) -> Step:
     calibration, renderer = status.calibration, view.renderer
     assert calibration is not None  # noqa: S101 - the stage before has passed
     run = runs.RunStage(Stage.VALIDATED, VALIDATE, view.revision.inputs.version.validation, calibration.windows)
+    exam = exams.of(view, status.validation)
+    status = status.model_copy(update={"exam": exam.content})
+    if exam.refused is not None:
+        return Step(status.model_copy(update={"validation": exam.refused}), (runs.ended(view, run, exam.refused),))
+    if exam.waits is not None:
+        return Step(status, (exam.waits,), until=(view.snapshot.now,))
     assessment, finding = runs.assess_run(view, run, status.validation)
-    final = evidence.is_final(assessment.evidence)
+    final, result = evidence.is_final(assessment.evidence), exam.numbered(assessment.evidence)
     return Step(
-        status.model_copy(update={"validation": assessment.evidence}),
+        status.model_copy(update={"validation": result}),
         (finding,),
         desired=() if final else (renderer.calibrated(calibration), view.run(VALIDATE, run.declared)),
         until=(assessment.until,) if assessment.until is not None else (),

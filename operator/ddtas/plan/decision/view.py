@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ddtas.api.evidence import Evidence, RevisionState, RevisionStatus
+from ddtas.api.evidence import Evidence, HeldOut, RevisionState, RevisionStatus
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.api.workload import Task
@@ -20,6 +20,7 @@ from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.decision.plan import RenderRequest
 from ddtas.plan.products import port_of, readdressed
 from ddtas.plan.revision import Revision, digest
+from ddtas.plan.runs.attempts import Ledger
 from ddtas.plan.runs.evidence import CALIBRATE
 from ddtas.plan.runs.last_words import Hidden, hidden
 from ddtas.plan.runs.scored import Exam
@@ -93,6 +94,7 @@ class RevisionView:
             calibration=known.calibration if known is not None else None,
             validation=known.validation if known is not None else None,
             monitoring=known.monitoring if known is not None else None,
+            exam=known.exam if known is not None else (),
             # What was measured when it was calibrated, not what is measured now.
             measured=(known.measured if known is not None else None) or self.measured,
             upstreams=upstreams.used_products(self.snapshot, inputs.bindings, known),
@@ -118,6 +120,19 @@ class RevisionView:
             return None
         names = tuple(t.name for t in targets if phase != CALIBRATE)
         return Exam(names, holdout.windows(inputs, phase), sealed=not inputs.open_runs)
+
+    @cached_property
+    def exam_content(self) -> tuple[HeldOut, ...]:
+        """What validation is judged on: as its data is now, or as it was known where that is gone."""
+        if self.wiring is None:
+            return self.known.exam if self.known is not None else ()
+        return holdout.exam(self.revision.inputs, {w.requirement: w.source for w in self.wiring})
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The attempts on the platform."""
+        platform = self.snapshot.platform
+        return Ledger.of(platform.status) if isinstance(platform, MunicipalityPlatform) else Ledger()
 
     # ---- templates ----
 

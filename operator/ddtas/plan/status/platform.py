@@ -19,6 +19,7 @@ from ddtas.data.meaning import space
 from ddtas.plan.findings import Finding
 from ddtas.plan.products import Product
 from ddtas.plan.reasons import Reason
+from ddtas.plan.runs.attempts import Ledger
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.status.conditions import conditions, kstatus
 from ddtas.plan.status.sources import bounded, product_statuses, renewed, source_status
@@ -35,6 +36,7 @@ def platform_status(
     cluster: tuple[Finding, ClusterStatus | None] | None = None,
     products: Mapping[str, Product] = MappingProxyType({}),
     capabilities: tuple[Finding | None, MeasuredCapabilities] = (None, MeasuredCapabilities()),
+    ledger: Ledger | None = None,
 ) -> Turns[MunicipalityPlatformStatus]:
     """The status of a MunicipalityPlatform.
 
@@ -48,6 +50,7 @@ def platform_status(
         products: other Installations' data products that may be used here, by name.
         capabilities: the cluster's, as measured, and whether they are what listings ask for. It does not count
             for Ready: a platform is no worse for an app that it is not fit for.
+        ledger: the attempts at exams; None where they are as they were.
     """
     sources = yield from _sources(platform, observations, probes, now, products)
     reachable = sum(s.state == "Reachable" for s in sources)
@@ -58,6 +61,7 @@ def platform_status(
     main = _area_fault(platform) or next((f for f in findings if not f.holds), about[0])
     generation = platform.metadata.generation
     requirements, measured = capabilities
+    ledger = ledger or Ledger.of(platform.status)
     notices = [requirements] if requirements is not None else []
     summary = [*findings, *_summary(platform, main), *notices]
     return MunicipalityPlatformStatus(
@@ -70,6 +74,8 @@ def platform_status(
         conformant=f"{conformant}/{len(sources)}",
         listings=tuple(listings),
         apps=f"{sum(f.verdict is Verdict.MET for f in listings)}/{len(listings)}",
+        attempts=ledger.attempts,
+        earlier_failures=ledger.earlier,
     )
 
 
