@@ -82,6 +82,8 @@ def text_of(value: Any) -> str | None:
         return str(int(value))
     if isinstance(value, Decimal):  # as ijson has numbers
         return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):  # as JSON has them, and sooner
+        return repr(value)
     return json.dumps(value, ensure_ascii=False, default=float)
 
 

@@ -291,8 +291,8 @@ async def test_too_long_a_period_comes_in_halves_without_a_row_twice(most: int, 
     assert len(times) == HOURS
 
 
-async def test_an_hour_that_is_refused_is_an_error(tmp_path: Path) -> None:
-    error = await fault(Edr(most=1), tmp_path, name="levels/locations/a")
+async def test_a_minute_that_is_refused_is_an_error(tmp_path: Path) -> None:
+    error = await fault(Edr(most=0), tmp_path, name="levels/locations/a")
     assert (error.reason, "413" in error.message) == (SourceReason.HTTP_ERROR, True)
 
 

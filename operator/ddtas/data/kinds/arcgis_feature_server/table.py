@@ -4,6 +4,7 @@ The layer's own is the best to promise: some servers transform to others by tens
 """
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pyarrow
@@ -21,11 +22,13 @@ from ddtas.data.wire import http
 from ddtas.errors import SourceError
 
 _PAGE = 2000  # rows; most servers give as many
+_MOST_BYTES = 8 * 1024 * 1024  # of a page, which is in memory whole; fewer rows are asked for then
 _MARGIN = timedelta(days=1)  # a server may read times in a condition as those of a zone of its own
 
 
 async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
     """As ddtas.data.delivery.reading.Reader has it: texts all of them."""
+    session.limits = replace(session.limits, max_document_bytes=min(session.limits.max_document_bytes, _MOST_BYTES))
     rows, seen, crs = Rows(session, selection), 0, None
     async with http.client(session) as client:
         service = Service(client)

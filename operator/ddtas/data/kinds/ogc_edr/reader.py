@@ -21,7 +21,7 @@ from ddtas.errors import SourceError, printable
 _COVERAGE_JSON = "application/prs.coverage+json, application/vnd.cov+json;q=0.9, application/json;q=0.6"
 _GEOJSON = "application/geo+json, application/json;q=0.9"
 _NAMES = ("coveragejson", "covjson")  # of the format, in capitals or not
-_SHORTEST = timedelta(hours=1)  # that a period is halved to
+_SHORTEST = timedelta(minutes=1)  # that a period is halved to
 _MOST_LOCATIONS = 100_000
 _SHOWN = 5  # collections, locations or queries in a message
 _ZEROS = re.compile(r"(\.[0-9]*?)0+(?=$|Z|[+-])")

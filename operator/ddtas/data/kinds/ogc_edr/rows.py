@@ -1,6 +1,5 @@
 """Documents with data as rows: CoverageJSON, and GeoJSON, with the location that they are of."""
 
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +30,7 @@ def records_of(service: Service, answer: Answer, collection: Collection, locatio
             for row in coverage.rows():
                 x, y = row.get("x"), row.get("y")
                 place = None if x is None and y is None else {"type": "Point", "coordinates": [x, y]}
-                yield ChainMap(tidy(row), where, about), place, coverage.crs
+                yield {**about, **where, **tidy(row)}, place, coverage.crs
     except ValueError as error:
         raise service.malformed(f"with CoverageJSON that cannot be used ({error})") from None
 
@@ -43,4 +42,4 @@ def _features(body: Mapping[str, Any], about: dict[str, Any], service: Service) 
         properties = as_object(feature).get("properties")
         if not isinstance(feature, dict) or not isinstance(properties, dict):
             raise service.malformed("with GeoJSON that has no features")
-        yield ChainMap(tidy(properties), about), feature.get("geometry"), geo.CRS84
+        yield {**about, **tidy(properties)}, feature.get("geometry"), geo.CRS84

@@ -5,6 +5,7 @@ geometry is the point of x and y.
 """
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow
@@ -20,9 +21,12 @@ from ddtas.data.kinds.ogc_edr.rows import records_of
 from ddtas.data.session import Session
 from ddtas.data.wire import http
 
+_MOST_BYTES = 8 * 1024 * 1024  # of a document, which is in memory whole; shorter periods are asked for then
+
 
 async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
     """As ddtas.data.delivery.reading.Reader has it: texts all of them."""
+    session.limits = replace(session.limits, max_document_bytes=min(session.limits.max_document_bytes, _MOST_BYTES))
     rows, crs = Rows(session, selection), None
     promised, zone = session.target.contract.crs, session.target.contract.time_zone
     async with http.client(session) as client:
