@@ -232,6 +232,16 @@ async def test_a_day_that_has_a_part_in_the_period_is_withheld(
     assert [int(row["time"][-1]) for row in asked(done)] == predicted
 
 
+async def test_what_is_asked_for_is_withheld_whatever_the_step(tmp_path: Path) -> None:
+    """A day with a step of an hour: it begins more than a step before the period, and is asked for all the same."""
+    date = Column(name="time", type=FieldType.DATE, source="tijd")
+    withheld = Withheld(targets={"flow": "q"}, start=datetime(2020, 1, 2, 12, tzinfo=UTC))
+    batch = {"tijd": ["2020-01-01", "2020-01-02"], "debiet": [1.0, 2.0]}
+    done = await made(tmp_path, table(date, FLOW, time="time", step="PT1H"), withheld, batch)
+    assert [row["time"] for row in given(done)] == ["2020-01-01"]
+    assert [row["time"] for row in asked(done)] == ["2020-01-02"]
+
+
 @pytest.mark.parametrize("start", [START, None])
 async def test_a_row_without_a_time_may_be_of_the_period(start: datetime | None, tmp_path: Path) -> None:
     batch = {"tijd": [None, "2020-01-03T00:00:00Z"], "debiet": [7.5, 8.5], "regen": [1.0, 2.0]}
