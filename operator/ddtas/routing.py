@@ -101,7 +101,9 @@ class Router:
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Queue those whose data, or whose removal, depends on an Installation that is another one for them now."""
+        """Queue those whose data, removal or status depends on an Installation that is another one for them now."""
+        for platform in self._world.take_newly_used():
+            self._add(ObjectKey("MunicipalityPlatform", *platform), urgent=False)
         upstreams, platforms = self._world.take_news()
         users = upstreams
         for platform in platforms:

@@ -129,7 +129,10 @@ def test_what_it_costs_the_api_server(city: City) -> None:
     counts = by_kind(requests)
     assert counts["patch installations/status"] == len(published) <= 4, "one write a published transition"
     assert counts["create events"] == len(TOLD)
-    assert sum(counts.values()) == len(written) + counts["patch installations/status"] + counts["create events"]
+    assert counts["patch municipalityplatforms/status"] == 1, "who uses its data"
+    assert sum(counts.values()) == len(written) + counts["patch installations/status"] + counts["create events"] + 1
+    (source,) = city.cluster.get(KINDS["MunicipalityPlatform"], city.namespace, "oup")["status"]["dataSources"]
+    assert [use["installation"] for use in source["usedBy"]] == ["flood"]
 
     mark = city.cluster.mark()
     time.sleep(QUIET_SECONDS)

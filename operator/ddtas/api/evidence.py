@@ -10,7 +10,7 @@ from ddtas.api.base import Verdict
 from ddtas.data.delivery.report import FetchedTable
 from ddtas.names import REVISION_ID, REVISION_ID_LENGTH
 from ddtas.schema.model import Model, list_map
-from ddtas.schema.types import FieldName, Name, PartName, SemVer, Timestamp, Window
+from ddtas.schema.types import FieldName, Line, Name, PartName, SemVer, Timestamp, Window
 
 RevisionId = Annotated[str, StringConstraints(pattern=f"^{REVISION_ID.pattern}$", max_length=REVISION_ID_LENGTH)]
 
@@ -176,6 +176,17 @@ class UsedProduct(Model):
     """The name of the product in its listing."""
 
 
+class UsedSource(Model):
+    """A data source of a revision, and what it is used for."""
+
+    requirement: PartName
+    """The data requirement that it meets."""
+    data_source: Name
+    """The name of the data source on the platform."""
+    purpose: Line | None = None
+    """What the app uses it for, as its listing says. Absent: not said, which only public data allows."""
+
+
 class RevisionStatus(Model):
     """One attempt to serve, with its evidence."""
 
@@ -198,6 +209,8 @@ class RevisionStatus(Model):
     """Digest of the fields that were measured in the data it was calibrated on. Absent: not measured then."""
     upstreams: Annotated[tuple[UsedProduct, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     """Products of other Installations among its data sources. Absent: none."""
+    sources: Annotated[tuple[UsedSource, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
+    """Its data sources, each with what for. Absent: an earlier version of the operator did not say."""
 
     @property
     def passed(self) -> bool:

@@ -229,6 +229,17 @@ class MunicipalityPlatformSpec(Model):
         return next((s for s in self.data_sources if s.name == name), None)
 
 
+class DataUse(Model):
+    """Who uses a data source, and what for."""
+
+    installation: Name
+    """The Installation, in the platform's namespace."""
+    requirement: PartName
+    """The data requirement of its app that the source meets."""
+    purpose: Line | None = None
+    """What the app uses it for, as its listing says. Absent: not said, which only public data allows."""
+
+
 class DataSourceStatus(Model):
     """The last word on one data source."""
 
@@ -256,6 +267,11 @@ class DataSourceStatus(Model):
     """Where the data differs from its contract. Absent: nowhere, as far as is known."""
     facts: SourceFacts | None = None
     """What the probe measured. Absent: nothing yet."""
+    used_by: Annotated[tuple[DataUse, ...], Field(max_length=32)] = ()
+    """Who uses it, by name: what serves, and what is to. Absent: nobody. Of more than 32, or than 500 of all sources
+    together, the first ones are here."""
+    uses: Annotated[int, Field(ge=0)] = 0
+    """How many uses there are. Absent: none."""
 
 
 class ListingFit(Model):

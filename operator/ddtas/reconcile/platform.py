@@ -57,9 +57,11 @@ class Platforms:
         digests = self._sources.digests(platform, products)
         capabilities, now = (catalogue.capabilities, self._observer.capabilities(platform)), self._context.now()
 
+        uses = self._context.world.uses(key)
+
         async def status() -> MunicipalityPlatformStatus:
             found = there.observations
-            about = (found, digests, catalogue.fits, now, cluster, products, capabilities, ledger)
+            about = (found, digests, catalogue.fits, now, cluster, products, capabilities, ledger, uses)
             return await by_turns(platform_status.turns(platform, *about))
 
         if _only_probing(there) and cluster is None and (seconds := self._grace.left(key)):

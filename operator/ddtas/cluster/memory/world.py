@@ -17,7 +17,7 @@ from ddtas import names, redaction
 from ddtas.api.base import Metadata, Resource
 from ddtas.api.installation import Installation
 from ddtas.api.listing import AppListing
-from ddtas.api.platform import MunicipalityPlatform
+from ddtas.api.platform import DataUse, MunicipalityPlatform
 from ddtas.cluster.memory.reading import parts_read
 from ddtas.cluster.rest import answers
 from ddtas.data.contract import CREDENTIAL_KEYS
@@ -26,6 +26,7 @@ from ddtas.names import NamespacedName
 from ddtas.plan.products import Product, Ref
 from ddtas.plan.remote import kubeconfig
 from ddtas.plan.snapshot import Secret
+from ddtas.plan.status.uses import Uses, by_source, uses_of
 from ddtas.plan.twins import dependencies
 from ddtas.plan.twins.dependencies import HOME, Interface, apart, cluster_of
 
@@ -174,6 +175,8 @@ class World:
         self._moved: set[NamespacedName] = set()  # platforms of which that is news
         self.platforms = Collection(MunicipalityPlatform, self._renew_tenants)
         self.installations = Collection(Installation, self._renew)
+        self._uses: dict[NamespacedName, tuple[NamespacedName, Uses]] = {}  # of each Installation, with its platform
+        self._newly_used: set[NamespacedName] = set()  # platforms whose data others use now
         self.kubernetes_version = "0.0"
         self._secrets: dict[NamespacedName, Secret] = {}
 
@@ -209,6 +212,25 @@ class World:
         return [
             (i.metadata.namespace, i.metadata.name) for i in self.installations.readable() if i.spec.listing == name
         ]
+
+    # ---- uses of data ----
+
+    def uses(self, platform: NamespacedName) -> dict[str, tuple[DataUse, ...]]:
+        """Who uses the data sources of a platform, by the name of the source."""
+        return by_source(uses for where, uses in self._uses.values() if where == platform)
+
+    def take_newly_used(self) -> set[NamespacedName]:
+        """The platforms whose data others use now than the last time."""
+        found, self._newly_used = self._newly_used, set()
+        return found
+
+    def _renew_uses(self, key: NamespacedName, installation: Installation | None) -> None:
+        old = self._uses.pop(key, None)
+        if installation is not None and (uses := uses_of(installation)):
+            self._uses[key] = ((key[0], installation.spec.platform), uses)
+        new = self._uses.get(key)
+        if new != old:
+            self._newly_used |= {known[0] for known in (old, new) if known is not None}
 
     # ---- data products ----
 
@@ -293,6 +315,7 @@ class World:
     def _renew(self, key: NamespacedName) -> None:
         """Keep up with what an Installation is for others."""
         ref, installation = Ref(*key), self.installations.find(key)
+        self._renew_uses(key, installation)
         new = None
         if installation is not None:
             listing = self.listings.find(("", installation.spec.listing))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ddtas.api.evidence import Evidence, HeldOut, RevisionState, RevisionStatus
+from ddtas.api.evidence import Evidence, HeldOut, RevisionState, RevisionStatus, UsedSource
 from ddtas.api.installation_status import ProductStatus
 from ddtas.api.platform import MunicipalityPlatform
 from ddtas.api.workload import Task
@@ -98,6 +98,15 @@ class RevisionView:
             # What was measured when it was calibrated, not what is measured now.
             measured=(known.measured if known is not None else None) or self.measured,
             upstreams=upstreams.used_products(self.snapshot, inputs.bindings, known),
+            sources=self._sources,
+        )
+
+    @property
+    def _sources(self) -> tuple[UsedSource, ...]:
+        purposes = {r.name: r.purpose for r in self.revision.inputs.version.data_requirements}
+        return tuple(
+            UsedSource(requirement=b.requirement, data_source=b.data_source, purpose=purposes.get(b.requirement))
+            for b in self.revision.inputs.bindings
         )
 
     @property

@@ -11,6 +11,7 @@ from ddtas.api.capabilities import MeasuredCapabilities
 from ddtas.api.platform import (
     ClusterStatus,
     DataSourceStatus,
+    DataUse,
     ListingFit,
     MunicipalityPlatform,
     MunicipalityPlatformStatus,
@@ -23,6 +24,7 @@ from ddtas.plan.runs.attempts import Ledger
 from ddtas.plan.snapshot import SourceObservation
 from ddtas.plan.status.conditions import conditions, kstatus
 from ddtas.plan.status.sources import bounded, product_statuses, renewed, source_status
+from ddtas.plan.status.uses import with_uses
 from ddtas.plan.turns import Turns, in_turns
 
 
@@ -37,6 +39,7 @@ def platform_status(
     products: Mapping[str, Product] = MappingProxyType({}),
     capabilities: tuple[Finding | None, MeasuredCapabilities] = (None, MeasuredCapabilities()),
     ledger: Ledger | None = None,
+    uses: Mapping[str, tuple[DataUse, ...]] = MappingProxyType({}),
 ) -> Turns[MunicipalityPlatformStatus]:
     """The status of a MunicipalityPlatform.
 
@@ -51,6 +54,7 @@ def platform_status(
         capabilities: the cluster's, as measured, and whether they are what listings ask for. It does not count
             for Ready: a platform is no worse for an app that it is not fit for.
         ledger: the attempts at exams; None where they are as they were.
+        uses: who uses its data sources, by name.
     """
     sources = yield from _sources(platform, observations, probes, now, products)
     reachable = sum(s.state == "Reachable" for s in sources)
@@ -69,7 +73,7 @@ def platform_status(
         conditions=conditions(summary, platform.status.conditions, generation, now),
         cluster=remembered,
         capabilities=measured if measured != MeasuredCapabilities() else None,
-        data_sources=tuple(bounded(sources)),
+        data_sources=with_uses(tuple(bounded(sources)), uses),
         sources=f"{reachable}/{len(sources)}",
         conformant=f"{conformant}/{len(sources)}",
         listings=tuple(listings),

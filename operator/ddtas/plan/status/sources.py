@@ -112,7 +112,8 @@ def _stands(was: DataSourceStatus, status: DataSourceStatus, now: datetime) -> b
 
 
 def _steady(status: DataSourceStatus) -> DataSourceStatus:
-    return status.model_copy(update={"since": None, "probed_at": None, "facts": steady_facts(status.facts)})
+    unused = {"used_by": (), "uses": 0}  # which is no news of the source
+    return status.model_copy(update={"since": None, "probed_at": None, "facts": steady_facts(status.facts)} | unused)
 
 
 def steady_facts(facts: SourceFacts | None) -> SourceFacts | None:
