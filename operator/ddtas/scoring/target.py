@@ -74,23 +74,33 @@ def score_target(target: ScoredTarget, truth: Path, output: Path, confidence: Ma
     )
     rows = sample.sample(target, exam, predictions, place)
     with numpy.errstate(all="ignore"):  # what is not finite is undefined
-        sums = intervals.Sums(_KINDS[target.kind].columns(rows), sample.units(target, withheld).of_row)
-        draws = _draws(target, sums, sample.units(target, withheld).per_day, seed)
+        units = sample.units(target, withheld)
+        sums = intervals.Sums(_KINDS[target.kind].columns(rows), units.of_row)
+        draws = _draws(target, sums, units.per_day, seed)
         scores = {score.metric: score for score in _scores(target, sums.means(), draws, confidence)}
     return Scored(predicted, scores)
 
 
-def _draws(target: ScoredTarget, sums: intervals.Sums, per_day: int | None, seed: int) -> Means | None:
-    """The means of what was drawn; None where there is too little to draw from."""
+@dataclass(frozen=True)
+class _Draws:
+    """The means of rows that were drawn, and of how many blocks each draw has."""
+
+    means: Means
+    blocks: int
+
+
+def _draws(target: ScoredTarget, sums: intervals.Sums, per_day: int | None, seed: int) -> _Draws | None:
+    """What intervals are made of; None where there is too little to draw from."""
     if len(sums.per_unit) < intervals.FEWEST:
         return None
     length = 1
     if per_day is not None:
         length = intervals.block_length([sums.series(name) for name in _ALIKE[target.kind]], per_day)
-    return sums.means(sums.draw(length, seed))
+    drawn = sums.draw(length, seed)
+    return _Draws(sums.means(drawn.sums), drawn.blocks)
 
 
-def _scores(target: ScoredTarget, means: Means, draws: Means | None, confidence: Mapping[str, int]) -> Iterator[Score]:
+def _scores(target: ScoredTarget, means: Means, draws: _Draws | None, confidence: Mapping[str, int]) -> Iterator[Score]:
     metrics = _KINDS[target.kind].METRICS
     for name in METRICS[target.kind]:
         try:
@@ -101,7 +111,7 @@ def _scores(target: ScoredTarget, means: Means, draws: Means | None, confidence:
             continue
         low = high = None
         if draws is not None:
-            low, high = intervals.bounds(metrics[name](draws), confidence.get(name, _CONFIDENCE))
+            low, high = intervals.bounds(metrics[name](draws.means), confidence.get(name, _CONFIDENCE), draws.blocks)
         yield Score(target=target.name, metric=name, value=_text(value, 7), low=_bound(low), high=_bound(high))
 
 

@@ -106,9 +106,10 @@ def _rows(path: Path, target: ScoredTarget) -> Any:
         table = file.read(columns=columns, use_threads=False).combine_chunks()
     arrays = [_key(table.column(name).combine_chunks(), name == target.time) for name in columns[:-1]]
     values = _values(table.column(target.field).combine_chunks(), target)
-    rows = pyarrow.table([*arrays, values], [*columns[:-1], VALUE]).filter(pc.is_valid(values))
-    if not columns[:-1]:
-        return rows
+    there = pc.is_valid(values)
+    if target.time is not None:
+        there = pc.and_(there, pc.is_valid(arrays[0]))  # without a time a row is of no period
+    rows = pyarrow.table([*arrays, values], [*columns[:-1], VALUE]).filter(there)
     return rows.sort_by([(name, "ascending") for name in columns[:-1]])
 
 
@@ -124,6 +125,9 @@ def _values(values: Any, target: ScoredTarget) -> Any:
     if target.kind is TargetKind.CLASSES:
         return values.cast(pyarrow.string())
     numbers = values.cast(pyarrow.float64(), safe=False)
+    if not pc.all(pc.is_finite(numbers)).as_py():
+        text = f"{target.field} of {target.requirement} has values that are no finite numbers: this is a fault of fetch"
+        raise ScoreError(ScoreReason.TRUTH_MALFORMED, text)
     if target.kind is TargetKind.BINARY and not pc.all(pc.is_in(numbers, pyarrow.array([0.0, 1.0, None]))).as_py():
         raise ScoreError(
             ScoreReason.TRUTH_MALFORMED,
@@ -138,19 +142,20 @@ def _asked(rows: Any, target: ScoredTarget) -> Any:
     if target.time is not None:
         times = rows.column(target.time)
         if target.start is not None:
-            chosen &= numpy.asarray(pc.greater_equal(times, _bound(times.type, target.start, target)))
+            chosen &= numpy.asarray(pc.greater_equal(times, _bound(times.type, target.start, target.time_zone)))
         if target.end is not None:
-            chosen &= numpy.asarray(pc.less(times, _bound(times.type, target.end, target)))
+            chosen &= numpy.asarray(pc.less(times, _bound(times.type, target.end, target.time_zone)))
     if target.key is not None:
         chosen &= numpy.asarray(_drawn(rows.column(target.key), target))
     return chosen
 
 
-def _bound(kind: Any, moment: datetime, target: ScoredTarget) -> Any:
+def _bound(kind: Any, moment: datetime, zone: str | None) -> Any:
+    """A moment as what is compared with times of a table, as fetch does: a moment, or its day in a zone."""
     if not pyarrow.types.is_date(kind):
         return pyarrow.scalar(moment, keys.MOMENT)
-    local = pyarrow.scalar(moment, keys.MOMENT).cast(pyarrow.timestamp("us", tz=target.time_zone or "UTC"))
-    return pc.floor_temporal(pc.local_timestamp(local), unit="day").cast(pyarrow.date32())
+    local = pc.local_timestamp(pyarrow.scalar(moment, keys.MOMENT).cast(pyarrow.timestamp("us", tz=zone or "UTC")))
+    return pc.floor_temporal(local, unit="day").cast(pyarrow.date32())
 
 
 def _drawn(values: Any, target: ScoredTarget) -> Any:
