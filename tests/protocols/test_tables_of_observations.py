@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import shapely
 from servers import dataset
+from servers import ngsi_ld as gauges
 from servers import sensorthings as servers
 from servers.ngsi_ld import NgsiLdServer
 from servers.sensorthings import SensorThingsServer
@@ -105,3 +106,49 @@ async def test_entities_as_they_are_now(ngsi_ld: NgsiLdServer, tmp_path: Path, m
     assert float(rows[0]["level"]) == pytest.approx(0.4)
     assert (read.schema.metadata or {})[CRS] == b"OGC:CRS84"
     assert shapely.from_wkb(rows[0]["geometry"]).wkt == "POINT (4.25 52.02)"
+
+
+async def test_what_was_observed_of_entities_in_a_period(ngsi_ld: NgsiLdServer, tmp_path: Path) -> None:
+    """In parts, as the broker gives at most 20 values at once; its ends are not part of a period."""
+    time = SourceField("observedAt", FieldType.TIMESTAMP)
+    start, end = ngsi_ld.newest - timedelta(hours=45), ngsi_ld.newest - timedelta(hours=2)
+    read = await table(
+        DataKind.NGSI_LD,
+        ngsi_ld.api,
+        ngsi_ld.entity_type,
+        tmp_path,
+        *("id", "observedAt", "level"),
+        geometry=True,
+        time=time,
+        start=start,
+        end=end,
+    )
+    rows = [(row["id"], datetime.fromisoformat(row["observedAt"]), float(row["level"])) for row in read.to_pylist()]
+    assert len({row[:2] for row in rows}) == len(rows)
+    expected = {
+        (entity["id"], when, gauges.level(entity, when))
+        for entity in gauges.entities(ngsi_ld.newest)
+        for hour in range(ngsi_ld.hours)
+        for when in [datetime.fromisoformat(entity["level"]["observedAt"]) - timedelta(hours=hour)]
+        if start <= when < end
+    }
+    assert expected <= set(rows)
+    assert all(start <= when <= end for _, when, _ in rows)
+    assert {row["geometry"] for row in read.to_pylist() if row["id"].endswith("00")} == {
+        shapely.to_wkb(shapely.Point(4.25, 52.02), byte_order=1)
+    }
+
+
+@pytest.mark.parametrize("bounds", [("start",), ("end",), ("start", "end")])
+async def test_a_history_with_any_bounds(ngsi_ld: NgsiLdServer, bounds: tuple[str, ...], tmp_path: Path) -> None:
+    time = SourceField("observedAt", FieldType.TIMESTAMP)
+    period: dict[str, Any] = {
+        "start": ngsi_ld.newest - timedelta(hours=200),
+        "end": ngsi_ld.newest + timedelta(hours=1),
+    }
+    read = await table(
+        *(DataKind.NGSI_LD, ngsi_ld.api, ngsi_ld.entity_type, tmp_path, "level"),
+        time=time,
+        **{name: period[name] for name in bounds},
+    )
+    assert read.num_rows == ngsi_ld.count * ngsi_ld.hours

@@ -15,6 +15,7 @@ from .process import HOST, Server, free_port, http_answers, running
 
 ENTITY_TYPE = "WaterLevelObserved"
 ENTITIES = 25
+HOURS = 48  # of which the broker knows the level of each
 # South-west corner and step of the grid of gauges, in degrees (WGS 84), near The Hague.
 _WEST, _SOUTH, _STEP = 4.25, 52.02, 0.02
 
@@ -26,6 +27,7 @@ class NgsiLdServer(Server):
     newest: datetime
     entity_type: str = ENTITY_TYPE
     count: int = ENTITIES
+    hours: int = HOURS
 
     @property
     def api(self) -> str:
@@ -43,9 +45,27 @@ def ngsi_ld(directory: Path, newest: datetime | None = None) -> Iterator[NgsiLdS
     directory.mkdir(parents=True, exist_ok=True)
     data = directory / "entities.json"
     data.write_text(json.dumps(entities(newest)))
-    command: list[str | Path] = [sys.executable, str(ngsi_ld_stand_in.__file__), "--port", str(port), data]
+    history = directory / "evolution.json"
+    history.write_text(json.dumps([evolution(entity) for entity in entities(newest)]))
+    command: list[str | Path] = [sys.executable, str(ngsi_ld_stand_in.__file__), "--port", str(port), data, history]
     with running(command, log=server.log, ready=http_answers(f"{server.api}/types")):
         yield server
+
+
+def evolution(entity: dict[str, Any]) -> dict[str, Any]:
+    """A gauge with its level of each hour until it was observed last, the oldest first."""
+    last = datetime.fromisoformat(entity["level"]["observedAt"])
+    times = [last - timedelta(hours=hour) for hour in reversed(range(HOURS))]
+    levels = [
+        {**entity["level"], "value": level(entity, when), "observedAt": f"{when:%Y-%m-%dT%H:%M:%SZ}"} for when in times
+    ]
+    return {"id": entity["id"], "type": entity["type"], "level": levels}
+
+
+def level(entity: dict[str, Any], when: datetime) -> float:
+    """What a gauge measures: the value that it has as an entity, and a tide."""
+    hours = (datetime.fromisoformat(entity["level"]["observedAt"]) - when) / timedelta(hours=1)
+    return round(float(entity["level"]["value"]) + 0.2 * math.sin(hours / 2), 3)
 
 
 def entities(newest: datetime) -> list[dict[str, Any]]:

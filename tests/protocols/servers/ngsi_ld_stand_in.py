@@ -1,7 +1,8 @@
 """A stand-in for an NGSI-LD broker, since none could be had from a package registry. It is not a broker.
 
 It gives the answers that ETSI GS CIM 009 (NGSI-LD API, V1.6.1) prescribes for the requests of somebody who looks at
-what a broker has: entities by type or id, their count, pages, one entity, the types; in the formats of that document,
+what a broker has: entities by type or id, their count, pages, one entity, the types, and the temporal evolution of
+entities, of which it gives some instances of an attribute at once (206); in the formats of that document,
 with its @context rules and its problem details. They are written after the specification, not taken from the wire of
 one broker. What it does not know it refuses with 501, so that no test passes on an answer that it made up.
 
@@ -9,9 +10,10 @@ Asked for, and not served by the registry of their language: Scorpio and Stellio
 FogFlow (Go), Antares (Rust), Cassiopeia and djane (npm); Orion-LD is in no registry. ``oxirs-fuseki`` (Rust) is served
 and has a part of the API, but does not read ``count=true``, counts one page only, and takes 727 crates to build.
 
-    python ngsi_ld_stand_in.py --port PORT ENTITIES.json
+    python ngsi_ld_stand_in.py --port PORT ENTITIES.json [EVOLUTION.json]
 
-The file holds a list of normalized entities, their types and attributes as the core @context alone expands them.
+The files hold lists of normalized entities, their types and attributes as the core @context alone expands them; those
+of the second have all instances of their attributes. Without it there is no temporal API.
 """
 
 import argparse
@@ -31,6 +33,7 @@ LINK_RELATION = 'rel="http://www.w3.org/ns/json-ld#context"; type="application/l
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
 FILTERS = {"id", "type", "attrs"}
 KNOWN = FILTERS | {"limit", "offset", "count", "options"}
+INSTANCES = 20  # of one attribute, of one answer
 
 Entity = dict[str, Any]
 
@@ -75,6 +78,56 @@ def query(entities: list[Entity], parameters: dict[str, str], context: str) -> t
     found = [entity for entity in entities if _matches(entity, parameters, context)]
     page = [_shown(entity, parameters) for entity in found[offset : offset + limit]]
     return page, len(found) if count else None, offset + limit if limit and offset + limit < len(found) else 0
+
+
+def evolution(entities: list[Entity], parameters: dict[str, str], context: str) -> tuple[list[Entity], str | None]:
+    """The temporal evolution of the entities that match, and its Content-Range where it is not all (clause 6.3.10)."""
+    if unknown := set(parameters) - {"type", "id", "timerel", "timeAt", "endTimeAt", "lastN"}:
+        raise unknown_here(f"parameters {', '.join(sorted(unknown))}")
+    start, end = _period(parameters)
+    most = _number(parameters["lastN"], "lastN") if "lastN" in parameters else None
+    found = [entity for entity in entities if _matches(entity, {**parameters, "attrs": ""}, context)]
+    within = [
+        {name: _within(value, start, end) if isinstance(value, list) else value for name, value in entity.items()}
+        for entity in found
+    ]
+    series = [value for entity in within for value in entity.values() if isinstance(value, list)]
+    cut = [values[INSTANCES - 1]["observedAt"] for values in series if len(values) > INSTANCES]
+    if most is not None:
+        shown = [{n: v[-most:] if isinstance(v, list) else v for n, v in entity.items()} for entity in within]
+        return _compacted(shown), None
+    if not cut:
+        return _compacted(within), None
+    last = min(cut)
+    until = [{n: _within(v, start, last + "~") if isinstance(v, list) else v for n, v in e.items()} for e in within]
+    return _compacted(until), f"date-time {start or series[0][0]['observedAt']}-{last}/*"
+
+
+def _period(parameters: dict[str, str]) -> tuple[str, str]:
+    """Texts that all times lie between, neither of them included (clause 4.11)."""
+    at, until = parameters.get("timeAt", ""), parameters.get("endTimeAt", "")
+    match parameters.get("timerel"):
+        case "before" if at:
+            return "", at
+        case "after" if at:
+            return at, "~"
+        case "between" if at and until:
+            return at, until
+    raise bad_request("timerel, timeAt and endTimeAt do not go together (clause 4.11)")
+
+
+def _within(instances: list[Any], start: str, end: str) -> list[Any]:
+    return [one for one in instances if start < one["observedAt"] < end]
+
+
+def _compacted(entities: list[Entity]) -> list[Entity]:
+    """As JSON-LD writes lists of one, without attributes and entities of which nothing is left."""
+    found = []
+    for entity in entities:
+        kept = {n: v[0] if isinstance(v, list) and len(v) == 1 else v for n, v in entity.items() if v != []}
+        if _attributes(kept):
+            found.append(kept)
+    return found
 
 
 def _matches(entity: Entity, parameters: dict[str, str], context: str) -> bool:
@@ -133,6 +186,7 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "ngsi-ld-stand-in"
     sys_version = ""
     entities: ClassVar[list[Entity]] = []
+    evolution: ClassVar[list[Entity] | None] = None
 
     def do_GET(self) -> None:
         """Answer, with the problem details of the specification when something is wrong."""
@@ -156,16 +210,20 @@ class Handler(BaseHTTPRequestHandler):
             headers = {} if count is None else {"NGSILD-Results-Count": str(count)}
             more = [] if not after else [self._next(parts.path, {**parameters, "offset": str(after)})]
             self._entities(page, context, headers, more)
+        elif path == f"{API}/temporal/entities" and self.evolution is not None:
+            found, part = evolution(self.evolution, parameters, context)
+            status = HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK
+            self._entities(found, context, {"Content-Range": part} if part else {}, [], status)
         elif path.startswith(f"{API}/entities/"):
             if unknown := set(parameters) - {"attrs", "options"}:
                 raise unknown_here(f"parameters {', '.join(sorted(unknown))}")
             wanted = path.removeprefix(f"{API}/entities/")
-            found = [entity for entity in self.entities if entity["id"] == wanted]
-            if not found:
+            those = [entity for entity in self.entities if entity["id"] == wanted]
+            if not those:
                 raise Problem(
                     HTTPStatus.NOT_FOUND, "ResourceNotFound", "Entity not found", f"there is no entity {wanted!r}"
                 )
-            self._entities(_shown(found[0], parameters), context, {}, [])
+            self._entities(_shown(those[0], parameters), context, {}, [])
         elif path == f"{API}/types" and not parameters:
             names = sorted({str(entity["type"]) for entity in self.entities})
             self._entities(
@@ -191,7 +249,14 @@ class Handler(BaseHTTPRequestHandler):
         rest = "&".join(f"{name}={quote(value, safe=':,')}" for name, value in parameters.items())
         return f'<{path}?{rest}>; rel="next"'
 
-    def _entities(self, found: Any, context: str, headers: dict[str, str], links: list[str]) -> None:
+    def _entities(
+        self,
+        found: Any,
+        context: str,
+        headers: dict[str, str],
+        links: list[str],
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> None:
         """Send entities as JSON with the @context in a Link header, or as JSON-LD with the @context inside."""
         accepted = self.headers.get("Accept", "*/*")
         if not any(kind in accepted for kind in ("*/*", "application/*", "application/json", "application/ld+json")):
@@ -204,7 +269,7 @@ class Handler(BaseHTTPRequestHandler):
             found, kind = inside if many else inside[0], "application/ld+json"
         else:
             links, kind = [f"<{context}>; {LINK_RELATION}", *links], "application/json"
-        self._send(HTTPStatus.OK, found, {"Content-Type": kind, **headers}, links)
+        self._send(status, found, {"Content-Type": kind, **headers}, links)
 
     def _send(self, status: HTTPStatus, body: Any, headers: dict[str, str], links: list[str] | None = None) -> None:
         content = json.dumps(body).encode()
@@ -223,8 +288,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in for an NGSI-LD broker")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("entities", type=Path)
+    parser.add_argument("evolution", type=Path, nargs="?")
     arguments = parser.parse_args()
     Handler.entities = json.loads(arguments.entities.read_text())
+    if arguments.evolution is not None:
+        Handler.evolution = json.loads(arguments.evolution.read_text())
     ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler).serve_forever()
 
 

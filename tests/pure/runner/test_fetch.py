@@ -15,12 +15,13 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from probes_kit import response, serving
+from probes_kit import json_response, response, serving
 
 from ddtas.data.contract import Credentials, DataContract, FieldType
 from ddtas.data.delivery.order import Delivery, Network, Order, Withheld
 from ddtas.data.delivery.report import FetchReport
 from ddtas.data.delivery.table import Column, Table
+from ddtas.data.json_service import JsonService
 from ddtas.runner import fetch, follow, publishing
 from ddtas.runner.fetch import fetch_all, write_report
 from ddtas.runner.settings import Places
@@ -62,6 +63,37 @@ def order(places: Places, **endpoints: str) -> None:
         entries = {"type": "http-csv", "uri": endpoint, "username": "us", "password": SECRET}
         for entry, value in entries.items():
             (folder / entry).write_text(value)
+
+
+async def test_a_json_service_is_asked_as_its_source_says(places: Places) -> None:
+    """The order has all of it, whatever is in the body."""
+    service = JsonService.model_validate(
+        {
+            "body": {"of": {"from": "{start}", "to": "{end}"}, "empty": {}, "none": None, "part": 0.5},
+            "rows": ["/rows"],
+            "fields": [{"name": "tijd", "pointer": "/0"}, {"name": "debiet", "pointer": "/1"}],
+        }
+    )
+    fields = [{"name": "tijd", "type": "timestamp"}, {"name": "debiet", "type": "number"}]
+    contract = DataContract.model_validate({"version": "1.0.0", "fields": fields})
+    start, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)
+    table = TABLE.model_copy(update={"dialect": None})
+    delivery = Delivery(table=table, contract=contract, json_service=service, start=start, end=end)
+    rows = [["2020-01-01T00:00:00Z", 1], ["2020-01-01T12:00:00Z", 2.5], ["2020-01-02T00:00:00Z", 3]]
+    async with serving(json_response({"rows": rows})) as server:
+        order(places, flow=server.url())
+        made = Order(deliveries={"flow": delivery}, network=Network(allowed=("127.0.0.0/8",)))
+        places.order.write_text(json.dumps(made.dump()))
+        (places.bindings / "flow" / "type").write_text("http-json")
+        report = await fetch_all(places)
+    assert report.fault is None
+    assert [row["q"] for row in shown(places, "flow")] == ["1", "2.5"]
+    assert json.loads(server.bodies[0]) == {
+        "of": {"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"},
+        "empty": {},
+        "none": None,
+        "part": 0.5,
+    }
 
 
 def shown(places: Places, name: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from ddtas.errors import SourceError, printable
 
 MOST = 10_000
 """Rows of a batch."""
+_DOCUMENT_BYTES = 16 * 1024 * 1024
 _SHOWN = 12
 _EXACT = 2**53
 
@@ -69,6 +71,12 @@ class Rows:
         self._geometries = []
         self._rows = 0
         return pyarrow.RecordBatch.from_arrays(arrays, names)
+
+
+def short_documents(session: Session) -> None:
+    """Let no JSON document of a session be longer than 16 MiB: as Python values it takes ten times as much, or more."""
+    most = min(session.limits.max_document_bytes, _DOCUMENT_BYTES)
+    session.limits = replace(session.limits, max_document_bytes=most)
 
 
 def text_of(value: Any) -> str | None:

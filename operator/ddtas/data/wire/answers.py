@@ -23,12 +23,25 @@ class BadRequestError(SourceError):
     """HTTP 400: a probe may know better what in its request is wrong."""
 
 
+class NotOfferedError(SourceError):
+    """HTTP 405 or 501: the server does not have this part of its protocol."""
+
+
 class NoContentError(SourceError):
     """HTTP 204: for some services this says that there is no data of that period."""
 
 
 class TooLongError(SourceError):
     """A document is longer than one may be: a probe may ask for less."""
+
+
+_MEANING: Mapping[int, type[SourceError]] = {
+    http.HTTPStatus.NO_CONTENT: NoContentError,
+    http.HTTPStatus.BAD_REQUEST: BadRequestError,
+    http.HTTPStatus.METHOD_NOT_ALLOWED: NotOfferedError,
+    http.HTTPStatus.NOT_IMPLEMENTED: NotOfferedError,
+    http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLongError,  # services say it of what was asked for
+}
 
 
 class Answer:
@@ -83,11 +96,13 @@ class Document:
         value: JSON as Python values; of XML the root element.
         url: where it came from, after redirects: what its relative links are relative to.
         headers: of the answer; hostile input, like everything here.
+        partial: the server says that this is a part of it (206).
     """
 
     value: Any = field(repr=False)
     url: str = field(repr=False)  # its query may be secret
     headers: Mapping[str, str] = field(repr=False)
+    partial: bool = False
 
 
 async def whole(session: Session, answer: Answer) -> bytes:
@@ -132,13 +147,7 @@ def check(session: Session, response: aiohttp.ClientResponse, *, partial: bool) 
             SourceReason.HTTP_ERROR,
             f"answers {_status(response.status)}: correct the endpoint, or ask the data supplier",
         )
-        if response.status == http.HTTPStatus.BAD_REQUEST:
-            raise BadRequestError(error.reason, error.message)
-        if response.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # services say it of what was asked for
-            raise TooLongError(error.reason, error.message)
-        if response.status == http.HTTPStatus.NO_CONTENT:
-            raise NoContentError(error.reason, error.message)
-        raise error
+        raise _MEANING.get(response.status, SourceError)(error.reason, error.message)
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise unexpected(

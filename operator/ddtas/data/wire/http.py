@@ -10,6 +10,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Literal
 
 import aiohttp
@@ -82,7 +83,8 @@ class Client:
             SourceError: with every reason but MalformedData, EntityNotFound, InternalError and Reachable. A status
                 other than 200 (or 206) is HttpError, or Unauthorized; `NotFoundError` for 404 and 410.
         """
-        async with self._request(url, accept, query, headers, None) as answer:
+        partial = "Range" in (headers or {})
+        async with self._request(url, accept, query, headers, None, partial=partial) as answer:
             yield answer
 
     @asynccontextmanager
@@ -93,8 +95,10 @@ class Client:
         query: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
         body: bytes | None,
+        *,
+        partial: bool,
     ) -> AsyncIterator[Answer]:
-        """GET, or POST where there is a body (JSON)."""
+        """GET, or POST where there is a body (JSON); `partial` answers (206) may come."""
         session = self.session
         session.count_request()
         start = resolve(self.session, url).update_query(query or {})
@@ -103,7 +107,7 @@ class Client:
         if session.latency_milliseconds is None:
             session.latency_milliseconds = round(1000 * (asyncio.get_running_loop().time() - started))
         try:
-            check(session, response, partial="Range" in (headers or {}))
+            check(session, response, partial=partial)
             yield Answer(response, session)
         finally:
             response.close()  # not release(): that would read on
@@ -116,18 +120,19 @@ class Client:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        partial: bool = False,
     ) -> Document:
         """GET a JSON document of at most `max_document_bytes`: UTF-8, numbers finite, nested at most 64 deep.
 
-        With a `body` it is a POST, and a redirect must keep it one. Of a name that an object has twice, the last value
-        counts. Each text can be encoded in UTF-8.
+        With a `body` it is a POST, and a redirect must keep it one. A `partial` answer may be one of several (206).
+        Of a name that an object has twice, the last value counts. Each text can be encoded in UTF-8.
 
         Raises:
             SourceError: as `get`; UnexpectedContent where it is not JSON, MalformedData where it is broken;
                 `TooLongError`.
         """
         sent = None if body is None else json.dumps(body).encode()
-        async with self._request(url, accept, query, headers, sent) as answer:
+        async with self._request(url, accept, query, headers, sent, partial=partial) as answer:
             if answer.media_type.endswith(("html", "xml")):
                 raise unexpected(self.session, f"{printable(answer.media_type, 60)} instead of JSON")
             text = await whole(self.session, answer)
@@ -137,7 +142,7 @@ class Client:
                 value = json_document(text)
             except BadDocument as error:
                 raise self.session.error(SourceReason.MALFORMED_DATA, f"answers with {error}") from None
-            return Document(value, answer.url, answer.headers)
+            return Document(value, answer.url, answer.headers, answer.status == HTTPStatus.PARTIAL_CONTENT)
 
     async def xml(
         self,

@@ -10,21 +10,17 @@ import pyarrow
 
 from ddtas.data.delivery.geometry import wkb
 from ddtas.data.delivery.reading import CRS, Selection
-from ddtas.data.delivery.rows import Rows
+from ddtas.data.delivery.rows import Rows, short_documents
 from ddtas.data.kinds.http_json.periods import Period, field_of, longest, promised
 from ddtas.data.kinds.http_json.pointers import Row
 from ddtas.data.kinds.http_json.reader import Page, Service, described
 from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
 
-_MOST_BYTES = 16 * 1024 * 1024  # of one answer
-
 
 async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
     """As ddtas.data.delivery.reading.Reader has it: texts all of them."""
-    # As Python values a document takes ten times its bytes, or more.
-    most = min(session.limits.max_document_bytes, _MOST_BYTES)
-    session.limits = replace(session.limits, max_document_bytes=most)
+    short_documents(session)
     rows = Rows(session, selection)
     async with http.client(session) as client:
         crs: str | None = None

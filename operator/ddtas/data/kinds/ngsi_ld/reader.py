@@ -6,7 +6,7 @@ now.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ _SHOWN = 5
 _COUNT = re.compile(r"[0-9]{1,15}")
 _DEFAULT_VOCABULARY = "https://uri.etsi.org/ngsi-ld/default-context/"
 _ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
-_OBSERVED_AT = "observedAt"
-_LOCATION = "location"
+OBSERVED_AT = "observedAt"
+LOCATION = "location"
 # Members of an entity that are no attributes, and of each type of attribute the one with its value (clauses 4.5, 5.2).
 _NOT_ATTRIBUTES = frozenset({"id", "type", "@context", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
 _VALUES = {
@@ -44,12 +44,14 @@ class Entity:
     Attributes:
         record: values of its attributes by their short names, and `observedAt`: when the newest of them was observed.
         codes: the unit code of each attribute, None where it has none; hostile.
+        observed: the attributes whose time is known; all others are as they are, at any time.
         location: GeoJSON geometry, not checked; None where it has none.
         id: its URI; None where it has none.
     """
 
     record: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, Any] = field(default_factory=dict)
+    observed: set[str] = field(default_factory=set)
     location: Any = None
     id: str | None = None
 
@@ -170,44 +172,64 @@ def _entity(session: Session, value: Any) -> Entity:
         raise _malformed(session, "a list that holds something else than entities")
     entity = Entity(id=value["id"] if isinstance(value.get("id"), str) else None)
     moments = []
-    for uri, instances in value.items():
-        if uri in _NOT_ATTRIBUTES:
-            continue
+    for name, instances in attributes(session, value):
         attribute = _default(instances)
-        kind = attribute.get("type") if isinstance(attribute, dict) else None
-        if not isinstance(attribute, dict) or not isinstance(kind, str):
-            raise _malformed(session, "entities whose attributes are not in the normalized form")
-        if kind == _GEO_PROPERTY:
-            if uri == _LOCATION:
-                entity.location = attribute.get("value")
+        if name == LOCATION and attribute["type"] == _GEO_PROPERTY:
+            entity.location = attribute.get("value")
+            entity.observed |= {LOCATION} if OBSERVED_AT in attribute else set()
             continue
-        # Attributes that the broker's @context does not have come with their URIs.
-        name = re.split("[/#]", uri)[-1]
-        if kind not in _VALUES or name in entity.record or not NAME.fullmatch(name):
-            continue
-        entity.record[name] = _value(attribute.get(_VALUES[kind]))
+        entity.record[name] = value_of(attribute)
         entity.codes[name] = attribute.get("unitCode")
-        observed = attribute.get(_OBSERVED_AT)
+        observed = attribute.get(OBSERVED_AT)
         if isinstance(observed, str) and (moment := timestamp(observed)):
             moments.append(moment)
+            entity.observed.add(name)
     if moments and (newest := iso(max(moments))):
-        entity.record.setdefault(_OBSERVED_AT, newest)
+        entity.record.setdefault(OBSERVED_AT, newest)
     return entity
 
 
-def _default(instances: Any) -> Any:
-    """Of an attribute with several instances the one without a datasetId, else the first (clause 4.5.5)."""
-    if not isinstance(instances, list):
-        return instances
-    plain = (one for one in instances if isinstance(one, dict) and "datasetId" not in one)
-    return next(plain, instances[0] if instances else None)
+def attributes(session: Session, entity: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """The attributes of an entity in the normalized form that have a value a table can have, by their short names, and
+    the location; each with its instances, of which there is at least one.
+
+    Raises:
+        SourceError: MalformedData where they are in another form.
+    """
+    names: set[str] = set()
+    for uri, found in entity.items():
+        if uri in _NOT_ATTRIBUTES:
+            continue
+        instances = found if isinstance(found, list) else [found]
+        kinds = [one.get("type") if isinstance(one, dict) else None for one in instances]
+        if not kinds or not all(isinstance(kind, str) for kind in kinds):
+            raise _malformed(session, "entities whose attributes are not in the normalized form")
+        # Attributes that the broker's @context does not have come with their URIs.
+        name = re.split("[/#]", uri)[-1]
+        if uri == LOCATION and kinds[0] == _GEO_PROPERTY:
+            yield LOCATION, instances
+        elif kinds[0] in _VALUES and name not in names and NAME.fullmatch(name):
+            names.add(name)
+            yield name, instances
 
 
-def _value(value: Any) -> Any:
-    """A value as JSON: of a JSON-LD value with a type, such as a DateTime, the value alone; no NGSI-LD null."""
+def value_of(instance: Mapping[str, Any]) -> Any:
+    """The value of an instance of an attribute: of a JSON-LD value with a type, such as a DateTime, the value alone; no
+    NGSI-LD null."""
+    value = instance.get(_VALUES.get(str(instance.get("type")), "value"))
     if isinstance(value, Mapping) and "@value" in value:
         value = value["@value"]
     return None if value == "urn:ngsi-ld:null" else value
+
+
+def default_instances(instances: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those without a datasetId, else those of the first (clause 4.5.5)."""
+    first = None if any("datasetId" not in one for one in instances) else instances[0].get("datasetId")
+    return [one for one in instances if one.get("datasetId") == first]
+
+
+def _default(instances: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return default_instances(instances)[0]
 
 
 def _malformed(session: Session, what: str) -> SourceError:
