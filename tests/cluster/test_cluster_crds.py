@@ -612,3 +612,61 @@ def test_several_owners_may_edit_one_list(store: ApiServer) -> None:
     added["spec"]["dataSources"] = []  # type: ignore[index]
     live = store.request("PATCH", path, added, "application/apply-patch+yaml")
     assert [s["name"] for s in live["spec"]["dataSources"]] == ["gauge"]
+
+
+# ---- what was offered stays ----
+
+OFFERED = f"{STORE}-judged"
+TARGET = {"name": "discharge", "requirement": "series", "field": "discharge_m3s", "kind": "Continuous"}
+
+
+def judged() -> JsonObject:
+    """A listing whose app the platform judges: evidence is about exactly this version."""
+    body = copy.deepcopy(GOOD["AppListing"])
+    body["metadata"]["name"] = OFFERED
+    (version,) = body["spec"]["versions"]
+    requirement = next(r for r in version["dataRequirements"] if r["name"] == "series")
+    requirement |= {"fields": [{"name": "date", "type": "date"}, {"name": "discharge_m3s", "type": "number"}]}
+    requirement |= {"delivery": "Files"}
+    for run in ("calibration", "validation", "monitoring"):
+        if run in version:
+            version[run] = {**version[run], "command": ["python"], "reads": ["series"]}
+    version["calibration"]["thresholds"] = []
+    return body | {"spec": body["spec"] | {"versions": [version | {"targets": [TARGET]}]}}
+
+
+@pytest.fixture(scope="module")
+def offered(cluster: ApiServer) -> Iterator[ApiServer]:
+    cluster.apply(judged())
+    yield cluster
+    cluster.delete(KINDS["AppListing"], None, OFFERED)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("validation.thresholds.0.value", "-9"),
+        ("validation.window.end", "2015-01-31"),
+        ("calibration.image", "registry.example/other:2"),
+        ("components.0.image", "registry.example/other:2"),
+        ("targets", GONE),
+        ("targets.0.kind", "Ensemble"),
+        ("targets.0.holdout", {"key": "date", "sharePercent": 1}),
+        ("dataRequirements.0.warmUpDays", 3),
+    ],
+)
+def test_a_version_that_was_offered_is_not_edited(offered: ApiServer, path: str, value: Any) -> None:
+    """A threshold that is lowered after the failure, and the like."""
+    with pytest.raises(Refused, match="of a version that was offered cannot change, as evidence is about it: give the"):
+        offered.apply(changed(judged(), f"{VERSION}.{path}", value))
+
+
+def test_what_no_evidence_is_about_may_change_and_a_new_number_takes_new_content(offered: ApiServer) -> None:
+    for path, value in (("state", "Deprecated"), ("channels", ["stable", "beta"])):
+        offered.apply(changed(judged(), f"{VERSION}.{path}", value))
+    offered.apply(changed(judged(), "spec.description", "In other words."))
+    body = judged()
+    other = copy.deepcopy(body["spec"]["versions"][0]) | {"version": "9.0.0"}
+    other["validation"]["thresholds"][0]["value"] = "-9"
+    body["spec"]["versions"].append(other)
+    offered.apply(body)

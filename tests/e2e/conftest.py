@@ -88,7 +88,7 @@ def example(city: City, village: str, harbour: str, images: dict[str, str]) -> I
     text = json.dumps(deploy.example_manifests(images))
     text = text.replace(HARBOUR, harbour).replace(VILLAGE, village).replace(EXAMPLE, space)
     store = {m["metadata"]["name"] for m in city.cluster.all(KINDS["AppListing"])}
-    deploy.apply(city.cluster.kubeconfig, json.loads(text))
+    deploy.apply_examples(city.cluster.kubeconfig, json.loads(text))
     yield space
     if FLOOD not in store:
         city.cluster.delete(KINDS["AppListing"], None, FLOOD)

@@ -19,7 +19,7 @@ def space(city: City, images: dict[str, str]) -> Iterator[str]:
     """A namespace with the examples' platform and the three twins."""
     made = city.namespace("systems")
     text = json.dumps(deploy.example_manifests(images, FILES)).replace("voorbeeldstad", made)
-    deploy.apply(city.cluster.kubeconfig, json.loads(text))
+    deploy.apply_examples(city.cluster.kubeconfig, json.loads(text))
     yield made
     for level in LEVELS:
         city.cluster.delete(KINDS["AppListing"], None, f"{level}-twin")

@@ -28,7 +28,7 @@ def demo(args: argparse.Namespace) -> int:
     # The village reads the data server that is in the first city's namespace.
     shared = f"{{{NAMESPACE}}}"
     deploy.install_operator(running.kubeconfig, references, network__sharedNamespaces=shared)
-    deploy.apply(running.kubeconfig, deploy.example_manifests(references))
+    deploy.apply_examples(running.kubeconfig, deploy.example_manifests(references))
     kubectl = _Kubectl(running.kubeconfig)
     say("\nAn Installation is calibrated and validated on the city's own data before it serves anyone:\n")
     found = _follow(kubectl)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ddtas_dev import binaries
-from ddtas_dev.console import Progress
+from ddtas_dev.console import DevError, Progress
 from ddtas_dev.layout import NODE_IP
 from ddtas_dev.paths import REPO
 from ddtas_dev.shell import run
@@ -29,6 +29,7 @@ EXAMPLES = (
 )
 
 JsonObject = dict[str, Any]
+_OFFERED = "of a version that was offered cannot change"  # what the API server says then
 
 
 def install_operator(kubeconfig: str, images: Mapping[str, str], **values: str) -> None:
@@ -61,6 +62,22 @@ def example_manifests(images: Mapping[str, str], files: Sequence[str] = EXAMPLES
     for name, reference in images.items():
         text = text.replace(f"{name}:latest", reference)
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def apply_examples(kubeconfig: str, manifests: Sequence[JsonObject]) -> None:
+    """The same of the examples, whose images may have been built anew since they were put into the store.
+
+    A version that was offered cannot be edited: its listing is taken out of the store first, and put in again.
+    """
+    try:
+        apply(kubeconfig, manifests)
+    except DevError as error:
+        if _OFFERED not in str(error):
+            raise
+        listings = [m["metadata"]["name"] for m in manifests if m["kind"] == "AppListing"]
+        kubectl = binaries.ensure_one("kubectl")
+        run([kubectl, "delete", "applisting", "--ignore-not-found", *listings], env={"KUBECONFIG": kubeconfig})
+        apply(kubeconfig, manifests)
 
 
 def apply(kubeconfig: str, manifests: Sequence[JsonObject]) -> None:

@@ -225,11 +225,43 @@ class DataProduct(Model):
     """The service levels that are promised. Absent: none."""
 
 
+# What the evidence of a version is about.
+CONTENT = (
+    "components",
+    "templates",
+    "parameters",
+    "dataRequirements",
+    "targets",
+    "calibration",
+    "validation",
+    "monitoring",
+    "dataProducts",
+    "egress",
+)
+_ALWAYS_THERE = ("components", "dataRequirements", "calibration", "validation")
+
+
+def _unchanged(field: str) -> str:
+    """CEL: a field of a version is what it was."""
+    same = f"self.{field} == oldSelf.{field}"
+    if field in _ALWAYS_THERE:
+        return same
+    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
+
+
 class Version(Model):
     """One version of the app: what is deployed, what it needs, and how it is calibrated and validated."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
+            *(
+                (
+                    f"!has(self.targets) && !has(oldSelf.targets) || {_unchanged(field)}",
+                    f"{field} of a version that was offered cannot change, as evidence is about it: give the change a"
+                    " version number of its own",
+                )
+                for field in CONTENT
+            ),
             (
                 "self.calibration.window.end < self.validation.window.start"
                 " || self.validation.window.end < self.calibration.window.start",
@@ -373,6 +405,15 @@ class AppListingSpec(Model):
         return next((v for v in self.versions if v.version == number), None)
 
 
+class OfferedVersion(Model):
+    """A version as it was when it was first offered."""
+
+    version: SemVer
+    """The number of the version."""
+    content: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$", max_length=32)]
+    """Digest of what evidence of the version is about."""
+
+
 class AppListingStatus(Model):
     """What the operator found out about the listing."""
 
@@ -380,6 +421,9 @@ class AppListingStatus(Model):
     """The metadata.generation that this status is about. Absent, or -1: the operator has not seen the object yet."""
     conditions: Conditions = ()
     """Whether the app may be installed. Absent: not decided yet."""
+    offered: Annotated[tuple[OfferedVersion, ...], Field(max_length=120, json_schema_extra=list_map("version"))] = ()
+    """The versions with targets that the listing has, or had. One that is put back otherwise than it was is not
+    installed. Absent: none yet."""
 
 
 class AppListing(Resource):

@@ -44,6 +44,11 @@ class Reason(StrEnum):
         "A review score is missing or below the store's minimum.",
     )
     VERSION_NOT_FOUND = "VersionNotFound", Course.STALLED, "The listing has no such version; the message lists them."
+    VERSION_CHANGED = (
+        "VersionChanged",
+        Course.STALLED,
+        "The version was taken out of its listing, and put back with another content under the same number.",
+    )
     VERSION_WITHDRAWN = (
         "VersionWithdrawn",
         Course.STALLED,

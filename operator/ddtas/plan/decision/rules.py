@@ -26,7 +26,7 @@ from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import Revision
 from ddtas.plan.runs import recalibration, schedule
 from ddtas.plan.snapshot import Invalid, Snapshot
-from ddtas.plan.versions import choice, parameters, targets
+from ddtas.plan.versions import choice, offered, parameters, targets
 from ddtas.schema.types import Scalar
 from ddtas.settings import StorePolicy
 
@@ -107,6 +107,13 @@ def _not_withdrawn(case: _Case) -> Refusal | None:
         return None
     field = "rollbackTo" if case.installation.spec.rollback_to is not None else "version"
     return Refusal(Reason.VERSION_WITHDRAWN, f"spec.{field}: version {number} was withdrawn: choose another")
+
+
+def _as_offered(case: _Case) -> Refusal | None:
+    if not case.version.targets or not offered.is_changed(case.listing, case.version):
+        return None
+    text = f"listing {case.listing.metadata.name}: version {case.version.version} is not what was first offered under"
+    return Refusal(Reason.VERSION_CHANGED, f"{text} this number: its builder gives another content another number")
 
 
 def _data_readable(case: _Case) -> Refusal | None:
@@ -266,7 +273,7 @@ RULES_OF_ROLLBACK: Sequence[Rule] = (
     _targets_fit,
     _assured,
 )
-RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _parameters_valid, _windows_disjoint)
+RULES: Sequence[Rule] = (*RULES_OF_ROLLBACK, _as_offered, _parameters_valid, _windows_disjoint)
 
 
 def _named(snapshot: Snapshot) -> tuple[AppListing, MunicipalityPlatform] | Refusal:
