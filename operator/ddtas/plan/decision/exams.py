@@ -46,7 +46,7 @@ def of(view: RevisionView, known: Evidence | None) -> Exam:
     entry = view.ledger.entry(uid, view.id, written)
     if entry is not None:  # an address that moves while the exam is taken makes no other attempt of it
         return Exam(written, entry.number)
-    entry = view.ledger.entry(uid, view.id, content)
+    entry = view.ledger.entry(uid, view.id, content) if content != written else None
     if entry is not None or not content:
         return Exam(content, entry.number if entry is not None else None)
     exhausted = refused(view, VALIDATE)

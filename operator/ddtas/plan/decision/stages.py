@@ -70,7 +70,7 @@ def calibrate(view: RevisionView, status: RevisionStatus) -> Step:
     """Fit the model to the city's data: a Job, and what it showed."""
     inputs = view.revision.inputs
     run = runs.RunStage(Stage.CALIBRATED, CALIBRATE, inputs.version.calibration, (inputs.windows.validation,))
-    if status.calibration is None and view.job(CALIBRATE) is None:
+    if status.calibration is None and not view.has_begun(CALIBRATE):
         exhausted = exams.refused(view, CALIBRATE)
         if exhausted is not None:  # to calibrate would lead nowhere
             return Step(status.model_copy(update={"calibration": exhausted}), (runs.ended(view, run, exhausted),))

@@ -330,6 +330,10 @@ class RevisionView:
         """The Job of a run."""
         return self.snapshot.children.get(("Job", self.renderer.name(phase)))
 
+    def has_begun(self, phase: str) -> bool:
+        """Whether the Job of a run is there."""
+        return ("Job", self.renderer.name(phase)) in self.snapshot.children
+
     def pods(self, *, phase: str = "", component: str = "", job: str = "") -> list[PodFacts]:
         """The pods of a run, or of a component; of one Job where `job` is what their names begin with."""
         return [
