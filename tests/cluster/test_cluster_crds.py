@@ -325,6 +325,25 @@ WRONG: list[tuple[str, str, Any, str]] = [
         [{"name": "r", "metric": "nullValues", "operator": "mustBe", "value": "0", "unit": "rows"}],
         "each metric needs a field",
     ),
+    *(
+        (
+            "MunicipalityPlatform",
+            f"{SOURCE}.contract.quality",
+            [{"name": "r", "metric": "rowCount", "operator": operator, "unit": "rows"} | bounds],
+            message,
+        )
+        for operator, bounds, message in (
+            ("mustBeBetween", {"value": "1"}, "need an upper bound"),
+            ("mustBe", {"value": "1", "upper": "2"}, "no other operator has one"),
+            ("mustNotBeBetween", {"value": "2", "upper": "1"}, "value must be less than upper"),
+        )
+    ),
+    (
+        "AppListing",
+        f"{VERSION}.validation.thresholds",
+        [{"metric": "NSE", "operator": "mustNotBe", "value": "1"}],
+        "supported values",
+    ),
     (
         "MunicipalityPlatform",
         "spec.municipality.area",

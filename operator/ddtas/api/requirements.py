@@ -12,7 +12,7 @@ from ddtas.data.contract import (
     FieldType,
     GeometryType,
     LegalBasis,
-    Operator,
+    OneBound,
     QualityRule,
     SecurityClass,
     ServiceLevelProperty,
@@ -56,7 +56,7 @@ class RequiredServiceLevel(Model):
 
     property: ServiceLevelProperty
     """The service level."""
-    operator: Operator
+    operator: OneBound
     """How it is compared with `value`."""
     value: Decimal
     """The bound, as a text."""
@@ -78,7 +78,7 @@ class Threshold(Model):
 
     metric: FieldName
     """The metric, as the run names it."""
-    operator: Operator
+    operator: OneBound
     """How the metric is compared with `value`."""
     value: Decimal
     """The bound, as a text."""

@@ -5,6 +5,7 @@ Contract Standard v3.1 and DCAT-AP-NL; what those lack, and cities need (CRS, ex
 OGC standards.
 """
 
+import math
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -128,27 +129,44 @@ class Operator(StrEnum):
     """Comparison of a value with a bound; names of the Open Data Contract Standard v3.1."""
 
     MUST_BE = "mustBe"
+    MUST_NOT_BE = "mustNotBe"
     MUST_BE_GREATER_THAN = "mustBeGreaterThan"
     MUST_BE_GREATER_OR_EQUAL_TO = "mustBeGreaterOrEqualTo"
     MUST_BE_LESS_THAN = "mustBeLessThan"
     MUST_BE_LESS_OR_EQUAL_TO = "mustBeLessOrEqualTo"
+    MUST_BE_BETWEEN = "mustBeBetween"
+    MUST_NOT_BE_BETWEEN = "mustNotBeBetween"
 
     @property
     def symbol(self) -> str:
         """As in a message: "NSE 0.24, must be > 0.50"."""
         return {
             Operator.MUST_BE: "=",
+            Operator.MUST_NOT_BE: "≠",
             Operator.MUST_BE_GREATER_THAN: ">",
             Operator.MUST_BE_GREATER_OR_EQUAL_TO: "≥",
             Operator.MUST_BE_LESS_THAN: "<",
             Operator.MUST_BE_LESS_OR_EQUAL_TO: "≤",
+            Operator.MUST_BE_BETWEEN: "between",
+            Operator.MUST_NOT_BE_BETWEEN: "not between",
         }[self]
 
-    def holds(self, value: float, bound: float) -> bool:
-        """Whether `value` satisfies the bound."""
+    @property
+    def is_range(self) -> bool:
+        """Whether it has two bounds, neither of which is part of the range."""
+        return self in (Operator.MUST_BE_BETWEEN, Operator.MUST_NOT_BE_BETWEEN)
+
+    def holds(self, value: float, bound: float, upper: float = math.inf) -> bool:
+        """Whether `value` satisfies the bound, or of a range both of them."""
         match self:
             case Operator.MUST_BE:
                 return value == bound
+            case Operator.MUST_NOT_BE:
+                return value != bound
+            case Operator.MUST_BE_BETWEEN:
+                return bound < value < upper
+            case Operator.MUST_NOT_BE_BETWEEN:
+                return not bound < value < upper
             case Operator.MUST_BE_GREATER_THAN:
                 return value > bound
             case Operator.MUST_BE_GREATER_OR_EQUAL_TO:
@@ -159,6 +177,14 @@ class Operator(StrEnum):
                 return value <= bound
 
 
+# Those that compare with one value, as thresholds and service levels do.
+OneBound = Literal[
+    Operator.MUST_BE,
+    Operator.MUST_BE_GREATER_THAN,
+    Operator.MUST_BE_GREATER_OR_EQUAL_TO,
+    Operator.MUST_BE_LESS_THAN,
+    Operator.MUST_BE_LESS_OR_EQUAL_TO,
+]
 MissingValue = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
@@ -229,20 +255,33 @@ class QualityRule(Model):
         json_schema_extra=cel(
             ("(self.metric != 'rowCount') == has(self.field)", "each metric needs a field, but rowCount has none"),
             ("self.metric != 'rowCount' || self.unit == 'rows'", "rowCount is counted in rows"),
+            (
+                "(self.operator in ['mustBeBetween', 'mustNotBeBetween']) == has(self.upper)",
+                "mustBeBetween and mustNotBeBetween need an upper bound, and no other operator has one",
+            ),
+            (
+                "!has(self.upper) || ![self.value, self.upper].all(d, d.matches('^-?[0-9]+([.][0-9]+)?$'))"
+                " || double(self.value) < double(self.upper)",
+                "value must be less than upper",
+            ),
         )
     )
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
     """The name of the rule, for messages."""
-    metric: Literal["rowCount", "nullValues", "missingValues"]
+    metric: Literal["rowCount", "nullValues", "missingValues", "invalidValues", "duplicateValues"]
     """rowCount: the number of records. nullValues: records with nothing in `field`. missingValues: also those with what
-    the contract says stands where there is no value, such as -9999."""
+    the contract says stands where there is no value, such as -9999. invalidValues: those out of the contract's minimum
+    and maximum. duplicateValues: those whose value an earlier record has; counted where the contract has such a
+    rule."""
     field: FieldName | None = None
     """The field to count in. Absent: only for rowCount."""
     operator: Operator
     """How the metric is compared with `value`."""
     value: Decimal
-    """The bound, as a text."""
+    """The bound, as a text; of a range the lower one, which is not part of it."""
+    upper: Decimal | None = None
+    """The upper bound of a range, which is not part of it, as a text. Absent: only with the other operators."""
     unit: Literal["rows", "percent"]
     """Whether the bound is a number of rows or a percentage of them."""
 

@@ -27,6 +27,12 @@ class MeasuredField(Model):
     """The narrowest type that all values fit that were read."""
     empty: int = 0
     """Records without a value, among those that were read (`sampled`). Absent: 0."""
+    invalid: int | None = None
+    """Records with a value that is out of the contract's minimum and maximum, among those that were read. Absent: the
+    contract has neither, or they were not counted."""
+    duplicates: int | None = None
+    """Records with a value that an earlier one has, among those that were read. Absent: the contract has no rule on
+    duplicateValues of the field, or they were not counted."""
     unit: Annotated[str, StringConstraints(max_length=60)] | None = None
     """The unit, as the source names it. Absent: its protocol has no units."""
 

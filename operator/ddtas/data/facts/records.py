@@ -6,6 +6,7 @@ from typing import Any
 
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.facts.axis import Axis, day, iso, local_or_absolute, timestamp
+from ddtas.data.facts.checks import Check, Checks
 from ddtas.data.facts.table import unplaced
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 
@@ -24,6 +25,7 @@ class Records:
     def __init__(self, contract: DataContract) -> None:
         self._contract = contract
         self._fields: dict[str, _Field] = {}
+        self._checks = Checks(contract)
         self._missing = {f.name: frozenset(f.missing_values) for f in contract.fields if f.missing_values}
         self.count = 0
 
@@ -32,7 +34,8 @@ class Records:
         for name, value in record.items():
             field = self._fields.get(name)
             if field is None and len(self._fields) < MAX_FIELDS and isinstance(name, str) and NAME.fullmatch(name):
-                field = self._fields[name] = _Field(self._contract.time_zone, self._missing.get(name, frozenset()))
+                missing, check = self._missing.get(name, frozenset()), self._checks.of(name)
+                field = self._fields[name] = _Field(self._contract.time_zone, missing, check)
             if field is not None:
                 field.add(value)
         self.count += 1
@@ -44,6 +47,8 @@ class Records:
                 name=name,
                 type=field.type or self._promised(name) or FieldType.STRING,
                 empty=self.count - field.filled,
+                invalid=field.check.invalid if field.check else None,
+                duplicates=field.check.duplicates if field.check else None,
                 unit=(units or {}).get(name, "")[:60] or None,
             )
             for name, field in self._fields.items()
@@ -99,9 +104,10 @@ class _Field:
     """One field: its narrowest type so far, how many records have a value, its time axis, and whether some times are
     of no known zone."""
 
-    __slots__ = ("_missing", "_zone", "axis", "filled", "type", "unplaced")
+    __slots__ = ("_missing", "_zone", "axis", "check", "filled", "type", "unplaced")
 
-    def __init__(self, zone: str | None, missing: frozenset[str]) -> None:
+    def __init__(self, zone: str | None, missing: frozenset[str], check: Check | None) -> None:
+        self.check = check
         self._zone = zone
         self._missing = missing
         self.unplaced = False
@@ -113,6 +119,8 @@ class _Field:
         if value is None or value == "" or (self._missing and _text(value) in self._missing):
             return
         self.filled += 1
+        if self.check is not None:
+            self.check.add((value,))
         found = type_of(value)
         if self.type is None:
             self.type = found

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.facts.axis import NO_OFFSET, Axis, day, iso, local_or_absolute, timestamp
+from ddtas.data.facts.checks import Check, Checks
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 from ddtas.data.session import SourceReason
 from ddtas.errors import SourceError, printable
@@ -45,7 +46,8 @@ class Table:
         """
         self._place = place
         self._check(names)
-        self._columns = [_Column(name, contract.time_zone) for name in names]
+        checks = Checks(contract)
+        self._columns = [_Column(name, contract.time_zone, checks.of(name)) for name in names]
         self._contract = contract
         self._records = 0
 
@@ -76,7 +78,14 @@ class Table:
         axis = column.axis if column and not column.unplaced else None
         return SourceFacts(
             fields=tuple(
-                MeasuredField(name=column.name, type=self._type(column), empty=column.empty) for column in self._columns
+                MeasuredField(
+                    name=column.name,
+                    type=self._type(column),
+                    empty=column.empty,
+                    invalid=column.check.invalid if column.check else None,
+                    duplicates=column.check.duplicates if column.check else None,
+                )
+                for column in self._columns
             ),
             records=self._records if complete else None,
             sampled=self._records,
@@ -130,10 +139,11 @@ def unplaced(field: str) -> tuple[UnknownFact, ...]:
 class _Column:
     """One column: its narrowest type so far, its empty values, and whether some times are of no known zone."""
 
-    __slots__ = ("_zone", "axis", "empty", "name", "type", "unplaced")
+    __slots__ = ("_zone", "axis", "check", "empty", "name", "type", "unplaced")
 
-    def __init__(self, name: str, zone: str | None) -> None:
+    def __init__(self, name: str, zone: str | None, check: Check | None) -> None:
         self.name = name
+        self.check = check
         self.unplaced = False
         self._zone = zone
         self.empty = 0
@@ -145,6 +155,8 @@ class _Column:
         self.empty += len(values) - len(filled)
         if not filled:
             return
+        if self.check is not None:
+            self.check.add(filled)
         if self.type is None:
             self.type = _narrowest(filled[0])
         while not self._fits(filled):

@@ -68,6 +68,7 @@ def _comparisons(source: DataSource, facts: SourceFacts, probed_at: datetime) ->
     if contract.records is not None:
         comparisons.append(quality.records(contract.records, contract.records, facts))
     comparisons += [quality.rule(rule, source, facts) for rule in contract.quality]
+    comparisons += [_possible(f.name, facts) for f in contract.fields if f.minimum is not None or f.maximum is not None]
     comparisons += [_complete(f.name, facts) for f in contract.fields if f.required]
     return comparisons
 
@@ -77,3 +78,12 @@ def _complete(name: str, facts: SourceFacts) -> Comparison:
     measured = next((f for f in facts.fields if f.name == name), None)
     verdict = Verdict.UNKNOWN if measured is None else Verdict.NOT_MET if measured.empty else Verdict.MET
     return Comparison(f"required {name}", Verdict.MET, verdict, lambda: f"needs {name} in each record; some have none")
+
+
+def _possible(name: str, facts: SourceFacts) -> Comparison:
+    """A field that the contract gives bounds has no value out of them."""
+    measured = next((f for f in facts.fields if f.name == name), None)
+    count = measured.invalid if measured is not None else None
+    verdict = Verdict.UNKNOWN if count is None else Verdict.NOT_MET if count else Verdict.MET
+    text = f"needs {name} from minimum to maximum; some are not"
+    return Comparison(f"range {name}", Verdict.MET, verdict, lambda: text)

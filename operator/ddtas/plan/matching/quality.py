@@ -1,12 +1,15 @@
 """How much data there is, and how good: records, bytes, rules of quality."""
 
+import math
+from typing import NamedTuple
+
 from ddtas.api.platform import DataSource
 from ddtas.data.contract import Operator, QualityRule
 from ddtas.data.measured import SourceFacts
 from ddtas.plan.matching.comparison import MET, Comparison, data_gives, needs, verdict_of
 
 AT_MOST = (Operator.MUST_BE_LESS_THAN, Operator.MUST_BE_LESS_OR_EQUAL_TO)
-_AT_LEAST = (Operator.MUST_BE_GREATER_THAN, Operator.MUST_BE_GREATER_OR_EQUAL_TO)
+_OF_ABSENCE = ("nullValues", "missingValues")  # whose number is 0 where the contract says `required`
 
 
 def records(wanted: int, declared: int | None, facts: SourceFacts | None) -> Comparison:
@@ -44,7 +47,7 @@ def size(wanted: int, declared: int | None, facts: SourceFacts | None) -> Compar
 def rule(required: QualityRule, source: DataSource, facts: SourceFacts | None) -> Comparison:
     """A rule about the quality of the data."""
     value, fact = _value(required, facts)
-    holds = None if value is None else required.operator.holds(value, float(required.value))
+    holds = None if value is None else _holds(required, value)
     if required.metric == "nullValues" and _has_missing_values(required, source):
         # What was counted are the missing values; nulls are as many at the most.
         holds = True if holds and required.operator in AT_MOST else None
@@ -55,7 +58,7 @@ def rule(required: QualityRule, source: DataSource, facts: SourceFacts | None) -
         verdict_of(_promised(required, source)),
         measured,
         lambda: needs(
-            f"{about} {required.operator.symbol} {required.value} {required.unit}",
+            f"{about} {required.operator.symbol} {_bounds(required)} {required.unit}",
             "the contract promises it" if _promised(required, source) else "the contract does not promise it",
             None if measured is MET else data_gives(f"{value:g}" if value is not None else None, facts, fact),
         ),
@@ -69,10 +72,22 @@ def _value(rule: QualityRule, facts: SourceFacts | None) -> tuple[float | None, 
     measured = next((f for f in facts.fields if f.name == rule.field), None)
     if measured is None or not facts.sampled:
         return None, "sampled"
-    if rule.unit == "percent":
-        return 100 * measured.empty / facts.sampled, "sampled"
-    # Of a sample it is only known that there are at least so many.
-    return (float(measured.empty) if facts.sampled == facts.records else None), "records"
+    counts = {"invalidValues": measured.invalid, "duplicateValues": measured.duplicates}
+    count, whole = counts.get(rule.metric, measured.empty), facts.sampled == facts.records
+    if count is None:
+        return None, "sampled"
+    if rule.unit == "percent" and (whole or rule.metric != "duplicateValues"):
+        return 100 * count / facts.sampled, "sampled"
+    # Of a sample it is only known that there are at least so many, or any part of them for what comes twice.
+    return (float(count) if whole and rule.unit == "rows" else None), "records"
+
+
+def _holds(rule: QualityRule, value: float) -> bool:
+    return rule.operator.holds(value, float(rule.value), float(rule.upper) if rule.upper is not None else math.inf)
+
+
+def _bounds(rule: QualityRule) -> str:
+    return f"{rule.value} and {rule.upper}" if rule.operator.is_range else rule.value
 
 
 def _has_missing_values(rule: QualityRule, source: DataSource) -> bool:
@@ -83,20 +98,55 @@ def _promised(rule: QualityRule, source: DataSource) -> bool | None:
     """Whether the contract implies a rule; it may say something about the same metric that does not."""
     contract = source.contract
     if rule.metric == "rowCount" and contract.records is not None:
-        return rule.operator.holds(contract.records, float(rule.value))
-    if rule.metric != "rowCount" and any(f.required for f in contract.fields if f.name == rule.field):
-        return rule.operator.holds(0, float(rule.value))
-    for promise in contract.quality:
-        if (promise.metric, promise.field, promise.unit) != (rule.metric, rule.field, rule.unit):
-            continue
-        bound = float(promise.value)
-        if promise.operator == rule.operator and promise.value == rule.value:
-            return True
-        if promise.operator is Operator.MUST_BE:
-            return rule.operator.holds(bound, float(rule.value))
-        for side, strict in ((AT_MOST, AT_MOST[0]), (_AT_LEAST, _AT_LEAST[0])):
-            if promise.operator in side and rule.operator in side:
-                # A promise that stays short of its bound keeps even a rule that excludes the bound itself.
-                wanted = side[1] if promise.operator is strict else rule.operator
-                return wanted.holds(bound, float(rule.value))
-    return None
+        return _holds(rule, contract.records)
+    if rule.metric in _OF_ABSENCE and any(f.required for f in contract.fields if f.name == rule.field):
+        return _holds(rule, 0)
+    promises = [p for p in contract.quality if (p.metric, p.field, p.unit) == (rule.metric, rule.field, rule.unit)]
+    answers = [_implied(rule, promise) for promise in promises]
+    return True if True in answers else False if False in answers else None
+
+
+def _implied(rule: QualityRule, promise: QualityRule) -> bool | None:
+    """Whether all that a promise allows is what a rule allows; None where they are about different bounds."""
+    allowed, wanted = _ranges(promise), _ranges(rule)
+    if all(any(part.within(whole) for whole in wanted) for part in allowed):
+        return True
+    lowest, highest = allowed[0].low, allowed[-1].high
+    silent = (wanted[0].low > -math.inf and lowest == -math.inf) or (wanted[-1].high < math.inf and highest == math.inf)
+    return None if silent else False
+
+
+class _Range(NamedTuple):
+    """Numbers from one to another; `open` says whether the ends are not part of them."""
+
+    low: float
+    high: float
+    open: tuple[bool, bool]
+
+    def within(self, other: "_Range") -> bool:
+        """Whether another range has all of these."""
+        from_low = self.low > other.low or (self.low == other.low and self.open[0] >= other.open[0])
+        to_high = self.high < other.high or (self.high == other.high and self.open[1] >= other.open[1])
+        return from_low and to_high
+
+
+def _ranges(rule: QualityRule) -> tuple[_Range, ...]:
+    """What a rule allows, the lowest first."""
+    value, upper = float(rule.value), float(rule.upper) if rule.upper is not None else math.inf
+    match rule.operator:
+        case Operator.MUST_BE:
+            return (_Range(value, value, (False, False)),)
+        case Operator.MUST_NOT_BE:
+            return (_Range(-math.inf, value, (True, True)), _Range(value, math.inf, (True, True)))
+        case Operator.MUST_BE_GREATER_THAN:
+            return (_Range(value, math.inf, (True, True)),)
+        case Operator.MUST_BE_GREATER_OR_EQUAL_TO:
+            return (_Range(value, math.inf, (False, True)),)
+        case Operator.MUST_BE_LESS_THAN:
+            return (_Range(-math.inf, value, (True, True)),)
+        case Operator.MUST_BE_LESS_OR_EQUAL_TO:
+            return (_Range(-math.inf, value, (True, False)),)
+        case Operator.MUST_BE_BETWEEN:
+            return (_Range(value, upper, (True, True)),)
+        case Operator.MUST_NOT_BE_BETWEEN:
+            return (_Range(-math.inf, value, (True, False)), _Range(upper, math.inf, (False, True)))

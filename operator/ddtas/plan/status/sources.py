@@ -120,7 +120,8 @@ def steady_facts(facts: SourceFacts | None) -> SourceFacts | None:
     """Facts without those that move on with each record."""
     if facts is None:
         return None
-    fields = tuple(f if not f.empty else f.model_copy(update={"empty": 0}) for f in facts.fields)
+    moves_on = {"empty": 0, "invalid": None, "duplicates": None}
+    fields = tuple(f.model_copy(update=moves_on) if f.empty or f.invalid or f.duplicates else f for f in facts.fields)
     return facts.model_copy(update=_MOVES_ON | {"fields": fields})
 
 
