@@ -291,6 +291,34 @@ async def test_too_long_a_period_comes_in_halves_without_a_row_twice(most: int, 
     assert len(times) == HOURS
 
 
+async def test_days_come_in_halves_without_one_twice(tmp_path: Path) -> None:
+    days = [f"2024-01-{number:02d}" for number in range(1, 11)]
+
+    def daily(path: str, query: dict[str, str]) -> Any:
+        if "datetime" not in query:
+            return None
+        start, end = bounds(query)
+        times = [day for day in days if start <= datetime.fromisoformat(f"{day}T00:00:00Z") <= end]
+        made = series(FIRST, FIRST)
+        made["domain"]["axes"]["t"]["values"] = times
+        made["ranges"]["level"] |= {"shape": [len(times)], "values": list(range(len(times)))}
+        return made if len(times) < 4 else BAD
+
+    read = await table(Edr(daily), tmp_path, name="levels/locations/a")
+    assert [row["time"] for row in read] == days
+
+
+async def test_a_second_page_that_is_refused_is_an_error_and_no_row_comes_twice(tmp_path: Path) -> None:
+    def paged(path: str, query: dict[str, str]) -> Any:
+        if "page" in query:
+            return BAD
+        links = [{"rel": "next", "href": "?page=2"}]
+        return series(*bounds(query), links=links) if "datetime" in query else None
+
+    error = await fault(Edr(paged), tmp_path, name="levels/locations/a")
+    assert (error.reason, "400" in error.message) == (SourceReason.HTTP_ERROR, True)
+
+
 async def test_a_minute_that_is_refused_is_an_error(tmp_path: Path) -> None:
     error = await fault(Edr(most=0), tmp_path, name="levels/locations/a")
     assert (error.reason, "413" in error.message) == (SourceReason.HTTP_ERROR, True)

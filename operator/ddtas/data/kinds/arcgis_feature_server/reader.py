@@ -191,11 +191,11 @@ class Service:
         if code in _UNAUTHORIZED:
             secret = "correct the Secret named" if self._session.target.auth else "name a Secret"
             raise self._session.error(SourceReason.UNAUTHORIZED, f"answers with error {code}: {secret} in credentials")
-        shown = f" {code}" if isinstance(code, int) and 0 <= code < 10**6 else ""
+        number = f" {code}" if isinstance(code, int) and 0 <= code < 10**6 else ""
         # Its message may hold anything.
         raise self._session.error(
             SourceReason.ERROR_REPORTED,
-            f"answers with error{shown}: correct the endpoint, or ask the data supplier",
+            f"answers with error{number}: correct the endpoint, or ask the data supplier",
         )
 
     def _no_layer(self, body: Mapping[str, Any]) -> SourceError:

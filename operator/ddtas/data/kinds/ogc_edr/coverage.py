@@ -142,11 +142,11 @@ def _parameter(values: Any, axes: Mapping[str, Sequence[Step]]) -> Parameter:
 
 def _strides(parameter: Parameter, order: Sequence[str]) -> list[int]:
     """How far one step on each axis goes in its values; 0 on those that it leaves out."""
-    found, stride = dict.fromkeys(order, 0), 1
+    strides, stride = dict.fromkeys(order, 0), 1
     for name, steps in zip(reversed(parameter.axes), reversed(parameter.shape), strict=True):
-        found[name] = stride
+        strides[name] = stride
         stride *= steps
-    return [found[name] for name in order]
+    return [strides[name] for name in order]
 
 
 def _crs(connection: Mapping[str, Any]) -> str | None:

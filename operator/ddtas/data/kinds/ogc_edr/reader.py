@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ddtas.data.facts.axis import timestamp
+from ddtas.data.facts.axis import day, timestamp
 from ddtas.data.kinds.extents import interval_of
 from ddtas.data.kinds.ogc_edr.choice import LOCATIONS, Choice
 from ddtas.data.kinds.ogc_edr.coverage import TIME
@@ -21,6 +21,7 @@ from ddtas.errors import SourceError, printable
 _COVERAGE_JSON = "application/prs.coverage+json, application/vnd.cov+json;q=0.9, application/json;q=0.6"
 _GEOJSON = "application/geo+json, application/json;q=0.9"
 _NAMES = ("coveragejson", "covjson")  # of the format, in capitals or not
+_DAY = timedelta(days=1)
 _SHORTEST = timedelta(minutes=1)  # that a period is halved to
 _MOST_LOCATIONS = 100_000
 _SHOWN = 5  # collections, locations or queries in a message
@@ -85,7 +86,9 @@ class Interval:
         end = self.end or now
         if self.start is None or end - self.start < 2 * _SHORTEST:
             return None
-        return (self.start + (end - self.start) / 2).replace(microsecond=0)
+        middle = (self.start + (end - self.start) / 2).astimezone(UTC).replace(microsecond=0)
+        # At midnight a day, as daily data has it, is on one side.
+        return middle.replace(hour=0, minute=0, second=0) if end - self.start > 2 * _DAY else middle
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,11 @@ class Answer:
 
     def repeated(self, time: Any, zone: str | None) -> bool:
         """Whether a row of that time comes again with the next answer."""
-        moment = timestamp(time, zone) if self.before is not None and isinstance(time, str) else None
-        return moment is not None and self.before is not None and moment >= self.before
+        if self.before is None or not isinstance(time, str):
+            return False
+        date = day(time)
+        moment = _midnight(date) if date else timestamp(time, zone)
+        return moment is not None and moment >= self.before
 
 
 class Service:
@@ -159,7 +165,7 @@ class Service:
         return await self._all_locations()
 
     async def _all_locations(self) -> list[Location]:
-        found: dict[str, Location] = {}
+        locations: dict[str, Location] = {}
         async for body in self._documents(f"{self.choice.collection}/{LOCATIONS}", self.choice.parameters, _GEOJSON):
             if not isinstance(body.get("features"), list):
                 raise self.malformed("with locations that are no GeoJSON")
@@ -168,10 +174,10 @@ class Service:
                 text = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
                 if not isinstance(text, str) or not text or text in (".", ".."):
                     raise self.malformed("with a location without an id")
-                found[text] = Location(text, name if isinstance(name, str) else None)
-            if len(found) > _MOST_LOCATIONS:
+                locations[text] = Location(text, name if isinstance(name, str) else None)
+            if len(locations) > _MOST_LOCATIONS:
                 raise self.malformed(f"with more than {_MOST_LOCATIONS} locations")
-        return list(found.values())
+        return list(locations.values())
 
     async def data(
         self, collection: Collection, location: Location | None, names: list[str], interval: Interval | None
@@ -195,10 +201,12 @@ class Service:
         path = self.choice.path if location is None else self.choice.path_of(location.id)
         pending: list[tuple[Interval | None, datetime | None]] = [(interval, None)]  # the next one last
         while pending:
-            asked, before = pending.pop()
-            timed = {**query, "datetime": asked.text} if asked is not None else query
+            part, before = pending.pop()
+            timed = {**query, "datetime": part.text} if part is not None else query
+            any_came = False
             try:
                 async for body in self._documents(path, timed, _COVERAGE_JSON):
+                    any_came = True
                     yield Answer(body, before)
             except answers.NoContentError:
                 continue
@@ -206,10 +214,10 @@ class Service:
                 if location is not None and location.id == self.choice.location:
                     await self._check_location(location)
             except (answers.BadRequestError, answers.TooLongError):
-                parts = self._parts(asked, collection)
-                if parts is None:
+                parts = self._parts(part, collection)
+                if parts is None or any_came:
                     raise
-                pending += [(part, part.end if number else before) for number, part in enumerate(parts)]
+                pending += [(one, one.end if number else before) for number, one in enumerate(parts)]
 
     def _parts(self, interval: Interval | None, collection: Collection) -> list[Interval] | None:
         """What to ask for in place of a period that was refused, the last first; None where there is nothing else."""
@@ -288,9 +296,9 @@ def _outputs(described: Mapping[str, Any]) -> list[Any]:
 def _interval(described: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
     """The period that a collection declares; of a day that is the last one, to its end."""
     first, last = interval_of(described)
-    end = last if last is None or isinstance(last, datetime) else _midnight(last) + timedelta(days=1)
+    end = last if last is None or isinstance(last, datetime) else _midnight(last) + _DAY
     return first if first is None or isinstance(first, datetime) else _midnight(first), end
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _midnight(when: date) -> datetime:
+    return datetime(when.year, when.month, when.day, tzinfo=UTC)
