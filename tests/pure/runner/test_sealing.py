@@ -64,7 +64,9 @@ def test_an_image_without_it_says_so(tmp_path: Path, target: Path) -> None:
 
 
 def test_a_program_of_another_architecture_is_found_out(tmp_path: Path, target: Path) -> None:
-    assert "Exec format error" in fault(program(tmp_path, "\x7fELF of another machine"), target)
+    message = fault(program(tmp_path, "\x7fELF of another machine"), target)
+    assert "Exec format error" in message
+    assert "noexec" not in message
 
 
 def test_a_volume_that_nothing_may_be_executed_from_is_found_out(
@@ -87,7 +89,7 @@ async def test_nothing_is_fetched_for_an_app_that_cannot_be_sealed(tmp_path: Pat
     assert FetchReport.model_validate(json.loads(report.model_dump_json(by_alias=True, exclude_defaults=True)))
 
 
-async def test_where_nobody_wants_it_it_is_not_looked_for(tmp_path: Path) -> None:
+async def test_an_unsealed_run_does_without_it(tmp_path: Path) -> None:
     report = await fetch_all(Places(tmp_path / "fetch.json", tmp_path, tmp_path, tmp_path / "report"))
     assert report.fault is not None
     assert report.fault.reason == "InternalError"
