@@ -62,6 +62,10 @@ async def test_all_datastreams_of_a_property(sensorthings: SensorThingsServer, n
     assert [(f.name, f.type.value, f.unit, f.empty) for f in found.fields] == [
         ("phenomenonTime", "timestamp", None, 0),
         ("result", "number", "m", 0),
+        ("datastream", "integer", None, 0),
+        ("datastreamName", "string", None, 0),
+        ("thing", "integer", None, 0),
+        ("thingName", "string", None, 0),
     ]
     assert (found.records, found.sampled) == (sensorthings.observations, 100)
     assert (found.first, found.last) == (dataset.iso(oldest), dataset.iso(sensorthings.newest))

@@ -168,9 +168,8 @@ async def test_a_single_datastream(id_: str) -> None:
     assert (found.records, found.time_resolution) == (9, "PT1H")
     paths = [parts(server, number)[0] for number in range(4)]
     assert paths == [path, f"{path}/Observations", f"{path}/Observations", f"{path}/Thing/Locations"]
-    assert not any(
-        "$filter" in parts(server, number)[1] or "$expand" in parts(server, number)[1] for number in range(4)
-    )
+    assert not any("$filter" in parts(server, number)[1] for number in range(4))
+    assert ["$expand" in parts(server, number)[1] for number in range(4)] == [True, False, False, False]
 
 
 async def test_of_an_interval_the_end_counts() -> None:

@@ -6,7 +6,7 @@ All places are GeoJSON, and so in OGC:CRS84.
 from ddtas.data.contract import Extent
 from ddtas.data.facts import geo
 from ddtas.data.facts.axis import iso
-from ddtas.data.kinds.sensorthings.reader import REFUSALS, TIME, Choice, Page, Service
+from ddtas.data.kinds.sensorthings.reader import REFUSALS, TIME, Choice, Page, Results, Service
 from ddtas.data.kinds.sensorthings.summary import Observations, Places, Streams, moment_of
 from ddtas.data.measured import SourceFacts
 from ddtas.data.probing import ProbeSession
@@ -14,14 +14,16 @@ from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError
 
 _SAMPLE = 100  # Observations; as many as most servers give at once
-_STREAM = "unitOfMeasurement,observationType,observedArea"
+_STREAM = "id,name,unitOfMeasurement,observationType,observedArea"
+_MULTI_STREAM = "id,name,unitOfMeasurements,multiObservationDataTypes,observedArea"
 
 
 async def probe(session: ProbeSession) -> SourceFacts:
     """Probe Datastreams, their newest Observations, their oldest one, and where their Things are.
 
-    `physical_name` is the name of an ObservedProperty, or `Datastreams(<id>)`; without it all Datastreams count. Of
-    more than 300 Datastreams the unit and the extent are unknown, as they are where Datastreams differ.
+    `physical_name` is the name of an ObservedProperty, `Datastreams(<id>)` or `MultiDatastreams(<id>)`; without it all
+    Datastreams count. Of more than 300 Datastreams the unit and the extent are unknown, as they are where Datastreams
+    differ.
 
     Raises:
         SourceError: with a Reason. EntityNotFound without such Datastreams, ErrorReported for an error document,
@@ -31,8 +33,8 @@ async def probe(session: ProbeSession) -> SourceFacts:
         service = Service(client)
         chosen = Choice.read(session.target.physical_name)
         streams = await _streams(session, service, chosen)
+        table = Observations(session, streams.results)
         newest = await service.some_observations(chosen, _SAMPLE, "desc", by_stream=streams.count != 1)
-        table = Observations(session)
         for observation in newest.items:
             table.add(observation)
         first, last = await _period(session, service, chosen, newest, table)
@@ -55,19 +57,24 @@ async def probe(session: ProbeSession) -> SourceFacts:
 
 
 async def _streams(session: ProbeSession, service: Service, chosen: Choice) -> Streams:
-    streams = Streams()
+    streams = Streams(session.target.contract)
+    query = {"$select": _MULTI_STREAM if chosen.several else _STREAM, "$expand": chosen.expand()}
     if chosen.one:
         try:
-            streams.add(await service.entity(chosen.streams, {"$select": _STREAM}))
+            stream = await service.entity(chosen.streams, query)
+            if chosen.several:
+                streams.several(stream, Results.of(stream, chosen))
+            else:
+                streams.add(stream)
         except answers.NotFoundError:
             raise await service.not_there() from None
     else:
-        items, streams.complete = await service.first_pages(chosen.streams, {"$select": _STREAM, **chosen.of_streams})
+        items, streams.complete = await service.first_pages(chosen.streams, {**query, **chosen.of_streams})
         for stream in items:
             streams.add(stream)
         if not streams.count and session.target.physical_name:
             raise await service.not_there()
-    streams.unit = streams.common_unit(session)
+    streams.unit = None if chosen.several else streams.common_unit(session)
     return streams
 
 
@@ -133,7 +140,7 @@ async def _resolution(session: ProbeSession, service: Service, table: Observatio
     """The step between Observations of one Datastream; what lies between those of two says nothing."""
     steps = {axis.resolution() for axis in table.streams.values()} - {None}
     if not steps and table.newest_stream is not None:
-        one = Observations(session)  # so many Datastreams that each came by once
+        one = Observations(session, table.results)  # so many Datastreams that each came by once
         for observation in (await service.of_stream(table.newest_stream, _SAMPLE)).items:
             one.add(observation)
         steps = {one.axis.resolution()} - {None}

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-from ddtas.data.session import SourceReason
+from ddtas.data.facts.records import NAME
+from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
+from ddtas.data.wire.documents import as_array, as_object
 from ddtas.errors import SourceError, printable
 
 TIME, RESULT = "phenomenonTime", "result"
@@ -22,7 +24,9 @@ _PAGE = 100  # Datastreams, or Locations
 _PAGES = 3  # of each
 _MAX_COUNT = 10**15
 _SHOWN = 5  # names or units in a message
-_DATASTREAM = re.compile(r"Datastreams\(([0-9]{1,20}|'(?:[^']|''){1,150}')\)")
+_STREAM = re.compile(r"((?:Multi)?Datastreams)\(([0-9]{1,20}|'(?:[^']|''){1,150}')\)")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+_SERIES = ("datastream", "datastreamName", "thing", "thingName")
 
 Query = Mapping[str, str]
 Order = Literal["asc", "desc"]
@@ -34,6 +38,7 @@ class Choice:
 
     Attributes:
         one: `streams` is the path of a single Datastream.
+        several: that is a MultiDatastream, whose results are lists.
     """
 
     streams: str = "Datastreams"
@@ -43,21 +48,72 @@ class Choice:
     of_observations: Query = field(default_factory=dict)
     of_locations: Query = field(default_factory=dict)
     one: bool = False
+    several: bool = False
+
+    def expand(self, *, places: bool = False) -> str:
+        """What is read with a Datastream: its Thing, perhaps with places, and what a MultiDatastream observes."""
+        where = ";$expand=Locations($select=location)" if places else ""
+        observed = ",ObservedProperties($select=name)" if self.several else ""
+        return f"Thing($select=id,name{where}){observed}"
 
     @classmethod
     def read(cls, physical_name: str | None) -> "Choice":
         """What a physical name chooses."""
         if physical_name is None:
             return cls()
-        if match := _DATASTREAM.fullmatch(physical_name):
-            path = _path(match[1])
-            return cls(streams=path, observations=f"{path}/Observations", locations=f"{path}/Thing/Locations", one=True)
+        if match := _STREAM.fullmatch(physical_name):
+            path = _path(match[2], match[1])
+            return cls(
+                streams=path,
+                observations=f"{path}/Observations",
+                locations=f"{path}/Thing/Locations",
+                one=True,
+                several=match[1] != "Datastreams",
+            )
         name = f"ObservedProperty/name eq {quoted(physical_name)}"
         return cls(
             of_streams={"$filter": name},
             of_observations={"$filter": f"Datastream/{name}"},
             of_locations={"$filter": f"Things/Datastreams/{name}"},
         )
+
+
+@dataclass(frozen=True)
+class Results:
+    """The fields of results: one, or of a MultiDatastream one for each thing that it observes, in its order."""
+
+    names: tuple[str, ...] = (RESULT,)
+    several: bool = False
+
+    @classmethod
+    def of(cls, stream: Mapping[str, Any], chosen: Choice) -> "Results":
+        """Those of a Datastream. What it observes names them, with `_` for what no field has in its name."""
+        if not chosen.several:
+            return cls()
+        observed, units = as_array(stream.get("ObservedProperties")), as_array(stream.get("unitOfMeasurements"))
+        names: list[str] = []
+        for number in range(1, max(len(observed), len(units)) + 1):
+            name = as_object(observed[number - 1]).get("name") if len(observed) >= number else None
+            usable = _NOT_IN_NAMES.sub("_", name)[:63] if isinstance(name, str) else ""
+            taken = usable in (*names, TIME, *_SERIES) or not NAME.fullmatch(usable)
+            names.append(f"{RESULT}{number}" if taken else usable)
+        return cls(tuple(names), several=True)
+
+    def record(self, session: Session, observation: Mapping[str, Any]) -> dict[str, Any]:
+        """The time of an Observation (of an interval the end), and its results.
+
+        Raises:
+            SourceError: MalformedData where a MultiDatastream has more or fewer of them than it says.
+        """
+        result = observation.get(RESULT)
+        values = as_array(result) if self.several else [result]
+        if len(values) != len(self.names):
+            raise session.error(
+                SourceReason.MALFORMED_DATA,
+                "answers with an Observation that has not one result for each unit of its MultiDatastream: ask the "
+                "data supplier",
+            )
+        return {TIME: end_of(observation.get(TIME)), **dict(zip(self.names, values, strict=True))}
 
 
 @dataclass(frozen=True)
@@ -174,8 +230,8 @@ class Service:
         names = ", ".join(printable(one["name"], 40) for one in properties[:_SHOWN] if isinstance(one.get("name"), str))
         return self._session.error(
             SourceReason.ENTITY_NOT_FOUND,
-            f"has no Datastreams for '{wanted}': set physicalName to Datastreams(<id>), or to the name of an "
-            f"ObservedProperty{f', such as {names}' if names else ''}",
+            f"has no Datastreams for '{wanted}': set physicalName to Datastreams(<id>) or MultiDatastreams(<id>), or "
+            f"to the name of an ObservedProperty{f', such as {names}' if names else ''}",
         )
 
     def _unexpected(self) -> SourceError:
@@ -185,6 +241,19 @@ class Service:
         )
 
 
+def series_of(stream: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that tell the series of a Datastream, read with its Thing, from others."""
+    thing = stream.get("Thing")
+    thing = thing if isinstance(thing, dict) else {}
+    values = (stream.get("@iot.id"), stream.get("name"), thing.get("@iot.id"), thing.get("name"))
+    return dict(zip(_SERIES, values, strict=True))
+
+
+def end_of(time: Any) -> Any:
+    """Of an interval the end (ISO 8601: start/end); everything else as it is."""
+    return time.rpartition("/")[2] if isinstance(time, str) else time
+
+
 def quoted(text: str) -> str:
     """A string of OData (version 4.01, part 2): nothing but a single quote ends it, and that is doubled."""
     return "'" + text.replace("'", "''") + "'"
@@ -192,9 +261,9 @@ def quoted(text: str) -> str:
 
 def stream_path(id: int | str) -> str:
     """The path of the Datastream of an id, below the endpoint."""
-    return _path(str(id) if isinstance(id, int) else quoted(id))
+    return _path(str(id) if isinstance(id, int) else quoted(id), "Datastreams")
 
 
-def _path(id: str) -> str:
+def _path(id: str, collection: str) -> str:
     escaped = quote(id, safe="'")
-    return f"Datastreams({escaped})"
+    return f"{collection}({escaped})"

@@ -1,7 +1,8 @@
 """Reads all Observations of the chosen Datastreams, one Datastream after the other, each in the order of its times.
 
-Besides `phenomenonTime` (of an interval the end) and `result`, the fields `datastream`, `datastreamName`, `thing` and
-`thingName` tell the series apart; the geometry is the first Location of the Thing.
+Besides `phenomenonTime` (of an interval the end) and `result` (of a MultiDatastream a field for each property that it
+observes), the fields `datastream`, `datastreamName`, `thing` and `thingName` tell the series apart; the geometry is the
+first Location of the Thing.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -14,8 +15,17 @@ from ddtas.data.delivery.geometry import wkb
 from ddtas.data.delivery.reading import CRS, Selection
 from ddtas.data.delivery.rows import Rows
 from ddtas.data.facts import geo
-from ddtas.data.kinds.sensorthings.reader import REFUSALS, RESULT, TIME, Choice, Page, Service, stream_path
-from ddtas.data.kinds.sensorthings.summary import end_of
+from ddtas.data.kinds.sensorthings.reader import (
+    REFUSALS,
+    RESULT,
+    TIME,
+    Choice,
+    Page,
+    Results,
+    Service,
+    series_of,
+    stream_path,
+)
 from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import answers, http
 from ddtas.errors import SourceError
@@ -23,7 +33,6 @@ from ddtas.errors import SourceError
 _PAGE = 1000  # Observations; a server may give fewer
 _STREAMS = 100
 _LONGEST = timedelta(days=32)  # interval; servers compare its start, and its end counts
-_THING = "Thing($select=id,name;$expand=Locations($select=location))"
 
 Json = Mapping[str, Any]
 
@@ -32,23 +41,24 @@ async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyar
     """As ddtas.data.delivery.reading.Reader has it: texts all of them."""
     rows = Rows(session, selection)
     async with http.client(session) as client:
-        service = Service(client)
-        async for stream in _streams(session, service):
-            fields = _fields(stream)
+        service, chosen = Service(client), Choice.read(session.target.physical_name)
+        async for stream in _streams(session, service, chosen):
+            fields, results = series_of(stream), Results.of(stream, chosen)
             place = _place(session, stream) if selection.geometry else None
-            async for page in _observations(session, service, stream, selection):
+            path = chosen.observations if chosen.one else f"{stream_path(_id(session, stream))}/Observations"
+            async for page in _observations(session, service, path, selection):
                 for item in page.items:
-                    rows.add({TIME: end_of(item.get(TIME)), RESULT: item.get(RESULT), **fields}, place)
+                    rows.add({**results.record(session, item), **fields}, place)
                 for batch in rows.full():
                     yield _with_crs(batch, selection)
     for batch in rows.rest():
         yield _with_crs(batch, selection)
 
 
-async def _streams(session: Session, service: Service) -> AsyncIterator[Json]:
+async def _streams(session: Session, service: Service, chosen: Choice) -> AsyncIterator[Json]:
     """The chosen Datastreams, with their Things and the Locations of those."""
-    chosen = Choice.read(session.target.physical_name)
-    query = {"$select": "id,name", "$expand": _THING}
+    # What a MultiDatastream has more of is small.
+    query = {"$expand": chosen.expand(places=True), **({} if chosen.several else {"$select": "id,name"})}
     if chosen.one:
         try:
             yield await service.entity(chosen.streams, query)
@@ -68,9 +78,8 @@ async def _streams(session: Session, service: Service) -> AsyncIterator[Json]:
         raise await service.not_there()
 
 
-async def _observations(session: Session, service: Service, stream: Json, selection: Selection) -> AsyncIterator[Page]:
+async def _observations(session: Session, service: Service, path: str, selection: Selection) -> AsyncIterator[Page]:
     """The Observations of one Datastream; all of them where the server refuses to filter."""
-    path = f"{stream_path(_id(session, stream))}/Observations"
     query = {"$select": f"{TIME},{RESULT}", "$orderby": f"{TIME} asc"}
     window = _window(selection)
     seen = 0
@@ -108,17 +117,6 @@ def _check_end(session: Session, page: Page, seen: int) -> None:
     last = not page.more or not page.items
     if last and (page.more or (page.count is not None and seen < page.count)):
         raise _malformed(session, f"whose pages end after {seen} of {page.count or 'more'} entities")
-
-
-def _fields(stream: Json) -> dict[str, Any]:
-    thing = stream.get("Thing")
-    thing = thing if isinstance(thing, dict) else {}
-    return {
-        "datastream": stream.get("@iot.id"),
-        "datastreamName": stream.get("name"),
-        "thing": thing.get("@iot.id"),
-        "thingName": thing.get("name"),
-    }
 
 
 def _place(session: Session, stream: Json) -> bytes | None:
