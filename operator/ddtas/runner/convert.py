@@ -1,5 +1,6 @@
 """A source's columns to those of a table: types, units, times, what is missing, coordinates. Pure; batch by batch."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,8 @@ _ARROW = {
     FieldType.DATE: times.DAY,
     FieldType.TIMESTAMP: times.MOMENT,
 }
-_LARGEST_EXACT = 2**53
+_WHOLE = r"^[+-]?\d{1,18}$"
+_LARGEST_EXACT = 2**53  # of numbers with decimals or an exponent
 
 
 @dataclass
@@ -128,6 +130,9 @@ class Conversion:
                 return values.cast(pyarrow.string())
 
     def _number(self, column: Column, values: Any) -> Any:
+        exact = _exact(column, values)
+        if exact is not None:
+            return exact
         if pyarrow.types.is_string(values.type):
             values = self._read_numbers(values)
         found = values.cast(pyarrow.float64(), safe=False)
@@ -174,12 +179,41 @@ class Conversion:
     def _refuse(self, column: Column, values: Any, found: Any) -> None:
         index = _index(pc.and_(pc.is_null(found), pc.is_valid(values)))
         value = printable(str(values[index]), 40)
+        if column.type is FieldType.INTEGER and _is_number(values[index]):
+            raise DeliveryError(
+                DeliveryReason.UNREADABLE_VALUE,
+                f"{column.source} is {value!r} in row {self.rows + index + 1}, which is a number, and no integer of at "
+                f"most 18 digits: have the listing ask for {column.name} as a number or, if it is a name, as a string",
+            )
         like = f" as {column.format}" if column.format else ""
         raise DeliveryError(
             DeliveryReason.UNREADABLE_VALUE,
             f"{column.source} is {value!r} in row {self.rows + index + 1}, which is no {column.type}{like}: say in the "
             "contract how it is written (dialect, format), or that it stands for no value (missingValues)",
         )
+
+
+def _exact(column: Column, values: Any) -> Any | None:
+    """Integers as they are, also those that no floating-point number holds; None where they are to be worked out."""
+    if column.type is not FieldType.INTEGER or column.scale is not None or column.offset is not None:
+        return None
+    if pyarrow.types.is_string(values.type):
+        whole = pc.match_substring_regex(values, _WHOLE)
+        if pc.all(whole, skip_nulls=True).as_py() is False:
+            return None
+        return pc.replace_substring_regex(values, r"^\+", "").cast(pyarrow.int64())
+    if not pyarrow.types.is_integer(values.type):
+        return None
+    if pyarrow.types.is_uint64(values.type):
+        values = pc.if_else(pc.less_equal(values, pyarrow.scalar(2**63 - 1, pyarrow.uint64())), values, None)
+    return values.cast(pyarrow.int64())
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(str(value)))
+    except ValueError:
+        return False
 
 
 def _plain(values: Any) -> Any:

@@ -23,10 +23,11 @@ async def follow(places: Places) -> None:
         FetchError: where what is to be fetched cannot be read.
     """
     order = read_order(places)
+    publishing.clear(places.data)
     first = {name: asyncio.Event() for name in order.deliveries}
     async with asyncio.TaskGroup() as group:
-        for name, delivery in order.deliveries.items():
-            group.create_task(_keep_fresh(places, order, name, delivery, first[name]))
+        for name in order.deliveries:
+            group.create_task(_keep_fresh(places, order, name, first[name]))
         group.create_task(_let_start(places, list(first.values())))
 
 
@@ -41,8 +42,10 @@ async def _let_start(places: Places, first: list[asyncio.Event]) -> None:
     publishing.started(places.data)
 
 
-async def _keep_fresh(places: Places, order: Order, name: str, delivery: Delivery, first: asyncio.Event) -> None:
+async def _keep_fresh(places: Places, order: Order, name: str, first: asyncio.Event) -> None:
     while True:
+        order = _newest(places, order, name)
+        delivery = order.deliveries[name]
         try:
             await fetch_one(places, order, name, delivery)
         except FetchError as error:
@@ -54,6 +57,17 @@ async def _keep_fresh(places: Places, order: Order, name: str, delivery: Deliver
             publishing.say_state(places.data, name, None)
             first.set()
             await asyncio.sleep(_pause(delivery))
+
+
+def _newest(places: Places, order: Order, name: str) -> Order:
+    """The order as it is now: an address may move, and the network change, within a revision. One that cannot be read
+    for a moment, or does not have the table, is that of before."""
+    try:
+        found = read_order(places)
+    except FetchError as error:
+        _LOG.warning("%s; going on with what was read before", error)
+        return order
+    return found if name in found.deliveries else order
 
 
 def _pause(delivery: Delivery) -> float:

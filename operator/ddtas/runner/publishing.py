@@ -35,6 +35,12 @@ def show(data: Path, name: str, folder: Path) -> None:
     _link(data, name, folder.name)
 
 
+def clear(data: Path) -> None:
+    """Remove what a process before this one was at when it was killed. Tables stay until the next one is shown."""
+    for folder in tables(data).glob("*.work-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def show_nothing(data: Path, name: str, fault: FetchFault) -> None:
     """Say in about.json that there is no table yet, and why; does nothing where there is one."""
     if (data / name).is_symlink() and (data / name / ABOUT).is_file() and _about(data, name).get("available"):

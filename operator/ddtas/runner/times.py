@@ -14,7 +14,9 @@ from ddtas.runner.faults import DeliveryError, DeliveryReason
 MOMENT = pyarrow.timestamp("us", tz="UTC")
 DAY = pyarrow.date32()
 _LOCAL = pyarrow.timestamp("us")
-_ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)(Z|[+-]\d{2}:?\d{2})?$"
+# Some servers write nanoseconds, or seven decimals; what is finer than a microsecond is cut off.
+_ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?$"
+_TOO_FINE = r"(\.\d{6})\d{1,3}"
 
 
 Series = Callable[[int], Hashable]
@@ -26,12 +28,24 @@ class Passed:
     """What came by of the hours that come twice. Kept between batches.
 
     Attributes:
-        hours: by series and day, the latest clock so far, and whether that is its second time.
+        hours: by series and day, the last clock so far, and whether that is its second time.
         series: of the rows of this batch.
+        rising: how many steps went forward in time, less those that went back: below zero, the newest come first.
     """
 
-    hours: dict[Hashable, tuple[int, bool]] = field(default_factory=dict)
+    hours: dict[Hashable, tuple[int | None, bool]] = field(default_factory=dict)
     series: Series = lambda _: None
+    rising: int = 0
+    _last: int | None = None
+
+    def note(self, local: Any) -> None:
+        """Take in which way the times of a batch go."""
+        import numpy
+
+        clock = local.drop_null().cast(pyarrow.int64()).to_numpy()
+        steps = numpy.diff(clock, prepend=clock[0] if self._last is None else self._last)
+        self._last = int(clock[-1])
+        self.rising += int(numpy.count_nonzero(steps > 0)) - int(numpy.count_nonzero(steps < 0))
 
 
 def moments(values: Any, zone: str | None, pattern: str | None, name: str, passed: Passed) -> Any:
@@ -60,7 +74,7 @@ def moments(values: Any, zone: str | None, pattern: str | None, name: str, passe
 
 def _iso(values: Any, zone: str | None, name: str, passed: Passed) -> Any:
     fits = pc.match_substring_regex(values, _ISO)
-    texts = pc.if_else(fits, values, None)
+    texts = pc.replace_substring_regex(pc.if_else(fits, values, None), _TOO_FINE, r"\1")
     with_offset = pc.match_substring_regex(texts, r"(Z|[+-]\d{2}:?\d{2})$")
     absolute = pc.if_else(with_offset, texts, None)
     local = pc.if_else(with_offset, None, texts)
@@ -96,6 +110,7 @@ def _placed(local: Any, zone: str | None, name: str, passed: Passed) -> Any:
             f"{name} has times without an offset, such as {_first(local)}, and the contract does not say of which "
             "time zone: give timeZone in the contract of the data source",
         )
+    passed.note(local)
     early = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest").cast(MOMENT)
     late = pc.assume_timezone(local, zone, ambiguous="latest", nonexistent="latest").cast(MOMENT)
     twice = pc.not_equal(early, late)
@@ -113,19 +128,24 @@ def _placed(local: Any, zone: str | None, name: str, passed: Passed) -> Any:
 
 
 def _by_order(local: Any, early: Any, late: Any, twice: Any, passed: Passed) -> Any:
-    """Of times that come twice: the later moment from where, within one autumn's hour, the local time steps back."""
+    """Of times that come twice: the other moment from where, within one autumn's hour, the clock does not go on.
+
+    That is where the local time stays or steps back and, of a source that gives the newest first, stays or steps on.
+    """
     import numpy
 
     clock = local.cast(pyarrow.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     flags = twice.fill_null(False).to_numpy(zero_copy_only=False)
     second = numpy.zeros(len(clock), dtype=bool)
     day = clock // 86_400_000_000
+    newest_first = passed.rising < 0
     for i in numpy.flatnonzero(flags):
         where = (passed.series(int(i)), int(day[i]))
-        latest, again = passed.hours.get(where, (-1, False))
-        again = again or bool(clock[i] < latest)
+        before, again = passed.hours.get(where, (None, False))
+        if before is not None and not again:
+            again = bool(clock[i] >= before if newest_first else clock[i] <= before)
         passed.hours[where] = (int(clock[i]), again)
-        second[i] = again
+        second[i] = again is not newest_first
     return pc.if_else(pyarrow.array(second), late, early)
 
 

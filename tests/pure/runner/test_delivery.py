@@ -102,6 +102,104 @@ async def test_the_night_that_has_an_hour_twice_goes_by_order(tmp_path: Path) ->
     assert [row["time"][11:16] for row in found] == ["23:30", "00:00", "00:30", "01:00", "01:30"]
 
 
+# Local times of the night of 2020-10-25 → the moments that they are in UTC, in the order of time.
+NIGHTS = {
+    "by the hour": (["01:00", "02:00", "02:00", "03:00"], ["23:00", "00:00", "01:00", "02:00"]),
+    "by the hour, newest first": (["03:00", "02:00", "02:00", "01:00"], ["23:00", "00:00", "01:00", "02:00"]),
+    "by half hours, newest first": (
+        ["03:00", "02:30", "02:00", "02:30", "02:00", "01:30"],
+        ["23:30", "00:00", "00:30", "01:00", "01:30", "02:00"],
+    ),
+    "only that hour, newest first": (["02:30", "02:00", "02:30", "02:00"], ["00:00", "00:30", "01:00", "01:30"]),
+    "only that hour": (["02:00", "02:30", "02:00", "02:30"], ["00:00", "00:30", "01:00", "01:30"]),
+    "before it, newest first": (["02:30", "02:00", "01:30"], ["23:30", "01:00", "01:30"]),
+}
+
+
+@pytest.mark.parametrize("night", NIGHTS)
+@pytest.mark.parametrize("size", [1, 2, 10])
+async def test_that_night_goes_by_the_order_of_the_source(night: str, size: int, tmp_path: Path) -> None:
+    given, moments = NIGHTS[night]
+    if size == 1 and given[0].startswith("02"):
+        pytest.skip("nothing says in which order the first batch is")
+    clock = [f"2020-10-25 {time}" for time in given]
+    batches = [{"tijd": clock[n : n + size]} for n in range(0, len(clock), size)]
+    found = await rows(tmp_path, table(TIME, source_time_zone=AMSTERDAM), *batches)
+    assert [row["time"][11:16] for row in found] == moments
+
+
+async def test_newest_first_each_series_has_that_hour_for_itself(tmp_path: Path) -> None:
+    clock = [f"2020-10-25 {time}" for time in ("03:00", "02:00", "02:00", "01:00")]
+    wanted = table(TIME, column("place", FieldType.STRING, "plek"), source_time_zone=AMSTERDAM)
+    grouped = {"tijd": clock * 2, "plek": ["a"] * 4 + ["b"] * 4}
+    interleaved = {"tijd": [time for time in clock for _ in "ab"], "plek": ["a", "b"] * 4}
+    for n, batch in enumerate((grouped, interleaved)):
+        found = await rows(tmp_path / str(n), wanted, batch)
+        assert [row["time"][11:16] for row in found if row["place"] == "b"] == ["23:00", "00:00", "01:00", "02:00"]
+
+
+async def test_a_time_that_comes_three_times_that_night_is_refused(tmp_path: Path) -> None:
+    clock = [f"2020-10-25 {time}" for time in ("01:00", "02:00", "02:00", "02:00", "03:00")]
+    wanted = table(TIME, column("place", FieldType.STRING, "plek"), source_time_zone=AMSTERDAM)
+    batch = {"tijd": clock, "plek": ["a"] * 5}
+    await refused("DuplicateTimes", "2020-10-25 01:00", tmp_path, wanted, batch)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2020-01-01T00:00:00.1234567Z", "2020-01-01T00:00:00.123456+00:00"),
+        ("2020-01-01T00:00:00.123456789+01:00", "2019-12-31T23:00:00.123456+00:00"),
+        ("2020-01-01 00:00:00.1234567", "2020-01-01T00:00:00.123456+00:00"),
+    ],
+)
+async def test_what_is_finer_than_a_microsecond_is_cut_off(text: str, expected: str, tmp_path: Path) -> None:
+    (row,) = await rows(tmp_path, table(TIME, source_time_zone="UTC"), {"tijd": [text]})
+    assert row["time"] == expected
+
+
+DAY = column("time", FieldType.DATE, "tijd")
+COUNT = column("n", FieldType.INTEGER, "aantal")
+
+
+@pytest.mark.parametrize(
+    "value", [2**53 + 1, -(2**62), str(2**53 + 1), "+9007199254740993", "999999999999999999", 2**63 - 1]
+)
+async def test_integers_that_no_floating_point_number_holds_stay_what_they_are(value: Any, tmp_path: Path) -> None:
+    (row,) = await rows(
+        tmp_path, table(TIME, COUNT, source_time_zone="UTC"), {"tijd": ["2020-01-01 00:00"], "aantal": [value]}
+    )
+    assert int(row["n"]) == int(value)
+
+
+async def test_integers_with_a_point_or_an_exponent_are_integers_too(tmp_path: Path) -> None:
+    batch = {"tijd": [f"2020-01-0{day}" for day in range(1, 5)], "aantal": ["7", "5.0", "1e3", None]}
+    found = await rows(tmp_path, table(DAY, COUNT), batch)
+    assert [row["n"] for row in found] == ["7", "5", "1000", ""]
+
+
+@pytest.mark.parametrize("value", ["1.5", "12345678901234567890", "1e19", 0.5])
+async def test_a_number_that_is_no_integer_says_what_to_ask_for(value: Any, tmp_path: Path) -> None:
+    advice = "have the listing ask for n as a number or, if it is a name, as a string"
+    await refused(
+        "UnreadableValue",
+        advice,
+        tmp_path,
+        table(TIME, COUNT, source_time_zone="UTC"),
+        {"tijd": ["2020-01-01 00:00"], "aantal": [value]},
+    )
+
+
+async def test_what_is_no_number_says_what_the_contract_lacks(tmp_path: Path) -> None:
+    await refused(
+        "UnreadableValue",
+        "missingValues",
+        tmp_path,
+        table(DAY, COUNT),
+        {"tijd": ["2020-01-01", "2020-01-02"], "aantal": ["3", "many"]},
+    )
+
+
 async def test_each_series_has_that_hour_for_itself(tmp_path: Path) -> None:
     clock = ["2020-10-25 02:00", "2020-10-25 02:30", "2020-10-25 02:00", "2020-10-25 02:30"]
     wanted = table(TIME, column("place", FieldType.STRING, "plek"), source_time_zone=AMSTERDAM)

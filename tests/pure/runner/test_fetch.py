@@ -296,6 +296,50 @@ async def test_the_last_good_table_stays_and_says_what_is_wrong(places: Places) 
     assert about(places, "flow")["problem"]["reason"] == "Unreachable"
 
 
+async def test_an_address_that_moves_is_followed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a revision the address and the network of a source may change, and the process goes on."""
+    monkeypatch.setattr(follow, "_pause", lambda delivery: 0.05)
+    seen_networks: list[list[str]] = []
+    once = fetch.fetch_one
+
+    async def noted(places: Places, order: Any, name: str, delivery: Any) -> Any:
+        seen_networks.append(list(order.network.allowed))
+        return await once(places, order, name, delivery)
+
+    monkeypatch.setattr(follow, "fetch_one", noted)
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        before = places.order.read_text()
+        task = asyncio.create_task(follow.follow(places))
+        await seen(lambda: started(places), 5)
+        changed = json.loads(before)
+        changed["network"]["allowed"] = [*changed["network"]["allowed"], "10.9.0.0/16"]
+        places.order.write_text(json.dumps(changed))
+        await seen(lambda: any("10.9.0.0/16" in allowed for allowed in seen_networks), 5)
+        for broken in ("{", "", json.dumps(changed | {"deliveries": {}})):
+            places.order.write_text(broken)
+            count = len(seen_networks)
+            await seen(lambda: len(seen_networks) > count + 1, 5)  # noqa: B023 - awaited here
+            assert len(seen_networks) > count + 1
+            assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert any("10.9.0.0/16" in allowed for allowed in seen_networks)
+    assert "problem" not in about(places, "flow")
+
+
+async def test_what_a_killed_process_was_at_is_removed_and_what_the_app_sees_is_not(places: Places) -> None:
+    async with serving(response(CSV, "Content-Type: text/csv")) as server:
+        order(places, flow=server.url())
+        await served(places)
+        left = publishing.tables(places.data) / "flow.work-abc"
+        (left / "spool").mkdir(parents=True)
+        (places.data / publishing.STARTED).unlink()
+        await served(places)
+    assert not left.exists()
+    assert len(shown(places, "flow")) == 2
+
+
 async def test_a_table_is_replaced_as_a_whole_and_the_one_before_stays_for_its_readers(places: Places) -> None:
     for day in range(1, 4):
         body = f"tijd;debiet\n2020-01-0{day}T00:00:00Z;{day}\n".encode()
