@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import shapely
 from servers import dataset, ogc_edr_stand_in
@@ -12,12 +13,15 @@ from servers.pygeoapi import GRID_X, GRID_Y, PygeoapiServer
 from test_tables import LIMITS, LOOPBACK
 
 from ddtas.data.contract import Credentials, DataContract, DataKind, FieldType
+from ddtas.data.delivery.order import Delivery
 from ddtas.data.delivery.reading import CRS, Selection, SourceField
+from ddtas.data.delivery.table import Column, Table
 from ddtas.data.probing import ProbeSession
 from ddtas.data.readers import READERS
 from ddtas.data.session import Limits, Session, SourceReason, Target
 from ddtas.errors import SourceError
 from ddtas.probes.process import CONFINED
+from ddtas.runner.delivery import Folders, deliver
 
 KIND = DataKind.OGC_EDR
 NEWEST = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -159,3 +163,21 @@ async def test_a_period_that_a_grid_does_not_have(pygeoapi: PygeoapiServer, tmp_
     assert (await table(to, tmp_path, "level", start=start, end=start + timedelta(days=1))).num_rows == 0
     read = await table(to, tmp_path, "level", start=start, end=pygeoapi.newest + timedelta(days=1))
     assert read.num_rows == dataset.HOURS
+
+
+async def test_the_table_of_an_app(pygeoapi: PygeoapiServer, tmp_path: Path) -> None:
+    to = target(pygeoapi.url, f"grid/position?coords=POINT({X} {Y})", timeZone="UTC")
+    columns = (
+        Column(name="time", type=FieldType.TIMESTAMP, source="time"),
+        Column(name="rain", type=FieldType.NUMBER, source="rain"),
+    )
+    table = Table(columns=columns, time="time", source_time_zone="UTC")
+    start, end = pygeoapi.newest - timedelta(hours=4), pygeoapi.newest - timedelta(hours=1)
+    period = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+    delivery = Delivery(table=table, contract=to.contract, **period)
+    made = await deliver(Session(to, LIMITS, LOOPBACK), "rain", delivery, Folders(tmp_path))
+    rows = pyarrow.parquet.read_table(made.folder / "data.parquet").to_pylist()
+    assert [row["time"] for row in rows] == [start + timedelta(hours=hour) for hour in range(3)]
+    cells = len(GRID_X) * len(GRID_Y)
+    first = (dataset.HOURS - 5) * cells + GRID_Y.index(Y) * len(GRID_X) + GRID_X.index(X)
+    assert [row["rain"] for row in rows] == pytest.approx([2 * (first + hour * cells) / 100 for hour in range(3)])
