@@ -9,6 +9,8 @@ import base64
 import json
 from typing import Any
 
+from ddtas.scoring.report import ScoreReport
+
 JsonObject = dict[str, Any]
 
 GO = "tests.ddtas.nl/go"
@@ -21,6 +23,7 @@ CRITERIA = ("Ethical", "Legal", "Social", "Economic", "Technical", "Management")
 FIELDS = [{"name": "date", "type": "date"}, {"name": "discharge_m3s", "type": "number", "unit": "m3/s"}]
 
 
+DIGEST = "sha256:" + "0" * 64
 LEAST = 0.5  # that a validation must be better than
 
 
@@ -89,6 +92,23 @@ def version(
         "calibration": {**(calibration or run(CALIBRATED)), "window": CALIBRATION, "thresholds": []},
         "validation": {**(validation or run(VALIDATED)), "window": VALIDATION, "thresholds": [threshold]},
     } | more
+
+
+def scored(number: str = "1.0.0", *, nse: str = "0.80", code: int = 0, held: bool = False, **more: Any) -> JsonObject:
+    """One version of an app that the platform judges; `nse` is what its validation comes to."""
+    found = ScoreReport.model_validate({"parameters": [{"name": "depth", "value": "1.5"}]})
+    about = {"target": "discharge", "rows": 731, "digest": DIGEST, "truth": DIGEST}
+    score = {"target": "discharge", "metric": "NSE", "value": nse}
+    report = ScoreReport.model_validate({"predicted": [about], "scores": [score]})
+    command = {"command": ["python"]}
+    return version(
+        number,
+        calibration=run(found.sealed()) | command,
+        validation=run(report.sealed(), code=code, held=held) | command,
+        dataRequirements=[{"name": "series", "description": "A series.", "fields": FIELDS}],
+        targets=[{"name": "discharge", "requirement": "series", "field": "discharge_m3s", "kind": "Continuous"}],
+        **more,
+    )
 
 
 def listing(name: str, *versions: JsonObject, **spec: Any) -> JsonObject:

@@ -39,7 +39,7 @@ def alone() -> Iterator[None]:
 def cluster(alone: None) -> Iterator[ApiServer]:
     """The API server with our CRDs, which are what this checkout has, and with the Stages of the tests."""
     server = ApiServer(_given("DDTAS_TEST_KUBECONFIG"), Path(_given("DDTAS_TEST_AUDIT_LOG")))
-    for what, count in ((REPO / "crds", 3), (Path(__file__).with_name("stages.yaml"), 2)):
+    for what, count in ((REPO / "crds", 3), (Path(__file__).with_name("stages.yaml"), 4)):
         said = server.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(what))
         assert said.count("serverside-applied") == count, said
     server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(REPO / "crds"))
