@@ -107,7 +107,7 @@ def _follow(kubectl: _Kubectl) -> list[JsonObject]:
 
 
 def _table(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
         for row in rows
@@ -134,18 +134,26 @@ def _bindings(installation: JsonObject) -> str:
     return "\n".join(lines)
 
 
-def _evidence(installation: JsonObject) -> str:
+def evidence_tables(installation: JsonObject) -> str:
+    """What the runs of the newest revision showed."""
     revision = installation["status"]["revisions"][0]
-    parameters = [(p["name"], p["value"]) for p in revision["calibration"]["parameters"]]
+    parameters = [(p["name"], p["value"]) for p in revision["calibration"].get("parameters", [])]
     lines = ["  calibrated parameters", _table(parameters, "    ")]
     for phase in ("calibration", "validation"):
-        run_of = revision.get(phase)
-        if run_of is None:
-            continue
-        window = " and ".join(f"{w['start']}…{w['end']}" for w in run_of["windows"])
-        rows = [(m["name"], m["value"], m.get("threshold", ""), m.get("verdict", "")) for m in run_of["metrics"]]
-        lines += [f"  {phase} on {window}: {run_of['outcome']}", _table(rows, "    ")]
+        run_of = revision.get(phase, {})
+        rows = [
+            (m["name"], m["value"], _interval(m), m.get("threshold", ""), m.get("verdict", ""))
+            for m in run_of.get("metrics", [])
+        ]
+        if rows:
+            window = " and ".join(f"{w['start']}…{w['end']}" for w in run_of.get("windows", []))
+            assurance = run_of.get("assurance", "None")
+            lines += [f"  {phase} on {window}: {run_of['outcome']}, assurance {assurance}", _table(rows, "    ")]
     return "\n".join(lines)
+
+
+def _interval(metric: JsonObject) -> str:
+    return f"{metric['low']}…{metric['high']}" if "low" in metric and "high" in metric else ""
 
 
 def _fetch(kubectl: _Kubectl, path: str) -> bytes:
@@ -170,7 +178,7 @@ def _show(kubectl: _Kubectl, found: list[JsonObject], kubeconfig: str) -> None:
     for installation in found:
         print(f"\n{_name(installation)}\n{_conditions(installation)}\n{_bindings(installation)}")
         if installation["status"].get("revisions"):
-            print(_evidence(installation))
+            print(evidence_tables(installation))
     print(
         f"\nwhat each city offers, and which apps of the store could run there\n{kubectl('get', 'oup', '-A')}".rstrip()
     )

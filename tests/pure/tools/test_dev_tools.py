@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddtas_dev import binaries, control_plane, images, kind, launcher, node_config, paths
+from ddtas_dev import binaries, control_plane, demo, images, kind, launcher, node_config, paths
 from ddtas_dev.layout import Layout
 
 
@@ -81,3 +81,18 @@ def test_kind_writes_the_same_audit_log() -> None:
     text = json.dumps(kind.config(layout))
     assert str(layout.kind_audit_log.parent) in text
     assert "audit-policy-file" in text
+
+
+def test_the_demonstration_shows_the_metrics_of_a_run_that_was_scored() -> None:
+    """The calibration of an app with targets has parameters alone."""
+    nse = {"name": "NSE", "value": "0.539", "low": "-0.65", "high": "0.84", "threshold": "> 0.50", "verdict": "Met"}
+    windows = [{"start": "2015-01-01", "end": "2016-12-31"}]
+    validation = {"outcome": "Passed", "assurance": "Sealed", "windows": windows, "metrics": [nse]}
+    revision = {"calibration": {"outcome": "Passed", "parameters": [{"name": "Kq", "value": "0.5"}]}}
+    shown = demo.evidence_tables({"status": {"revisions": [revision | {"validation": validation}]}})
+    assert shown.splitlines() == [
+        "  calibrated parameters",
+        "    Kq  0.5",
+        "  validation on 2015-01-01…2016-12-31: Passed, assurance Sealed",
+        "    NSE  0.539  -0.65…0.84  > 0.50  Met",
+    ]

@@ -139,7 +139,9 @@ def _evidence_table(run: RunInfo, evidence: Mapping[str, Evidence]) -> str:
             (name, f"{value:.4g}{UNITS.get(name, '')}", ", ".join(bounds.pop(name, [])) or "–")
             for name, value in found.metrics.items()
         ]
-        rows += [(name, "not reported", ", ".join(asked)) for name, asked in bounds.items()]
+        rows += [(name, "not computed", ", ".join(asked)) for name, asked in bounds.items()]
+        if not rows:  # a calibration that is not judged
+            continue
         when = ", ".join(str(window) for window in found.windows)
         tables.append(_table(f"{phase.capitalize()}: {when}", ("metric", "value", "threshold"), rows))
     return f'<div class="cols">{"".join(tables)}</div>' if tables else ""

@@ -170,8 +170,15 @@ def test_no_value_reaches_the_page_unescaped() -> None:
 def test_metrics_stand_beside_their_thresholds_and_a_threshold_without_a_metric_is_shown() -> None:
     html = page.render(RUN, SETTINGS, Parameters(1, 1, 1, 1, 1), EVIDENCE, WINDOW, FORECAST, None)
     assert "<td>NSE</td><td>0.54</td><td>&gt; 0.50</td>" in html
-    assert "<td>KGE</td><td>not reported</td><td>&lt; 9</td>" in html
+    assert "<td>KGE</td><td>not computed</td><td>&lt; 9</td>" in html
     assert "2015 or 2016" in html
+
+
+def test_a_calibration_that_is_not_judged_has_no_empty_table() -> None:
+    evidence = EVIDENCE | {"calibration": Evidence({}, [WINDOW])}
+    html = page.render(RUN, SETTINGS, Parameters(1, 1, 1, 1, 1), evidence, WINDOW, FORECAST, None)
+    assert "Validation: 2015-01-01" in html
+    assert "Calibration: " not in html
 
 
 @pytest.mark.parametrize(
