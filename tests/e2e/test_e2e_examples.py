@@ -215,7 +215,10 @@ def test_the_village_lacks_one_thing_and_is_told_which(cluster: Cluster, example
 def test_a_city_whose_data_is_written_otherwise_gets_the_same_app(
     cluster: Cluster, example: str, harbour: str, serving: JsonObject
 ) -> None:
-    """Other names, units, steps and marks: the same table, so the same parameters and the same verdict."""
+    """Other names, units, steps and marks: the same table, so the same verdict, and nearly the same parameters.
+
+    The seed is another: it is the city's.
+    """
     body = Twin(cluster, harbour, "flood").ready()
     (binding,) = body["status"]["bindings"]
     assert {f["field"]: (f["from"], f.get("conversion")) for f in binding["fields"]} == {
