@@ -18,6 +18,7 @@ _MOST_UNITS = 100_000
 _MOST_BLOCKS = 5_000
 _MOST_TOGETHER = 100_000  # blocks that are summed at once
 _CERTAIN = 2.0  # standard errors from zero
+_RUN = 5  # correlations in a row that show that there are no more
 
 
 class Sums:
@@ -158,15 +159,14 @@ def _politis_white(values: Any) -> int:
     """The length of blocks for the mean of a series."""
     count = len(values)
     centred = values - values.mean()
-    near = max(5, int(numpy.ceil(numpy.sqrt(numpy.log10(count)))))
-    most = min(int(numpy.ceil(numpy.sqrt(count))) + near, count - 1)
+    most = min(int(numpy.ceil(numpy.sqrt(count))) + _RUN, count - 1)
     covariance = numpy.array([centred[: count - lag] @ centred[lag:] for lag in range(most + 1)]) / count
     if not covariance[0] > 0 or not numpy.isfinite(covariance).all():
         return 1
     certain = numpy.abs(covariance[1:] / covariance[0]) >= _CERTAIN * numpy.sqrt(numpy.log10(count) / count)
-    last = min(2 * _last_lag(certain, near), most)
+    last = min(2 * _last_lag(certain), most)
     lags = numpy.arange(1, last + 1)
-    weights = numpy.minimum(1, 2 * (1 - lags / max(last, 1)))
+    weights = numpy.minimum(1, 2 * (1 - lags / last))
     slope = 2 * float((weights * lags * covariance[1 : last + 1]).sum())
     spectrum = float(covariance[0] + 2 * (weights * covariance[1 : last + 1]).sum())
     if spectrum <= 0:
@@ -175,11 +175,9 @@ def _politis_white(values: Any) -> int:
     return int(min(numpy.ceil(length), numpy.ceil(min(3 * numpy.sqrt(count), count / 3))))
 
 
-def _last_lag(certain: Any, near: int) -> int:
-    """The lag after which a run of `near` correlations is not certain; else the last one that is."""
-    run = numpy.convolve(certain, numpy.ones(near), "valid") if len(certain) >= near else numpy.ones(1)
-    quiet = numpy.flatnonzero(run == 0)
-    if len(quiet):
-        return int(quiet[0])
-    lags = numpy.flatnonzero(certain)
-    return int(lags[-1]) + 1 if len(lags) else 0
+def _last_lag(certain: Any) -> int:
+    """The first lag of a run of correlations that are not certain; without one, the last lag there is."""
+    if len(certain) < _RUN:
+        return len(certain)
+    quiet = numpy.flatnonzero(numpy.convolve(certain, numpy.ones(_RUN), "valid") == 0)
+    return int(quiet[0]) + 1 if len(quiet) else len(certain)

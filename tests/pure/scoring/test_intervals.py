@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import pytest
 
-from ddtas.scoring.intervals import DRAWS, Sums, block_length, bounds
+from ddtas.scoring.intervals import DRAWS, Sums, _expanded, _politis_white, block_length, bounds
 
 
 def noise(count: int, likeness: float = 0.0, seed: int = 1) -> Any:
@@ -48,6 +48,31 @@ def test_the_length_of_blocks_is_that_of_politis_and_white() -> None:
         found = [block_length([noise(10_000, likeness, seed)], 1) for seed in range(9)]
         assert numpy.median(found) == pytest.approx(expected, rel=0.3)
     assert block_length([noise(10_000)], 1) == 22  # independent: the floor, n^(1/3)
+
+
+def shocks(count: int, likeness: float, seed: int) -> Any:
+    """(count,) a series like noise(), from a generator of congruences, so that others can make the same."""
+    values, state = numpy.empty(count), seed
+    for i in range(count):
+        state = (1103515245 * state + 12345) % 2**31
+        values[i] = (likeness * values[i - 1] if i else 0.0) + state / 2**31 - 0.5
+    return values
+
+
+def test_the_length_of_blocks_is_that_of_the_package_arch() -> None:
+    """Sheppard's arch 8.0.0, optimal_block_length, circular: 7.72, 18.84, 18.44, 46.04, 13.96 and 0.25."""
+    series = [(200, 0.5, 1), (365, 0.9, 2), (730, 0.7, 3), (1000, 0.95, 4), (500, -0.6, 5), (300, 0.0, 6)]
+    assert [_politis_white(shocks(*given)) for given in series] == [8, 19, 19, 47, 14, 1]
+    assert _politis_white(numpy.ones(20)) == 1
+    with numpy.errstate(invalid="ignore"):
+        assert _politis_white(numpy.array([1.0, numpy.inf, 2.0])) == 1
+
+
+def test_fewer_blocks_are_as_uncertain_as_students_t_has_it() -> None:
+    """Student's quantiles: 2.132 (4 degrees, 95 %), 2.821 (9, 99 %), 1.476 (5, 90 %); each times sqrt(n / (n - 1))."""
+    for share, blocks, quantile in ((0.95, 5, 2.132), (0.99, 10, 2.821), (0.90, 6, 1.476)):
+        found = NormalDist().inv_cdf(_expanded(share, blocks))
+        assert found == pytest.approx(quantile * numpy.sqrt(blocks / (blocks - 1)), rel=2e-3)
 
 
 def test_a_block_is_as_long_as_the_longest_likeness_and_no_longer_than_a_third() -> None:
