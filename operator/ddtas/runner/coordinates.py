@@ -81,7 +81,8 @@ class Transformation:
     def _elsewhere(self, what: str) -> DeliveryError:
         return DeliveryError(
             DeliveryReason.COORDINATES_ELSEWHERE,
-            f"its coordinates {what}, and the contract says {self.source}: correct crs in the contract, or the data",
+            f"its coordinates {what}; the contract says {self.source}, and the table is to be in {self.target}: "
+            "correct crs in the contract, or the data",
         )
 
 

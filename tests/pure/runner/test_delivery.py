@@ -361,7 +361,8 @@ async def test_coordinates_are_those_of_the_table(tmp_path: Path) -> None:
 
 
 async def test_coordinates_of_another_system_are_refused(tmp_path: Path) -> None:
-    await refused("CoordinatesElsewhere", "OGC:CRS84", tmp_path, PLACES, points((155_000, 463_000)))
+    both = "the contract says OGC:CRS84, and the table is to be in EPSG:28992"
+    await refused("CoordinatesElsewhere", both, tmp_path, PLACES, points((155_000, 463_000)))
 
 
 async def test_the_same_data_has_the_same_digest(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _wrong_mapping(bindings: Iterable[BindingChoice], requirements: Iterable[Dat
 def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:
     """The sources of a revision that is to serve again: those that its evidence is about, and no others."""
     bound = revision.inputs.bindings
-    for_status = tuple(
+    answers = (
         Binding(
             requirement=b.requirement,
             verdict=Verdict.MET,
@@ -199,6 +199,7 @@ def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:
         )
         for b in bound
     )
+    for_status = tuple(_with_fields(answers, bound))
     wiring = wire_all(snapshot, bound)
     if isinstance(wiring, Refusal):
         text = f"revision {revision.id} needs it: {wiring.message}"

@@ -94,6 +94,8 @@ def _of_the_data(
         yield from (field(wanted, fields) for wanted in r.fields)
     if r.geometry_types is not None:
         yield places.geometry(r.geometry_types, contract.geometry_type, facts)
+        if r.files:
+            yield places.stated(contract.crs)
     if r.crs is not None:
         yield places.crs(r.crs, contract.crs, facts, converts=r.files)
     if r.coverage is not None:

@@ -8,7 +8,17 @@ from ddtas.api.requirements import RequiredField
 from ddtas.data.contract import ContractField, DataContract, FieldType
 from ddtas.data.meaning import units
 from ddtas.data.measured import MeasuredField, SourceFacts
-from ddtas.plan.matching.comparison import A_DETAIL, MET, NOT_MET, THE_DATA, UNKNOWN, Comparison, needs, verdict_of
+from ddtas.plan.matching.comparison import (
+    A_DECISION,
+    A_DETAIL,
+    MET,
+    NOT_MET,
+    THE_DATA,
+    UNKNOWN,
+    Comparison,
+    needs,
+    verdict_of,
+)
 
 # An integer is a number, and anything may be read as a string.
 _FITS = {
@@ -60,11 +70,18 @@ class Fields(NamedTuple):
         mapping = self.mappings.get(wanted.name)
         if mapping is not None:
             return mapping.source
-        if self.converts and wanted.concept is not None:
-            alike = [f.name for f in self.declared.values() if f.concept == wanted.concept]
-            if len(alike) == 1:
-                return alike[0]
-        return wanted.name
+        alike = self._alike(wanted)
+        return alike[0] if len(alike) == 1 else wanted.name
+
+    def rivals(self, wanted: RequiredField | ContractField) -> list[str]:
+        """The fields with the same concept, where there are several, none has the same name, and no city chose one."""
+        alike = self._alike(wanted)
+        return alike if len(alike) > 1 and wanted.name not in alike and wanted.name not in self.mappings else []
+
+    def _alike(self, wanted: RequiredField | ContractField) -> list[str]:
+        if not self.converts or wanted.concept is None:
+            return []
+        return [f.name for f in self.declared.values() if f.concept == wanted.concept]
 
     def unit(self, wanted: RequiredField | ContractField, declared: ContractField) -> str | None:
         """The unit of the values: as the city says, else as the contract does."""
@@ -79,6 +96,9 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
         wanted: what is asked for.
         there: the fields that are there.
     """
+    rivals = there.rivals(wanted)
+    if rivals:
+        return _undecided(wanted, rivals)
     source = there.source(wanted)
     declared = there.declared.get(source)
     actual = there.measured.get(source) if there.measured is not None else None
@@ -114,6 +134,21 @@ def field(wanted: RequiredField | ContractField, there: Fields) -> Comparison:
         return needs(f"{wanted.name}{elsewhere} as {_typed(wanted.type, wanted.unit, None)}", by_contract, in_data)
 
     return Comparison(f"field {wanted.name}", promised, measured, say, distance)
+
+
+def _undecided(wanted: RequiredField | ContractField, rivals: list[str]) -> Comparison:
+    """Several fields mean what is asked for: which of them it is, a person has to say."""
+
+    def say() -> str:
+        shown = ", ".join(rivals)[:_MOST_NAMES]
+        by_contract = f"the contract has {len(rivals)} fields with the concept {wanted.concept} ({shown})"
+        return needs(
+            f"{wanted.name} as {_typed(wanted.type, wanted.unit, None)}",
+            f"{by_contract}: choose one in spec.bindings[].fields of the Installation",
+            None,
+        )
+
+    return Comparison(f"field {wanted.name}", NOT_MET, UNKNOWN, say, A_DECISION)
 
 
 def _unit_fits(unit: str, wanted: str, converts: bool) -> bool | None:

@@ -3,7 +3,7 @@
 from ddtas.data.contract import Area, Extent
 from ddtas.data.meaning import space
 from ddtas.data.measured import SourceFacts
-from ddtas.plan.matching.comparison import Comparison, data_gives, needs, verdict_of
+from ddtas.plan.matching.comparison import A_DETAIL, UNKNOWN, Comparison, data_gives, needs, verdict_of
 
 
 def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts | None) -> Comparison:
@@ -18,6 +18,21 @@ def geometry(wanted: tuple[str, ...], declared: str | None, facts: SourceFacts |
             f"the contract says {declared or 'nothing'}",
             data_gives(measured, facts, "geometryType"),
         ),
+    )
+
+
+def stated(declared: str | None) -> Comparison:
+    """That the contract says in which coordinate reference system it is: a table with geometries is made by that."""
+    return Comparison(
+        "crs of the contract",
+        verdict_of(declared is not None),
+        UNKNOWN,
+        lambda: needs(
+            "geometries whose coordinate reference system is known",
+            f"the contract says {declared or 'nothing: give its crs'}",
+            None,
+        ),
+        A_DETAIL,
     )
 
 

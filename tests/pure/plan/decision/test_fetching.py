@@ -59,6 +59,16 @@ def kept(city: City, kind: str) -> dict[str, str]:
     return {c.name: c.asked for c in city.children.values() if c.kind == kind}
 
 
+def test_a_revision_that_serves_again_says_where_its_fields_come_from(city: City) -> None:
+    serve(city)
+    before = city.installation["status"]
+    city.edit(rollbackTo=before["servingRevision"])
+    city.settle()
+    after = city.installation["status"]
+    assert city.condition("DataBound")["message"].startswith("as recorded: ")
+    assert after["bindings"][0]["fields"] == before["bindings"][0]["fields"] == [{"field": "date", "from": "dag"}]
+
+
 def test_data_is_fetched_then_used_then_on_record(city: City) -> None:
     city.settle()
     job = city.job("calibrate")

@@ -134,7 +134,41 @@ def test_two_fields_of_one_concept_are_no_answer() -> None:
         {"name": "b", "type": "number", "unit": "m3/s", "concept": "discharge"},
         {"name": "date", "type": "date"},
     )
-    assert comparisons(requirement(), two)["field q"].declared is Verdict.NOT_MET
+    found = comparisons(requirement(), two)["field q"]
+    assert found.declared is Verdict.NOT_MET
+    assert found.describe() == (
+        "needs q as number in m3/s; the contract has 2 fields with the concept discharge (a, b): choose one in"
+        " spec.bindings[].fields of the Installation"
+    )
+    chosen = comparisons(requirement(), two, FieldMapping(field="q", source="b"))["field q"]
+    assert chosen.declared is Verdict.MET
+
+
+def test_of_two_fields_of_one_concept_the_name_decides_and_a_third_one_of_that_name_does_not() -> None:
+    two = [{"name": name, "type": "number", "unit": "m3/s", "concept": "discharge"} for name in ("q", "other")]
+    there = source(*two, {"name": "date", "type": "date"})
+    assert comparisons(requirement(), there)["field q"].declared is Verdict.MET
+    table = tables.table(requirement(), there, ())
+    assert table is not None
+    assert column(table, "q").source == "q"
+    two[0]["name"] = "another"
+    third = source(*two, {"name": "q", "type": "number", "unit": "m3/s"}, {"name": "date", "type": "date"})
+    assert comparisons(requirement(), third)["field q"].declared is Verdict.NOT_MET
+
+
+@pytest.mark.parametrize("more", [{}, {"crs": ["EPSG:28992"]}])
+def test_a_table_with_geometries_needs_the_crs_of_the_contract(more: dict[str, Any]) -> None:
+    wanted = requirement(fields=[], timeResolution=None, geometryTypes=["Point"], history=False, **more)
+    measured = SourceFacts.model_validate({"geometryType": "Point", "crs": ["EPSG:28992"]})
+    without = comparisons(wanted, source(geometryType="Point"), facts=measured)["crs of the contract"]
+    assert (without.declared, without.measured) == (Verdict.NOT_MET, Verdict.UNKNOWN)
+    assert without.describe().endswith("the contract says nothing: give its crs")
+    stated = comparisons(wanted, source(geometryType="Point", crs="EPSG:28992"), facts=measured)
+    assert stated["crs of the contract"].declared is Verdict.MET
+    direct = requirement(
+        fields=[], timeResolution=None, geometryTypes=["Point"], history=False, delivery="Direct", kinds=["http-csv"]
+    )
+    assert "crs of the contract" not in comparisons(direct, source(geometryType="Point"), facts=measured)
 
 
 @pytest.mark.parametrize(
