@@ -389,6 +389,21 @@ async def test_a_window_loses_no_row_of_its_own(case: Case, source: Source, tmp_
     assert inside <= set(typed(read["id"], "id"))
 
 
+async def test_a_wfs_that_counts_before_a_period_is_asked_for(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether MapServer filters by times or does not, no row of the period is lost."""
+    monkeypatch.setattr("ddtas.data.kinds.wfs.window._WORTH", 100)
+    monkeypatch.setattr("ddtas.data.kinds.wfs.window._WIDER", timedelta(hours=1))
+    case = CASES["wfs"]
+    async with case.serve(request, tmp_path) as source:
+        start, end = source.rows[100].measured_at, source.rows[130].measured_at
+        read = await table(case, source, tmp_path, start=start, end=end)
+    inside = {row.id for row in source.rows if start <= row.measured_at < end}
+    assert inside <= set(typed(read["id"], "id"))
+    print(f"{read.num_rows} of {len(source.rows)} rows came for {len(inside)}")
+
+
 async def test_a_field_that_is_not_there(case: Case, source: Source, tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         await table(case, source, tmp_path, names=("id", "depth"))

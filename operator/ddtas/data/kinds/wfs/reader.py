@@ -108,10 +108,10 @@ class Service:
             raise self.reported(request, next(filter(None, codes), ""))
         return root
 
-    async def hits(self, name: str) -> int | None:
-        """The number of features; None when the server does not tell."""
+    async def hits(self, name: str, parameters: Mapping[str, str] | None = None) -> int | None:
+        """The number of features, perhaps of those that a filter leaves; None when the server does not tell."""
         try:
-            root = await self.document("GetFeature", typenames=name, resulttype="hits")
+            root = await self.document("GetFeature", typenames=name, resulttype="hits", **(parameters or {}))
         except SourceError as error:
             if error.reason not in REFUSALS:
                 raise

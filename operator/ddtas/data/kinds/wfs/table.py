@@ -1,6 +1,6 @@
 """Reads a feature type whole: pages of GML, each a file of ours first, and then its features by GDAL, confined."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from ddtas.data.kinds.wfs.capabilities import FeatureType, feature_type
 from ddtas.data.kinds.wfs.gml import FeatureParser
 from ddtas.data.kinds.wfs.reader import Service, count
 from ddtas.data.kinds.wfs.schema import Schema
+from ddtas.data.kinds.wfs.window import window
 from ddtas.data.session import Session, SourceReason
 from ddtas.data.wire import http
 from ddtas.errors import SourceError
@@ -32,15 +33,14 @@ _MIDNIGHT = r"T00:00:00(\.0+)?$"  # that GDAL gives some days
 
 
 async def batches(session: Session, selection: Selection) -> AsyncGenerator[pyarrow.RecordBatch, None]:
-    """As ddtas.data.delivery.reading.Reader has it: texts all of them.
-
-    No window is asked for: some servers answer a filter on times with nothing, and say that all is well.
-    """
+    """As ddtas.data.delivery.reading.Reader has it: texts all of them."""
     async with http.client(session) as client:
         service = Service(client)
         kind = feature_type(session, await service.capabilities())
         description = await service.document("DescribeFeatureType", typename=kind.name)
-        pages = _Pages(session, selection, service, kind, Schema.read(description, kind.name))
+        schema = Schema.read(description, kind.name)
+        period = await window(service, kind.name, schema, selection)
+        pages = _Pages(session, selection, service, kind, schema, period)
         pages.describe(tostring(description))
         try:
             async with aclosing(pages.batches()) as found:
@@ -69,6 +69,7 @@ class _Pages:
     service: Service
     kind: FeatureType
     schema: Schema
+    period: Mapping[str, str]
     _first_ids: set[str] = field(default_factory=set)  # of the first feature of each page
     _fields: set[str] = field(default_factory=set)  # that were seen in any page
 
@@ -121,7 +122,7 @@ class _Pages:
 
     async def _fetch(self, start: int) -> _Head:
         """Fetch a page, over what is there."""
-        asked = {"count": str(_SIZE), **({"startindex": str(start)} if start else {}), **self._srs()}
+        asked = {"count": str(_SIZE), **({"startindex": str(start)} if start else {}), **self._srs(), **self.period}
         self._remove_page()
         await self.service.save(self.kind.name, asked, self._path)
         return self._head()
