@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ddtas.names import CONFIG_ROOT
+from ddtas.names import CONFIG_ROOT, OUTPUT_ROOT, TRUTH_ROOT
 from ddtas.runner import ordered
 from ddtas.scoring import run
 from ddtas.scoring.faults import ScoreReason
@@ -38,8 +38,8 @@ class ScorePlaces:
         """Where DDTAS_CONFIG, DDTAS_TRUTH, DDTAS_OUTPUT and DDTAS_RESULT say, or else where they usually are."""
         return cls(
             order=Path(os.environ.get("DDTAS_CONFIG") or CONFIG_ROOT) / FILE,
-            truth=Path(os.environ.get("DDTAS_TRUTH") or "/truth"),
-            output=Path(os.environ.get("DDTAS_OUTPUT") or "/output"),
+            truth=Path(os.environ.get("DDTAS_TRUTH") or TRUTH_ROOT),
+            output=Path(os.environ.get("DDTAS_OUTPUT") or OUTPUT_ROOT),
             report=Path(os.environ.get("DDTAS_RESULT") or "/dev/termination-log"),
         )
 
