@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from ddtas.api.evidence import ExamContent, RevisionId
+from ddtas.api.evidence import Digest, ExamContent, RevisionId
 from ddtas.schema.model import Model
 from ddtas.schema.types import Name, Timestamp, Window
 
@@ -48,6 +48,9 @@ class ExamAttempt(Model):
     """How it ended. Absent: it goes on."""
     reason: Annotated[str, StringConstraints(max_length=60)] | None = None
     """Why, in one word of docs/reference/reasons.md. Absent: it goes on, or was abandoned."""
+    truths: Annotated[tuple[Digest, ...], Field(max_length=8)] = ()
+    """SHA-256 of the values that it was judged on: the same ones at another address are the same exam. Absent: nothing
+    was scored."""
 
 
 class EarlierFailures(Model):

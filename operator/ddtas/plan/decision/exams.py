@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ddtas.api.attempts import ExamAttempt
 from ddtas.api.evidence import Evidence, HeldOut, Outcome
 from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet
@@ -15,21 +16,36 @@ class Exam:
 
     Attributes:
         content: what it is judged on; nothing where the app reports its own metrics.
-        number: of the attempt; None where it is not written down.
+        entry: the attempt; None where it is not written down, or has ended.
         waits: what is said while the attempt is not written down yet; None where the run may begin.
         refused: the evidence of a revision that may not take it; None where it may, or has.
     """
 
     content: tuple[HeldOut, ...] = ()
-    number: int | None = None
+    entry: ExamAttempt | None = None
     waits: Finding | None = None
     refused: Evidence | None = None
 
-    def numbered(self, evidence: Evidence | None) -> Evidence | None:
-        """What validation showed, with the number of the attempt where that is known."""
-        if evidence is None or self.number is None:
-            return evidence
-        return evidence.model_copy(update={"attempt": self.number})
+
+def judged(view: RevisionView, exam: Exam, result: Evidence | None) -> Evidence | None:
+    """What validation showed, with the number of its attempt.
+
+    One that passes on values that were failed too often, wherever those were read from, proves nothing.
+    """
+    if result is None or exam.entry is None:
+        return result
+    result = result.model_copy(update={"attempt": exam.entry.number})
+    failed = view.ledger.failed_on(p.truth for p in result.predictions)
+    again = exam.entry.outcome is not None  # it has passed, before its status was lost
+    if result.outcome is not Outcome.PASSED or again or failed < view.snapshot.policy.maximum_attempts:
+        return result
+    text = f"{failed} attempts have failed on these very values, which are read from another address now"
+    update = {
+        "outcome": Outcome.INCONCLUSIVE,
+        "reason": Reason.HOLDOUT_EXHAUSTED,
+        "message": f"{text}: choose newer data",
+    }
+    return result.model_copy(update=update)
 
 
 def of(view: RevisionView, known: Evidence | None) -> Exam:
@@ -45,10 +61,10 @@ def of(view: RevisionView, known: Evidence | None) -> Exam:
     uid = view.snapshot.installation.metadata.uid
     entry = view.ledger.entry(uid, view.id, written)
     if entry is not None:  # an address that moves while the exam is taken makes no other attempt of it
-        return Exam(written, entry.number)
+        return Exam(written, entry)
     entry = view.ledger.entry(uid, view.id, content) if content != written else None
     if entry is not None or not content:
-        return Exam(content, entry.number if entry is not None else None)
+        return Exam(content, entry)
     exhausted = refused(view, VALIDATE)
     return Exam(content, refused=exhausted) if exhausted is not None else Exam(content, waits=_waits(view, content))
 

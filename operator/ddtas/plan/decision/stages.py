@@ -7,7 +7,7 @@ A stage either passes, and the next one is gone on to; or its finding says why n
 
 from collections.abc import Callable
 
-from ddtas.api.evidence import RevisionStatus
+from ddtas.api.evidence import Outcome, RevisionStatus
 from ddtas.errors import TemplateError
 from ddtas.plan.decision import exams, rollout, runs
 from ddtas.plan.decision.step import Progress, Step
@@ -97,7 +97,9 @@ def validate(view: RevisionView, status: RevisionStatus) -> Step:
     if exam.waits is not None:
         return Step(status, (exam.waits,), until=(view.snapshot.now,))
     assessment, finding = runs.assess_run(view, run, status.validation)
-    final, result = evidence.is_final(assessment.evidence), exam.numbered(assessment.evidence)
+    final, result = evidence.is_final(assessment.evidence), exams.judged(view, exam, assessment.evidence)
+    if result is not None and finding.holds and result.outcome is not Outcome.PASSED:
+        finding = runs.ended(view, run, result)
     return Step(
         status.model_copy(update={"validation": result}),
         (finding,),

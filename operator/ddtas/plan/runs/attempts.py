@@ -98,6 +98,11 @@ class Ledger:
         earlier = [e.failed for e in self.earlier if _same(content, [_of(e)])]
         return sum(a.outcome in _COUNTED for a in self._at(content)) + sum(earlier)
 
+    def failed_on(self, truths: Iterable[str]) -> int:
+        """How many attempts have failed on the same values, wherever those were read from."""
+        wanted = set(truths)
+        return sum(a.outcome in _COUNTED and not wanted.isdisjoint(a.truths) for a in self.attempts)
+
     def going_on(self, content: Content) -> tuple[ExamAttempt, ...]:
         """The attempts at an exam that go on."""
         return tuple(a for a in self._at(content) if a.outcome is None)
@@ -215,7 +220,8 @@ def _closed(attempt: ExamAttempt, statuses: Mapping[str, InstallationStatus | No
     evidence = revision.validation
     if evidence is None or not is_final(evidence):
         return attempt
-    return attempt.model_copy(update={"outcome": outcome(evidence), "reason": evidence.reason})
+    truths = tuple(p.truth for p in evidence.predictions)
+    return attempt.model_copy(update={"outcome": outcome(evidence), "reason": evidence.reason, "truths": truths})
 
 
 def _counted(earlier: tuple[EarlierFailures, ...], attempt: ExamAttempt) -> tuple[EarlierFailures, ...]:

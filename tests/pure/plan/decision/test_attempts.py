@@ -8,6 +8,7 @@ from builders import City, calibration_report, score_report, scored_listing_body
 
 from ddtas.plan.findings import Stage
 from ddtas.plan.snapshot import Child
+from ddtas.scoring.report import ScoreReport
 from ddtas.settings import StorePolicy
 
 OTHER = {
@@ -16,8 +17,12 @@ OTHER = {
 }
 
 
-def passing(nse: str = "0.72") -> str:
-    return score_report(NSE=float(nse), RSR=0.53, absPBIAS=4.2)
+def passing(nse: str = "0.72", truth: str = "0") -> str:
+    report = ScoreReport.unsealed(score_report(NSE=float(nse), RSR=0.53, absPBIAS=4.2))
+    (about,) = report.predicted
+    return report.model_copy(
+        update={"predicted": (about.model_copy(update={"truth": f"sha256:{truth * 64}"}),)}
+    ).sealed()
 
 
 def city(**more: Any) -> City:
@@ -31,24 +36,26 @@ def taken(city: City) -> list[dict[str, Any]]:
 
 
 def runs(city: City, phase: str) -> list[Child]:
-    return [c for c in city.children.values() if c.kind == "Job" and c.phase == phase]
+    """The Jobs of a phase of the newest revision."""
+    newest = city.installation["status"].get("revision")
+    return [c for c in city.children.values() if c.kind == "Job" and c.phase == phase and c.revision == newest]
 
 
 def until_exam(city: City) -> None:
     """Go on until calibration has passed, and its exam is awaited."""
     city.settle()
     if runs(city, "calibrate"):
-        city.finish("calibrate", "", score=calibration_report(cmax=412.5))
+        city.finish("calibrate", "", city.installation["status"]["revision"], calibration_report(cmax=412.5))
         city.settle()
 
 
-def take(city: City, nse: str) -> None:
+def take(city: City, nse: str, truth: str = "0") -> None:
     """Take the exam, with that score."""
     until_exam(city)
     city.examine()
     city.settle()
     if runs(city, "validate"):
-        city.finish("validate", "", score=passing(nse))
+        city.finish("validate", "", city.installation["status"]["revision"], passing(nse, truth))
         city.settle()
         city.examine()
 
@@ -96,7 +103,7 @@ def test_who_fails_five_times_waits_for_newer_data_whatever_it_is_called() -> No
     there.examine()
     assert len(taken(there)) == 5
     there.edit(windows=OTHER)  # older ones, here: what counts is that they share no day with those
-    take(there, "0.72")
+    take(there, "0.72", truth="1")
     assert there.condition("Validated")["status"] == "True", there.condition("Ready")["message"]
     assert taken(there)[-1]["number"] == 1
 
@@ -271,3 +278,34 @@ def test_after_an_exam_that_may_not_be_taken_time_brings_another_round() -> None
     first = plan.revision
     there.tick(3 * 86400)
     assert there.settle().revision != first
+
+
+def test_the_same_values_at_another_address_are_the_same_exam() -> None:
+    there = city(policy=StorePolicy(maximum_attempts=1))
+    take(there, "0.12")
+    assert len(taken(there)[0]["truths"]) == 1
+    assert isinstance(there.platform, dict)
+    for source in there.platform["spec"]["dataSources"]:
+        source["endpoint"] += "?once=more"
+    there.annotate(retry="1")
+    there.tick(120)
+    take(there, "0.72")
+    condition = there.condition("Validated")
+    assert (condition["status"], condition["reason"]) == ("False", "HoldoutExhausted")
+    assert "failed on these very values" in condition["message"]
+    assert [(a["number"], a["outcome"]) for a in taken(there)] == [(1, "Failed"), (1, "Failed")]
+
+
+def test_what_serves_goes_on_when_others_fail_on_its_values() -> None:
+    there = city(policy=StorePolicy(maximum_attempts=1))
+    take(there, "0.72")
+    there.roll_out()
+    there.settle()
+    there.annotate(retry="1")
+    there.tick(120)
+    take(there, "0.12")
+    assert there.condition("Validated")["reason"] == "ThresholdNotMet"
+    there.annotate(retry=None)
+    there.edit(rollbackTo=there.installation["status"]["servingRevision"])
+    there.settle()
+    assert there.condition("Ready")["status"] == "True"
