@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from builders import FACTS, platform_body, version
 
-from ddtas.api.installation import Windows
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
 from ddtas.data.contract import Area
@@ -44,7 +43,7 @@ def match(themes: int) -> dict[str, float]:
     ]
     facts = SourceFacts.model_validate(FACTS.model_dump() | {"crs": ("EPSG:28992",), "extent": EXTENT})
     seen = {s.name: SourceObservation("Reachable", "Reachable", "", facts) for s in sources}
-    windows = Windows(calibration=app.calibration.window, validation=app.validation.window)
+    windows = asked(None, app)
     circumstances = Circumstances(windows, datetime.now(UTC), CITY)
     times = []
     for _ in range(ROUNDS):

@@ -85,7 +85,10 @@ def inputs(listing: JsonObject, supply: Supply, **parameters: Any) -> RevisionIn
             "municipality": platform_body()["spec"]["municipality"],
             "parameters": parameters,
             "bindings": [bound],
-            "windows": {"calibration": version.calibration.window, "validation": version.validation.window},
+            "windows": {
+                "calibration": version.calibration.window.dump(),
+                "validation": version.validation.window.dump(),
+            },
         }
     )
 

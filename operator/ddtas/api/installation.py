@@ -9,6 +9,7 @@ from ddtas.api.base import Recalibration, Resource
 from ddtas.api.evidence import RevisionId
 from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.volumes import VolumePolicy
+from ddtas.api.workload import RunWindow
 from ddtas.names import MAX_INSTALLATION_NAME
 from ddtas.schema.model import Model, cel, list_map
 from ddtas.schema.types import AnyFieldName, FieldName, Name, PartName, SemVer, Unit, VersionRange, Window
@@ -38,20 +39,34 @@ class BindingChoice(Model):
 
 
 class Windows(Model):
+    """The periods of calibration and validation, as days."""
+
+    calibration: Window
+    """The days to calibrate on."""
+    validation: Window
+    """The days to validate on."""
+
+
+class ChosenWindows(Model):
     """The city's own periods, where the listing's do not fit its data."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
-                "self.calibration.end < self.validation.start || self.validation.end < self.calibration.start",
+                "has(self.calibration.last) == has(self.validation.last)",
+                "calibration and validation must both be days, or both be given by last",
+            ),
+            (
+                "has(self.calibration.last) || has(self.validation.last)"
+                " || self.calibration.end < self.validation.start || self.validation.end < self.calibration.start",
                 "the validation window must not share a day with the calibration window",
-            )
+            ),
         )
     )
 
-    calibration: Window
+    calibration: RunWindow
     """The days to calibrate on."""
-    validation: Window
+    validation: RunWindow
     """The days to validate on."""
 
 
@@ -131,7 +146,7 @@ class InstallationSpec(Model):
     listing's."""
     bindings: Annotated[tuple[BindingChoice, ...], Field(max_length=16, json_schema_extra=list_map("requirement"))] = ()
     """Which data source meets a requirement, where several fit. Absent: the one that fits."""
-    windows: Windows | None = None
+    windows: ChosenWindows | None = None
     """The city's own periods for calibration and validation. Absent: those of the listing."""
     recalibration: Recalibration | None = None
     """When to calibrate again, in place of what the version says; an empty object means never by time. Absent: as

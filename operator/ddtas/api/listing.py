@@ -263,7 +263,12 @@ class Version(Model):
                 for field in CONTENT
             ),
             (
-                "self.calibration.window.end < self.validation.window.start"
+                "has(self.calibration.window.last) == has(self.validation.window.last)",
+                "the windows of calibration and validation must both be days, or both be given by last",
+            ),
+            (
+                "has(self.calibration.window.last) || has(self.validation.window.last)"
+                " || self.calibration.window.end < self.validation.window.start"
                 " || self.validation.window.end < self.calibration.window.start",
                 "the validation window must not share a day with the calibration window",
             ),

@@ -1,8 +1,8 @@
 """What a version of an app runs: the containers that serve, and those that calibrate, validate and monitor."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from ddtas.api.capabilities import Device
 from ddtas.api.requirements import RunThreshold
@@ -12,10 +12,10 @@ from ddtas.schema.types import (
     Cron,
     Duration,
     Image,
+    IsoDate,
     PartName,
     Quantity,
     TimeZone,
-    Window,
 )
 
 
@@ -172,10 +172,42 @@ class Task(Container):
         return self.timeout_seconds or 3600
 
 
+_DAYS_OR_LENGTH = "give start and end, or last alone"
+
+
+class RunWindow(Model):
+    """The days of a run: from one to another, or as many as there are last."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("has(self.last) ? !has(self.start) && !has(self.end) : has(self.start) && has(self.end)", _DAYS_OR_LENGTH),
+            ("!has(self.start) || !has(self.end) || self.start <= self.end", "start must not be after end"),
+        )
+    )
+
+    start: IsoDate | None = None
+    """The first day. Absent: `last` is given."""
+    end: IsoDate | None = None
+    """The last day, which is part of it. Absent: `last` is given."""
+    last: Duration | None = None
+    """How long it is, as an ISO 8601 duration of days or longer. Validation ends with the newest day of which all data
+    is there, calibration with the day before validation begins; each round of recalibration moves them. Absent: `start`
+    and `end` are given."""
+
+    @model_validator(mode="after")
+    def _days_or_length(self) -> Self:
+        days = (self.start is not None, self.end is not None)
+        if days != ((True, True) if self.last is None else (False, False)):
+            raise ValueError(_DAYS_OR_LENGTH)
+        if self.start is not None and self.end is not None and self.start > self.end:
+            raise ValueError("start must not be after end")
+        return self
+
+
 class Run(Task):
     """A calibration or validation run."""
 
-    window: Window
+    window: RunWindow
     """The days that it may use."""
 
 

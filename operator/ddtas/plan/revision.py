@@ -59,6 +59,8 @@ class RevisionInputs(Model):
     parameters: Annotated[Parameters, AfterValidator(_as_stored)] = Field(default_factory=dict)
     bindings: tuple[BoundSource, ...]
     windows: Windows
+    # The lengths of calibration and validation, where these windows were counted back from the newest day.
+    counted_back: tuple[str, str] | None = None
     retry: str | None = None
     # Of the recalibration (plan/recalibration.py); None for the first calibration.
     round: str | None = None

@@ -15,14 +15,14 @@ class Checks:
         self._unique = {rule.field for rule in contract.quality if rule.metric == "duplicateValues"}
         self.room = _MOST_DISTINCT
 
-    def of(self, name: str) -> "Check | None":
+    def of(self, name: str) -> "ValueCheck | None":
         """The check of a field; None where the contract says nothing of its values."""
         field, unique = self._fields.get(name), name in self._unique
         bounded = field is not None and (field.minimum is not None or field.maximum is not None)
-        return Check(self, field if bounded else None, unique) if bounded or unique else None
+        return ValueCheck(self, field if bounded else None, unique) if bounded or unique else None
 
 
-class Check:
+class ValueCheck:
     """One field.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.facts.axis import Axis, day, iso, local_or_absolute, timestamp
-from ddtas.data.facts.checks import Check, Checks
+from ddtas.data.facts.checks import Checks, ValueCheck
 from ddtas.data.facts.table import unplaced
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 
@@ -106,7 +106,7 @@ class _Field:
 
     __slots__ = ("_missing", "_zone", "axis", "check", "filled", "type", "unplaced")
 
-    def __init__(self, zone: str | None, missing: frozenset[str], check: Check | None) -> None:
+    def __init__(self, zone: str | None, missing: frozenset[str], check: ValueCheck | None) -> None:
         self.check = check
         self._zone = zone
         self._missing = missing

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ddtas.data.contract import DataContract, FieldType
 from ddtas.data.facts.axis import NO_OFFSET, Axis, day, iso, local_or_absolute, timestamp
-from ddtas.data.facts.checks import Check, Checks
+from ddtas.data.facts.checks import Checks, ValueCheck
 from ddtas.data.measured import MeasuredField, SourceFacts, UnknownFact
 from ddtas.data.session import SourceReason
 from ddtas.errors import SourceError, printable
@@ -141,7 +141,7 @@ class _Column:
 
     __slots__ = ("_zone", "axis", "check", "empty", "name", "type", "unplaced")
 
-    def __init__(self, name: str, zone: str | None, check: Check | None) -> None:
+    def __init__(self, name: str, zone: str | None, check: ValueCheck | None) -> None:
         self.name = name
         self.check = check
         self.unplaced = False

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ddtas import names
 from ddtas.api.base import Verdict
-from ddtas.api.installation import BindingChoice, FieldMapping
+from ddtas.api.installation import BindingChoice, FieldMapping, Windows
 from ddtas.api.installation_status import Binding
 from ddtas.api.platform import DataSource
 from ddtas.api.requirements import DataRequirement
@@ -14,9 +14,10 @@ from ddtas.data.delivery.table import Table
 from ddtas.plan.children.wiring import Wiring
 from ddtas.plan.decision.rules import Accepted
 from ddtas.plan.findings import Finding, Stage, not_yet, true
-from ddtas.plan.matching import tables
+from ddtas.plan.matching import tables, times
 from ddtas.plan.matching.binding import Bound, bounded
 from ddtas.plan.matching.checks import Circumstances
+from ddtas.plan.matching.windows import CountedBack, common_day, newest_day
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import BoundSource, Revision
 from ddtas.plan.snapshot import Snapshot, SourceObservation
@@ -185,6 +186,34 @@ def _wrong_mapping(bindings: Iterable[BindingChoice], requirements: Iterable[Dat
         if twice is not None:
             return f"{where}: {twice} is given for two fields; each field of a source can be one field of the table"
     return None
+
+
+def counted_back(
+    snapshot: Snapshot, requirements: Iterable[DataRequirement], bound: Iterable[BoundSource], asked: CountedBack
+) -> Windows | Refusal:
+    """The windows that end with the newest day that all bound sources have.
+
+    Each of them was measured by its own newest day, so it is looked at again whether it begins early enough.
+    """
+    sources = {b.requirement: (snapshot.source(b.data_source), snapshot.observations.get(b.data_source)) for b in bound}
+    timed = [
+        (r, source.contract.temporal_extent, seen.facts if seen is not None else None)
+        for r in requirements
+        for source, seen in [sources.get(r.name, (None, None))]
+        if r.history is not False and source is not None
+    ]
+    newest = common_day(newest_day(facts, promised) for _, promised, facts in timed)
+    windows = asked.ending(newest) if newest is not None else None
+    if windows is None:
+        text = f"the windows (last {asked.calibration} and {asked.validation}) end with the newest day of the data"
+        return Refusal(Reason.REQUIREMENT_NOT_MET, f"{text}, which is {newest or 'not known: give temporalExtent'}")
+    for requirement, promised, facts in timed:
+        first = facts.first if facts is not None and facts.first is not None else promised.start if promised else None
+        days = times.needed_days(requirement, windows)
+        if first is not None and first[:10] > days.start:
+            text = f"{requirement.name}: needs {days}, counted back from the newest day that all sources have"
+            return Refusal(Reason.REQUIREMENT_NOT_MET, f"{text}; the data begins {first[:10]}")
+    return windows
 
 
 def bound_as_recorded(snapshot: Snapshot, revision: Revision) -> Bindings:

@@ -21,6 +21,7 @@ from ddtas.plan.children import network_policy as policy
 from ddtas.plan.children import volumes
 from ddtas.plan.children.manifests import storage_requests
 from ddtas.plan.decision.situation import Situation
+from ddtas.plan.matching.windows import CountedBack, asked
 from ddtas.plan.quantity import amount
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import Revision
@@ -46,7 +47,7 @@ class Accepted:
     platform: MunicipalityPlatform
     version: Version
     parameters: dict[str, Scalar]
-    windows: Windows
+    windows: Windows | CountedBack
     recalibration: Recalibration | None
     recorded: Revision | None = None
     doubts: tuple[str, ...] = ()
@@ -76,10 +77,9 @@ class _Case:
         return parameters.effective(declared, self.installation.spec.parameters, city)
 
     @cached_property
-    def windows(self) -> Windows:
+    def windows(self) -> Windows | CountedBack:
         """The Installation's own, else the version's."""
-        own, version = self.installation.spec.windows, self.version
-        return own or Windows(calibration=version.calibration.window, validation=version.validation.window)
+        return asked(self.installation.spec.windows, self.version)
 
     @property
     def recalibration(self) -> Recalibration | None:
@@ -215,7 +215,7 @@ def _parameters_valid(case: _Case) -> Refusal | None:
 
 def _windows_disjoint(case: _Case) -> Refusal | None:
     windows = case.windows
-    if not windows.calibration.overlaps(windows.validation):
+    if isinstance(windows, CountedBack) or not windows.calibration.overlaps(windows.validation):
         return None
     return Refusal(
         Reason.WINDOWS_OVERLAP,

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from ddtas import names
 from ddtas.api.base import Recalibration
-from ddtas.plan.decision.bind import Bindings, bind, bound_as_recorded
+from ddtas.api.installation import Windows
+from ddtas.plan.decision.bind import Bindings, bind, bound_as_recorded, counted_back
 from ddtas.plan.decision.rules import Accepted, accept
 from ddtas.plan.decision.situation import Situation
 from ddtas.plan.decision.view import RevisionView
 from ddtas.plan.findings import Finding, Stage, not_yet, true
+from ddtas.plan.matching.windows import CountedBack
 from ddtas.plan.reasons import Reason, Refusal
 from ddtas.plan.revision import BoundSource, Revision, RevisionInputs
 from ddtas.plan.runs import recalibration
@@ -53,7 +55,10 @@ def find_target(situation: Situation) -> Turns[Target]:
     if accepted.recorded is not None:  # it serves with the evidence that it has, for as long as the spec says so
         return Target(findings, bindings, _view(situation, accepted.recorded, bindings))
     measured = recalibration.measured_digest(accepted.version.data_requirements, bindings.bound, snapshot.observations)
-    revision, cause = _revision(situation, _inputs(situation, accepted, bindings.bound), accepted, measured)
+    inputs = _inputs(situation, accepted, bindings.bound, _round(situation))
+    if isinstance(inputs, Refusal):
+        return Target((findings[0], not_yet(Stage.DATA_BOUND, inputs.reason, inputs.message)), bindings)
+    revision, cause = _revision(situation, inputs, accepted, measured)
     view = _view(situation, revision, bindings, measured)
     return Target(findings, bindings, view, accepted.recalibration, cause)
 
@@ -80,7 +85,13 @@ def _view(situation: Situation, revision: Revision, bindings: Bindings, measured
     )
 
 
-def _inputs(situation: Situation, accepted: Accepted, bound: tuple[BoundSource, ...]) -> RevisionInputs:
+def _inputs(
+    situation: Situation, accepted: Accepted, bound: tuple[BoundSource, ...], round_: str | None
+) -> RevisionInputs | Refusal:
+    windows = _windows(situation, accepted, bound, round_)
+    if isinstance(windows, Refusal):
+        return windows
+    counted = accepted.windows
     spec, platform, version = situation.snapshot.installation.spec, accepted.platform.spec, accepted.version
     return RevisionInputs(
         listing=accepted.listing.metadata.name,
@@ -88,13 +99,30 @@ def _inputs(situation: Situation, accepted: Accepted, bound: tuple[BoundSource, 
         municipality=platform.municipality,
         parameters=accepted.parameters,
         bindings=bound,
-        windows=accepted.windows,
+        windows=windows,
+        counted_back=(counted.calibration, counted.validation) if isinstance(counted, CountedBack) else None,
         retry=situation.retry,
-        round=_round(situation),
+        round=round_,
         open_runs=platform.open_runs and bool(version.targets),
         runner=situation.snapshot.runner.image or None if any(b.table is not None for b in bound) else None,
         from_city=parameters.from_city(version.parameters, spec.parameters, platform.parameters),
     )
+
+
+def _windows(
+    situation: Situation, accepted: Accepted, bound: tuple[BoundSource, ...], round_: str | None
+) -> Windows | Refusal:
+    """The windows of a revision. Counted back, they are decided once a round, and stay however often it is tried."""
+    asked, snapshot = accepted.windows, situation.snapshot
+    if isinstance(asked, Windows):
+        return asked
+    record = situation.past.recorded(snapshot.installation.status.revision or "")
+    if record is not None:
+        was = record.inputs
+        same = (was.counted_back, was.round, was.version.version, was.bindings)
+        if same == ((asked.calibration, asked.validation), round_, accepted.version.version, bound):
+            return was.windows
+    return counted_back(snapshot, accepted.version.data_requirements, bound, asked)
 
 
 def _round(situation: Situation) -> str | None:
@@ -124,7 +152,9 @@ def _revision(
     if situation.frozen is None:
         cause = recalibration.called_for(accepted.recalibration, situation.owner.uid, snapshot.now, attempt)
     if cause is not None:
-        return Revision.of(inputs.model_copy(update={"round": cause.round})), cause
+        another = _inputs(situation, accepted, inputs.bindings, cause.round)
+        if not isinstance(another, Refusal):
+            return Revision.of(another), cause
     return revision, _changed(situation, revision)
 
 

@@ -18,6 +18,7 @@ from ddtas.data.measured import SourceFacts
 from ddtas.plan.matching import declarations, places, quality, service_levels, tables, times
 from ddtas.plan.matching.comparison import MET, NOT_MET, OTHER_DATA, UNKNOWN, Comparison
 from ddtas.plan.matching.fields import Fields, field
+from ddtas.plan.matching.windows import CountedBack, newest_day
 from ddtas.plan.reasons import Reason
 from ddtas.plan.snapshot import SourceObservation
 
@@ -33,10 +34,17 @@ class Circumstances:
         mappings: the fields that the city chose, by requirement.
     """
 
-    windows: Windows
+    windows: Windows | CountedBack
     now: datetime
     area: Area | None = None
     mappings: Mapping[str, tuple[FieldMapping, ...]] = field_of(default_factory=dict)
+
+    def windows_of(self, contract: DataContract, facts: SourceFacts | None) -> Windows | None:
+        """The windows, counted back from the newest day of a source where they are; None where that is not known."""
+        if isinstance(self.windows, Windows):
+            return self.windows
+        newest = newest_day(facts, contract.temporal_extent)
+        return self.windows.ending(newest) if newest is not None else None
 
 
 def reachable(observation: SourceObservation | None) -> Comparison:
@@ -104,9 +112,12 @@ def _of_the_data(
         where = "the municipality" if own else "the extent that the app is made for"
         yield places.coverage(area, r.coverage.minimum_percent, contract.extent, facts, where)
     if r.history is not False:
-        windows = circumstances.windows
-        least = times.least_records(r, windows)
-        yield times.period(times.needed_days(r, windows), contract.temporal_extent, facts, least)
+        windows = circumstances.windows_of(contract, facts)
+        if windows is None:
+            yield times.no_newest_day()
+        else:
+            least = times.least_records(r, windows)
+            yield times.period(times.needed_days(r, windows), contract.temporal_extent, facts, least)
     if r.time_resolution is not None:
         yield times.time_resolution(r.time_resolution, contract.time_resolution, facts, tables.unaggregated(r))
     if r.freshness is not None:

@@ -64,6 +64,16 @@ def period(days: Window, declared: Window | None, facts: SourceFacts | None, lea
     return Comparison("period", promised, measured, say)
 
 
+def no_newest_day() -> Comparison:
+    """Windows that are counted back from the newest day, of which nobody knows which it is."""
+    return Comparison(
+        "period",
+        verdict_of(None),
+        verdict_of(None),
+        lambda: "the windows end with the newest day, and neither the contract (temporalExtent) nor the data has one",
+    )
+
+
 def _covers(first: str | None, last: str | None, days: Window) -> bool | None:
     if first is not None and first[:10] > days.start:
         return False
