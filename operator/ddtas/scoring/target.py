@@ -130,7 +130,7 @@ def undefined(target: str, metric: str) -> ScoreError:
         "skillPersistence": "there is no observation before each one",
         "skillClimatology": "there are too few observations of this time of the year outside of the period",
         "AUC": "the event always happens, or never",
-    }.get(metric, "the observations or the predictions are all the same, or their sum is zero")
+    }.get(metric, "observations or predictions are all the same, sum to zero, or are too large for it")
     return ScoreError(
         ScoreReason.METRIC_UNDEFINED,
         f"{metric} of {target} cannot be computed: {why}. Choose another period, or have the listing bound another "

@@ -138,6 +138,28 @@ def test_a_bounded_metric_that_cannot_be_computed_is_a_fault_and_any_other_is_le
         assert fault.message.startswith(f"{metric} of flow cannot be computed")
 
 
+def test_predictions_beyond_all_measure_have_no_metric_and_no_crash(exam: Exam) -> None:
+    exam.know({"time": days(30), "q": [float(i % 7) for i in range(30)]})
+    exam.predict({"time": [d.isoformat() for d in days(30)], "value": [1e300, -1e300] * 15})
+    report = exam.score()
+    assert "NSE" not in values(report)
+    assert math.isfinite(values(report)["MAE"])
+    fault = exam.score(wanted=[WantedMetric(target="flow", metric="NSE")]).fault
+    assert fault is not None
+    assert fault.reason == "MetricUndefined"
+
+
+def test_a_series_that_never_changes_has_no_part_in_the_variance(exam: Exam) -> None:
+    times = [d for d in days(3) for _ in range(2)]
+    exam.know({"time": times, "station": ["a", "b"] * 3, "q": [1.0, 0.1, 2.0, 0.1, 3.0, 0.1]})
+    rows = {"time": [t.isoformat() for t in times], "station": ["a", "b"] * 3}
+    exam.predict({**rows, "value": [1, 1.1, 2, 0.1, 3, 0.1]})
+    # One of b is wrong by 1; a varies by 2 in all.
+    assert values(exam.score(target(keys=("station",))))["NSE"] == pytest.approx(1 - 1 / 2)
+    exam.know({"time": times, "station": ["a", "b"] * 3, "q": [0.3, 0.1] * 3})
+    assert "NSE" not in values(exam.score(target(keys=("station",))))
+
+
 def test_intervals_are_wider_where_more_confidence_is_wanted_and_the_same_each_time(exam: Exam) -> None:
     generator = numpy.random.default_rng(1)
     flow = generator.gamma(2, 2, 300)
