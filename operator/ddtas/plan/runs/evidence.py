@@ -35,8 +35,6 @@ _NOTHING_HIDDEN = Hidden(())
 
 CALIBRATE, VALIDATE, MONITOR, SERVE = "calibrate", "validate", "monitor", "serve"
 
-# What the launcher ends with where it cannot take the network from an app.
-CANNOT_SEAL = 65
 _RUNNER_IMAGE = "that fetches the data (runner.image of the operator's chart)"
 
 # Evidence with such a reason may still be overtaken: the kubelet goes on pulling, and the Job on running.
@@ -330,8 +328,6 @@ def _ended_badly(
         return _inconclusive(job.name, Reason.RUN_TIMED_OUT, message, facts)
     if not ran and not lost:
         return recorded  # the pod's last event is still on its way, and with it the cause
-    if ran and pods[-1].exit_code == CANNOT_SEAL and pods[-1].ended_message.startswith(Reason.CANNOT_SEAL):
-        return _inconclusive(job.name, Reason.CANNOT_SEAL, last_words(pods[-1].ended_message, hide), facts)
     scorer = pods[-1].score if pods else None
     if scorer is not None and scorer.exit_code not in (None, 0):
         words = last_words(scorer.ended_message, hide) or scorer.ended_reason
