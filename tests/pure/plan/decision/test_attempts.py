@@ -309,3 +309,19 @@ def test_what_serves_goes_on_when_others_fail_on_its_values() -> None:
     there.edit(rollbackTo=there.installation["status"]["servingRevision"])
     there.settle()
     assert there.condition("Ready")["status"] == "True"
+
+
+def test_what_has_passed_is_not_undone_by_those_that_failed_since() -> None:
+    there = city(policy=StorePolicy(maximum_attempts=1))
+    take(there, "0.72")
+    there.roll_out()
+    there.settle()
+    there.annotate(retry="1")
+    there.tick(120)
+    take(there, "0.12")
+    there.annotate(retry=None)
+    del there.installation["status"]  # and with it the token and the evidence
+    there.settle()
+    there.examine()
+    there.settle()
+    assert there.condition("Ready")["status"] == "True", there.condition("Ready")["message"]
