@@ -55,10 +55,6 @@ class OutputFile:
         """The first bytes, which are still to be read."""
         return os.pread(self._file.fileno(), count, 0)
 
-    def readable(self) -> bool:
-        """That it is."""
-        return True
-
     def close(self) -> None:
         """Close the file."""
         self.closed = True

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from scoring_kit import Exam, days, target, values
 
-from ddtas.scoring import predictions
+from ddtas.scoring import predictions, run
+from ddtas.scoring import truth as truth_module
+from ddtas.scoring.faults import ScoreError
+from ddtas.scoring.files import opened
 from ddtas.scoring.order import TargetKind
 
 GOOD = "time,value\n2020-01-01T00:00:00Z,1\n2020-01-02T00:00:00Z,2\n2020-01-03T00:00:00Z,4\n"
@@ -241,3 +244,44 @@ def test_members_are_numbered(exam: Exam, names: list[str], message: str) -> Non
     fault = exam.score(target(TargetKind.ENSEMBLE)).fault
     assert fault is not None
     assert (fault.reason, message in fault.message) == ("OutputMalformed", True)
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_no_further(exam: Exam) -> None:
+    path = exam.write(b"x" * 10)
+    with opened(exam.output, "flow.csv", 15) as file:
+        assert file is not None
+        with path.open("ab") as other:
+            other.write(b"x" * 10)
+        with pytest.raises(ScoreError, match="more than 15 bytes"):
+            file.read()
+
+
+@pytest.mark.parametrize("name", ["../truth/discharge/data.parquet", "a/b", "..", ""])
+def test_a_name_with_a_folder_is_no_name(exam: Exam, name: str) -> None:
+    with pytest.raises(ValueError, match="no folder"), opened(exam.output, name, 10):
+        pass
+
+
+def test_a_truth_that_is_too_long_is_said(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    exam.write(GOOD)
+    monkeypatch.setattr(truth_module, "MOST_ASKED", 2)
+    why, said = reason(exam)
+    assert (why, "3 rows of discharge are withheld, of at most 2" in said) == ("TruthMalformed", True)
+    monkeypatch.setattr(truth_module, "_MOST_ROWS", 2)
+    assert "discharge has more than 2 rows" in reason(exam)[1]
+
+
+def test_predictions_that_do_not_fit_into_memory_are_too_large(exam: Exam, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    exam.write(GOOD)
+    monkeypatch.setattr(run, "score_target", full)
+    assert reason(exam)[0] == "OutputTooLarge"
+
+
+def test_a_holdout_in_which_nothing_was_drawn_is_said(exam: Exam) -> None:
+    exam.know({"tree": ["oak"], "q": [1.0]})
+    fault = exam.score(target(time=None, keys=("tree",), key="tree", share_percent=1, seed="1")).fault
+    assert fault is not None
+    assert (fault.reason, "in the 1 % of tree that are withheld" in fault.message) == ("HoldoutEmpty", True)
