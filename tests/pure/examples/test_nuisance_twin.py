@@ -235,6 +235,8 @@ def test_the_manifests_make_a_system_of_three_levels() -> None:
             twin.settle()
             twin.finish("calibrate", "", score=calibration_report(limit=0.02))
             twin.settle()
+            twin.examine(*(other.installation for other in twins.values() if other is not twin))
+            twin.settle()
             twin.finish("validate", "", score=score_report(**metrics))
         else:
             plan = twin.calibrated()
