@@ -20,6 +20,8 @@ from e2e_kit import (
 )
 
 PNG = b"\x89PNG\r\n\x1a\n"
+# Three cities calibrate at once, each with thousands of runs of the model.
+PATIENCE_SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +31,13 @@ def flood(cluster: Cluster, example: str) -> Twin:
 
 @pytest.fixture(scope="module")
 def serving(flood: Twin) -> JsonObject:
-    return flood.ready()
+    return flood.ready(PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
 def careless(cluster: Cluster, example: str) -> Twin:
     twin = Twin(cluster, example, "flood-kge")
+    twin.wait("Validated", "False", "ThresholdNotMet", PATIENCE_SECONDS)
     twin.refused("Validated", "ThresholdNotMet")
     return twin
 
@@ -219,7 +222,7 @@ def test_a_city_whose_data_is_written_otherwise_gets_the_same_app(
 
     The seed is another: it is the city's.
     """
-    body = Twin(cluster, harbour, "flood").ready()
+    body = Twin(cluster, harbour, "flood").ready(PATIENCE_SECONDS)
     (binding,) = body["status"]["bindings"]
     assert {f["field"]: (f["from"], f.get("conversion")) for f in binding["fields"]} == {
         "date": ("DATUM", "timestamp to date"),
