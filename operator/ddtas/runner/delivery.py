@@ -24,7 +24,7 @@ from ddtas.data.readers import READERS
 from ddtas.data.session import Session
 from ddtas.runner import about, times
 from ddtas.runner.arrange import arranged
-from ddtas.runner.completeness import check_completeness
+from ddtas.runner.completeness import Completeness
 from ddtas.runner.convert import Conversion, Counts, schema
 from ddtas.runner.withhold import check, give
 from ddtas.runner.writing import Writer
@@ -87,7 +87,7 @@ async def deliver(session: Session, name: str, delivery: Delivery, folders: Fold
         whole = folder = stack.enter_context(_folder(root, f"{name}.table-", stays=True))
         source = (read or READERS[session.target.kind])(session, _selection(delivery, work))
         writer, converted = await _written(source, delivery, whole, work)
-        check_completeness(delivery, writer.rows, converted.series)
+        converted.completeness.check(converted.series)
         if withheld is not None:
             folder = stack.enter_context(_folder(folders.data, f"{name}.table-", stays=True))
             writer, missing = await asyncio.to_thread(give, writer.parquet, delivery.table, withheld, folder)
@@ -143,6 +143,7 @@ class _Converted:
 
     counts: dict[str, Counts]
     series: int
+    completeness: Completeness
 
 
 async def _written(
@@ -158,19 +159,22 @@ async def _written(
     conversion = Conversion(spooled)
     window = _Window(delivery, table.time)
     series: set[tuple[Any, ...]] = set()
-    aggregates = table.source_step is not None
+    aggregates, completeness = table.source_step is not None, Completeness(delivery)
     with Writer(work if aggregates else folder, spooled, csv=not aggregates and withheld is None) as writer:
         async for batch in source:
             rows = window.cut(await asyncio.to_thread(conversion.batch, batch))
             conversion.check(rows)
             series |= _series(rows, table)
+            if not aggregates:
+                completeness.count(rows)
             await asyncio.to_thread(writer.write, rows)
     ordered = writer.ordered if table.time is not None else withheld is None
     if aggregates or not ordered:
         os.replace(writer.parquet, work / _SPOOL)
         batches = arranged(work / _SPOOL, table, keys, work)
-        writer = await asyncio.to_thread(_rearranged, batches, table, folder, withheld is None)
-    return writer, _Converted(conversion.counts, max(1, len(series)))
+        counted = completeness if aggregates else None
+        writer = await asyncio.to_thread(_rearranged, batches, table, folder, withheld is None, counted)
+    return writer, _Converted(conversion.counts, max(1, len(series)), completeness)
 
 
 def _keys(table: Table) -> tuple[str, ...]:
@@ -178,12 +182,17 @@ def _keys(table: Table) -> tuple[str, ...]:
     return (*([table.time] if table.time is not None else []), *(c.name for c in series_keys(table)))
 
 
-def _rearranged(batches: Iterator[Any], table: Table, folder: Path, csv: bool) -> Writer:
+def _rearranged(
+    batches: Iterator[Any], table: Table, folder: Path, csv: bool, completeness: Completeness | None
+) -> Writer:
     wanted = schema(table)
     with Writer(folder, table, csv=csv) as writer:
         for batch in batches:
             columns = [column.cast(field.type) for column, field in zip(batch.columns, wanted, strict=True)]
-            writer.write(pyarrow.RecordBatch.from_arrays(columns, schema=wanted))
+            rows = pyarrow.RecordBatch.from_arrays(columns, schema=wanted)
+            if completeness is not None:
+                completeness.count(rows)
+            writer.write(rows)
     return writer
 
 

@@ -14,7 +14,7 @@ import shapely
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import DataContract, DataKind, Dialect, FieldType
-from ddtas.data.delivery.order import Delivery
+from ddtas.data.delivery.order import Delivery, Period
 from ddtas.data.delivery.reading import Selection
 from ddtas.data.delivery.table import Aggregation, Column, Geometry, Table
 from ddtas.data.session import Limits, Session, Target
@@ -335,6 +335,31 @@ async def test_a_period_with_holes_is_incomplete(tmp_path: Path) -> None:
     batch = {"tijd": ["2020-01-01 00:00", "2020-01-09 00:00"]}
     period = {"start": datetime(2020, 1, 1, tzinfo=UTC), "end": datetime(2020, 1, 11, tzinfo=UTC)}
     await refused("Incomplete", "2 of 10 rows", tmp_path, wanted, batch, **period)
+
+
+JANUARY = {"start": datetime(2020, 1, 1, tzinfo=UTC), "end": datetime(2020, 1, 31, tzinfo=UTC)}
+
+
+def window(first: int, after: int) -> Period:
+    return Period(start=datetime(2020, 1, first, tzinfo=UTC), end=datetime(2020, 1, after, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("source_step", [None, "PT12H"])
+async def test_each_window_is_counted_for_itself(source_step: str | None, tmp_path: Path) -> None:
+    """Days before a window, for warming up, make up for none that it lacks."""
+    total = column("n", FieldType.NUMBER, "aantal", aggregate=Aggregation.SUM)
+    zone = {"source_time_zone": "UTC", "step": "P1D", "completeness": 90}
+    wanted = table(DAY.model_copy(update={"source_type": FieldType.TIMESTAMP}), total, source_step=source_step, **zone)
+    there = [day for day in range(1, 31) if day not in (25, 26)]
+    clock = [f"2020-01-{day:02} {hour}:00" for day in there for hour in (("00", "12") if source_step else ("00",))]
+    batch = {"tijd": clock, "aantal": [1.0] * len(clock)}
+    whole, short = window(1, 31), window(21, 31)
+    assert len(await rows(tmp_path / "a", wanted, batch, **JANUARY)) == 28
+    await rows(tmp_path / "b", wanted, batch, **JANUARY, windows=(whole,))
+    await rows(tmp_path / "c", wanted, batch, **JANUARY, windows=(window(1, 21),))
+    said = "8 of 10 rows from 2020-01-21 to 2020-01-31 are there (80.0 %)"
+    await refused("Incomplete", said, tmp_path / "d", wanted, batch, **JANUARY, windows=(short,))
+    await refused("Incomplete", said, tmp_path / "e", wanted, batch, **JANUARY, windows=(whole, short))
 
 
 async def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:

@@ -38,6 +38,15 @@ class Withheld(Model):
     key as a text (big-endian), as a fraction of 2**64, are below the share."""
 
 
+class Period(Model):
+    """A time from a moment to another one, which is not part of it."""
+
+    start: Timestamp
+    """The first moment."""
+    end: Timestamp
+    """The moment after the last."""
+
+
 class Delivery(Model):
     """One table to deliver. Where the source is, and with which credentials, its binding says (servicebinding.io)."""
 
@@ -57,6 +66,8 @@ class Delivery(Model):
     """How the values of the binding are used. Absent: the source is open."""
     withhold: Withheld | None = None
     """What the app does not get of it. Absent: it gets all."""
+    windows: tuple[Period, ...] = ()
+    """The parts of the period that must each be as complete as the table says. Absent: the whole of it."""
     json_service: JsonService | None = None
     """How the source is asked, of kind http-json. Absent: it is of another kind."""
     licence: Line | None = None

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from ddtas.api.installation import Windows
 from ddtas.api.requirements import DataRequirement
 from ddtas.api.workload import Container
-from ddtas.data.delivery.order import Delivery, Network, Order
+from ddtas.data.delivery.order import Delivery, Network, Order, Period
 from ddtas.data.meaning import periods
 from ddtas.data.network import Surroundings
 from ddtas.plan.children import holdout
@@ -106,6 +106,7 @@ def _deliveries(
             credentials=wiring.source.credentials,
             start=start if timed else None,
             end=end if timed else None,
+            windows=_windows(requirement, inputs.windows, binding.table.time_zone, phase) if timed else (),
             refresh=_refresh(wiring.source.contract.time_resolution),
             withhold=holdout.withheld(inputs, requirement, binding.table, phase),
             json_service=wiring.source.json_service,
@@ -129,6 +130,14 @@ def _period(
     start = holdout.moment(first, -(requirement.warm_up_days or 0), zone)
     last = {CALIBRATE: calibration.end, VALIDATE: validation.end}.get(phase)
     return start, holdout.moment(last, 1, zone) if last is not None else None
+
+
+def _windows(requirement: DataRequirement, windows: Windows, zone: str | None, phase: str) -> tuple[Period, ...]:
+    """The days that a run is about, without those before them for warming up; none where no run has such days."""
+    window = {CALIBRATE: windows.calibration, VALIDATE: windows.validation}.get(phase)
+    if window is None or requirement.history is False or requirement.minimum_completeness_percent is None:
+        return ()
+    return (Period(start=holdout.moment(window.start, 0, zone), end=holdout.moment(window.end, 1, zone)),)
 
 
 def _refresh(step: str | None) -> str | None:

@@ -112,6 +112,16 @@ def test_no_run_gets_anything_later_than_its_window() -> None:
     assert "end" not in made["serve-web.json"]
 
 
+def test_completeness_is_about_the_window_of_the_run() -> None:
+    """Without the year before, and in the zone of the table."""
+    made = {key: one.deliveries["files"].dump() for key, one in order(inputs(minimumCompletenessPercent=90)).items()}
+    assert made["calibrate.json"]["windows"] == [{"start": "2012-12-31T23:00:00Z", "end": "2014-12-31T23:00:00Z"}]
+    assert made["validate.json"]["windows"] == [{"start": "2014-12-31T23:00:00Z", "end": "2016-12-31T23:00:00Z"}]
+    assert "windows" not in made["serve-web.json"]
+    for without in (inputs(), inputs(minimumCompletenessPercent=90, history=False)):
+        assert not order(without)["calibrate.json"].deliveries["files"].windows
+
+
 def test_what_has_no_history_comes_whole() -> None:
     whole = order(inputs(history=False))["calibrate.json"].deliveries["files"]
     assert (whole.start, whole.end) == (None, None)
