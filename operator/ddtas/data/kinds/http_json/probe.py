@@ -69,7 +69,7 @@ def _facts(
     whole = complete and not windowed
     facts = records.facts(complete=whole)
     axis = records.axis()
-    known = {"records": total} if total is not None and not windowed and not nested and not whole else {}
+    counted = {"records": total} if total is not None and not windowed and not nested and not whole else {}
     newest = {"last": iso(axis.last)} if axis and windowed and complete else {}
     why = "only the newest rows were asked for" if windowed else "only the first pages were read"
     for fact in ("records", "first", "last") if not whole else ():
@@ -80,7 +80,7 @@ def _facts(
     session.unknown("sizeBytes", "the service does not tell it")
     if not records.count:
         session.unknown("fields", "no rows came")
-    return facts.model_copy(update={**known, **newest})
+    return facts.model_copy(update={**counted, **newest})
 
 
 def _placed(

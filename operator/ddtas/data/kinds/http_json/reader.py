@@ -26,7 +26,7 @@ class Page:
     Attributes:
         rows: in their order.
         items: of the first list, which may each hold several rows.
-        total: items of all pages, as the service says; None where it is not asked.
+        total: items of all pages, as the service says; None where paging.total is absent.
         last: whether no page follows.
         crs: of the geometries, where the service tells it and it is one that is known.
     """
@@ -151,7 +151,7 @@ class Service:
         return not any_items or (last is not None and number >= last) or (total is not None and seen >= total)
 
     def _number(self, document: Document | None, where: str | None) -> int | None:
-        """A number that the service tells; None where it is not asked."""
+        """A number in an answer; None where nothing says where it is."""
         if document is None or where is None:
             return None
         number = Pointer.read(where).of([document.value])

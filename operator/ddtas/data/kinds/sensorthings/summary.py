@@ -59,8 +59,8 @@ class Streams:
         units, types = as_array(stream.get("unitOfMeasurements")), as_array(stream.get("multiObservationDataTypes"))
         for name, unit, kind in zip_longest(results.names, units[: len(results.names)], types[: len(results.names)]):
             symbol = as_object(unit).get("symbol")
-            known = _OBSERVATION_TYPES.get(kind.rpartition("/")[2]) if isinstance(kind, str) else None
-            self._several[name] = known, printable(symbol, 60) if isinstance(symbol, str) else ""
+            type_ = _OBSERVATION_TYPES.get(kind.rpartition("/")[2]) if isinstance(kind, str) else None
+            self._several[name] = type_, printable(symbol, 60) if isinstance(symbol, str) else ""
 
     def described(self, name: str) -> tuple[FieldType | None, str | None]:
         """The type that the Datastreams say a result has, and its unit."""
