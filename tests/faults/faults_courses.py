@@ -76,7 +76,11 @@ WRITES: dict[str, tuple[str, ...]] = {
         *_OLD,
         *(f"create Event {reason}" for reason in ("Recalibrating", *_TOLD)),
     ),
-    "Deletion": ("apply installations", "create Event VolumesKept"),
+    "Deletion": (
+        "apply installations",
+        "create Event VolumesKept",
+        "apply municipalityplatforms/status SourcesReachable",
+    ),
 }
 
 # Whether these are made depends on haste: what two statuses would say is written as one where both come at once.

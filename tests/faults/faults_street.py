@@ -199,8 +199,16 @@ class Street:
         """What the operator wrote since a place in the audit log."""
         return [r for r in self.cluster.requests(self.rights.user, since) if r.writes and r.kind != "leases"]
 
+    def _is_ready(self) -> bool:
+        try:
+            return self.operator.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
     def rests(self, quiet: float = 2.0, patience: float = 120.0) -> bool:
-        """Wait until it has written nothing for so long; whether that came."""
+        """Wait until it has written nothing for so long; whether that came. One that has just been started says first
+        that it is ready: what it is about to do is no quiet."""
+        self.until(self._is_ready, patience)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             mark = self.cluster.mark()
