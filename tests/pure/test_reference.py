@@ -51,7 +51,7 @@ def test_how_a_field_is_shown(kind: str, row: str) -> None:
 
 
 def test_a_type_says_where_it_is_used_and_which_rules_it_has() -> None:
-    section = PAGES["AppListing"].partition("\n## Window\n")[2].partition("\n## ")[0]
+    section = PAGES["AppListing"].partition("\n## RunWindow\n")[2].partition("\n## ")[0]
     assert "At `spec.versions[].calibration.window`, `spec.versions[].validation.window`" in section
     assert "- start must not be after end" in section
 
