@@ -55,11 +55,9 @@ def newest_day(facts: SourceFacts | None, promised: Window | None) -> str | None
 
     A day whose newest record has a time may go on: the day before is the last whole one.
     """
-    last = (
-        facts.last if facts is not None and facts.last is not None else promised.end if promised is not None else None
-    )
+    last = facts.last if facts is not None else None
     if last is None:
-        return None
+        return promised.end if promised is not None else None
     return _day_before(last[:10]) if len(last) > len("2026-01-31") else last
 
 

@@ -16,31 +16,22 @@ from ddtas.api.installation_status import InstallationStatus
 from ddtas.api.platform import MunicipalityPlatformStatus
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs.evidence import is_final
+from ddtas.plan.runs.scored import OUTPUT_FAULTS
 from ddtas.schema.types import Window
 
 Content = tuple[HeldOut, ...]
 
 # Of a run that ended like this nothing was scored, so that nobody has learnt anything. A result that was lost, or came
 # from a pod that somebody altered, may have been seen.
-_NOT_SCORED = frozenset(
-    {
-        Reason.FETCH_FAILED,
-        Reason.IMAGE_PULL_FAILED,
-        Reason.RUN_CRASHED,
-        Reason.RUN_TIMED_OUT,
-        Reason.CANNOT_SEAL,
-        Reason.OUTPUT_MISSING,
-        Reason.OUTPUT_UNREADABLE,
-        Reason.OUTPUT_TOO_LARGE,
-        Reason.OUTPUT_MALFORMED,
-        Reason.PREDICTIONS_INCOMPLETE,
-        Reason.PREDICTIONS_NOT_FINITE,
-        Reason.HOLDOUT_EMPTY,
-        Reason.HOLDOUT_EXHAUSTED,
-        Reason.METRIC_UNDEFINED,
-        Reason.SCORING_FAILED,
-    }
-)
+_NOT_SCORED = OUTPUT_FAULTS | {
+    Reason.FETCH_FAILED,
+    Reason.IMAGE_PULL_FAILED,
+    Reason.RUN_CRASHED,
+    Reason.RUN_TIMED_OUT,
+    Reason.CANNOT_SEAL,
+    Reason.HOLDOUT_EXHAUSTED,
+    Reason.SCORING_FAILED,
+}
 _COUNTED = (AttemptOutcome.FAILED, AttemptOutcome.ABANDONED)
 _FORGOTTEN = (AttemptOutcome.PASSED, AttemptOutcome.VOID)
 _MOST_NAMES = 5

@@ -18,7 +18,7 @@ from ddtas.errors import ResultError, printable
 from ddtas.plan.reasons import Reason
 from ddtas.plan.runs import fetched, scored
 from ddtas.plan.runs.last_words import Hidden, last_words
-from ddtas.plan.runs.scored import Exam
+from ddtas.plan.runs.scored import Exam, rounded
 from ddtas.plan.snapshot import Child, JobFacts, PodFacts
 from ddtas.schema.faults import words
 from ddtas.schema.model import Model
@@ -50,11 +50,6 @@ class RunResult(Model):
     windows: Annotated[list[Window], Field(min_length=1, max_length=16)]
     parameters: Annotated[dict[FieldName, float], Field(max_length=64)] = Field(default_factory=dict)
     message: Annotated[str, Field(max_length=500)] = ""
-
-
-def rounded(value: float) -> str:
-    """A number as people read it: six significant digits."""
-    return f"{value:.6g}"
 
 
 def parse_result(message: str, hide: Hidden = _NOTHING_HIDDEN) -> RunResult:

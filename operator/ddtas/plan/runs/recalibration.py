@@ -24,8 +24,9 @@ from ddtas.data.meaning import periods
 from ddtas.plan import clock
 from ddtas.plan.revision import BoundSource, RevisionInputs, digest
 from ddtas.plan.runs import schedule
-from ddtas.plan.runs.evidence import is_final, rounded
+from ddtas.plan.runs.evidence import is_final
 from ddtas.plan.runs.schedule import Schedule
+from ddtas.plan.runs.scored import rounded
 from ddtas.plan.snapshot import SourceObservation
 
 # Cities that one commit installed must not all begin at once either: up to a tenth of the age later, within the jitter.

@@ -24,7 +24,7 @@ from ddtas.schema.types import Window
 from ddtas.scoring.report import Score, ScoreReport
 
 # What the scorer may find wrong with an output, or with the data.
-_FAULTS = frozenset(
+OUTPUT_FAULTS = frozenset(
     {
         Reason.OUTPUT_MISSING,
         Reason.OUTPUT_UNREADABLE,
@@ -73,7 +73,7 @@ def read(scorer: ContainerFacts, exam: Exam) -> ScoreReport:
         raise ResultError(Reason.RESULT_MALFORMED, text) from None
     if report.fault is not None:
         reason, words = Reason.named(report.fault.reason), report.fault.message
-        if reason not in _FAULTS:
+        if reason not in OUTPUT_FAULTS:
             raise ResultError(Reason.SCORING_FAILED, f"{report.fault.reason}: {words}")
         raise ResultError(reason, words)
     if tuple(sorted(p.target for p in report.predicted)) != tuple(sorted(exam.targets)):
@@ -142,7 +142,7 @@ def met(threshold: RunThreshold, score: Score) -> Verdict:
     return Verdict.MET if side is not None and operator.holds(float(side), bound) else Verdict.UNKNOWN
 
 
-def rounded(value: str) -> str:
+def rounded(value: float | str) -> str:
     """A number as people read it: six significant digits."""
     return f"{float(value):.6g}"
 
