@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from aiohttp import encode_basic_auth, web
+from servers.loopback import on_loopback
 
 from ddtas.data.addresses import AddressPolicy
 from ddtas.data.contract import Credentials, DataContract, DataKind, Extent, FieldType, GeometryType
@@ -41,13 +42,8 @@ async def files(folder: Path) -> AsyncIterator[str]:
 
     app = web.Application(middlewares=[ask_for_password])
     app.router.add_static("/", folder)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with on_loopback(app) as address:
+        yield address
 
 
 def look_for(kind: DataKind, url: str, password: str = PASSWORD, limits: Limits | None = None) -> ProbeSession:

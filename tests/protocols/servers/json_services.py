@@ -20,6 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from . import dataset
+from .loopback import on_loopback
 
 KEY = "a-key-of-the-tests"
 LONGEST = timedelta(hours=12)
@@ -34,13 +35,8 @@ async def json_services(newest: datetime) -> AsyncIterator[str]:
     app.router.add_post("/rws", services.rws)
     app.router.add_get("/luchtmeetnet", services.luchtmeetnet)
     app.router.add_get("/bag", services.bag)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with on_loopback(app) as address:
+        yield address
 
 
 class _Services:

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from . import dataset
+from .loopback import on_loopback
 
 KEY = "a-key-of-the-tests"
 COLLECTION = "hourly-levels"
@@ -59,13 +60,8 @@ async def ogc_edr(rows: Sequence[dataset.Row]) -> AsyncIterator[str]:
     app.router.add_get(f"{base}/{COLLECTION}/locations", service.locations)
     app.router.add_get(f"{base}/{COLLECTION}/locations/{{id}}", service.location)
     app.router.add_get(f"{base}/{COLLECTION}/cube", service.cube)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/edr/v1"
-    finally:
-        await runner.cleanup()
+    async with on_loopback(app) as address:
+        yield f"{address}/edr/v1"
 
 
 def problem(status: int, detail: str) -> web.Response:
